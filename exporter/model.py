@@ -1,0 +1,267 @@
+"""The nouns that rooms hand to each other. Imports nothing of ours; computes nothing but time.
+
+A source returns a `Reading`: plain data, which a test can write down as a literal. The ledger turns readings into a
+frozen `Snapshot`; sinks render it. Times are Unix seconds, grids are UTC, values are in AWS's raw unit until a
+snapshot is made.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+MINUTE = 60
+BLOCK = 900  # counters are summed in blocks of 15 minutes on the UTC grid: few enough numbers to keep for each series
+HOUR = 3600
+DAY = 86400
+
+
+class Target(Struct, frozen=True):
+    """One account in one region."""
+
+    account_id: str
+    region: str
+
+
+class Resource(Struct, frozen=True):
+    """What a set of CloudWatch series is about: a namespace (in its first spelling) and one complete dimension set.
+
+    `labels` are the values that its families show, `account_id` and `region` first; they follow from the rest.
+    """
+
+    target: Target
+    namespace: str
+    dimensions: tuple[tuple[str, str], ...]
+    labels: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[str, tuple[str, ...]]:
+        """Namespace and dimension names: resources of one shape have the same families."""
+        return self.namespace, tuple(name for name, _ in self.dimensions)
+
+
+class Counter(Struct, frozen=True):
+    """One statistic that is counted: its CloudWatch identity within a resource, and where it is shown.
+
+    `part` is "" for a counter family, "sum" or "count" for those parts of a summary. `scale` leads from AWS's unit to
+    the base unit.
+    """
+
+    metric: str
+    stat: str
+    family: str
+    part: str = ""
+    scale: float = 1.0
+
+
+class Window(Struct, frozen=True):
+    """One question to CloudWatch: [start, end) at a period, when it was asked and what AWS's clock said in the answer.
+
+    `began` is monotonic and orders readings within a process; `date` decides which blocks the answer may close.
+    """
+
+    start: int
+    end: int
+    period: int
+    began: float
+    date: float
+
+
+class Answer(Struct, frozen=True):
+    """What CloudWatch said of one counter in one window.
+
+    `blocks` holds (start, sum, points) for the blocks with data; any other block inside the window was read and is
+    empty. `complete` is False where CloudWatch did not vouch for the whole answer. `spelling` is the index of the
+    namespace and metric spelling that was asked. `begin` says from when a counter without state is counted.
+    """
+
+    counter: Counter
+    complete: bool = True
+    blocks: tuple[tuple[int, float, int], ...] = ()
+    spelling: int = 0
+    begin: int | None = None
+
+
+class Read(Struct, frozen=True):
+    """The answers about one resource from one window.
+
+    The counters may stand until `until` without another complete reading; if the resource is not `alive` they leave
+    24 h after their last increase. What lies before `lost_before` and was not read by now can't be had any more.
+    """
+
+    resource: Resource
+    window: Window
+    answers: tuple[Answer, ...]
+    until: float = math.inf
+    alive: bool = True
+    lost_before: int = 0
+
+
+class Standing(Struct, frozen=True):
+    """A resource that was not asked: whether it still exists, as far as a complete listing tells."""
+
+    resource: Resource
+    alive: bool
+
+
+class Switch(Struct, frozen=True):
+    """Counters of a resource that are no longer to be counted (off), or again (on, from the next block border)."""
+
+    resource: Resource
+    counters: tuple[tuple[str, str], ...]
+    on: bool
+
+
+class Sample(Struct, frozen=True):
+    """One value as it is to be shown, in its base unit.
+
+    `part` is "" for a plain family; "sum", "count" or a number (quantile or upper bound) for parts of one. It stands
+    until `until`, or until its scope is read whole without it. `time` is the true time of the value.
+    """
+
+    family: str
+    labels: tuple[str, ...]
+    value: float
+    part: str = ""
+    scope: str = ""
+    until: float = math.inf
+    time: float | None = None
+
+
+class Effect(Struct, frozen=True):
+    """What an event does to an event-fed family: adds to a counter, or is observed by a histogram with `buckets`."""
+
+    family: str
+    labels: tuple[str, ...]
+    amount: float = 1.0
+    buckets: tuple[float, ...] | None = None
+
+
+class Event(Struct, frozen=True):
+    """Something that happened once, with the identity by which it is counted once, and its effects."""
+
+    identity: str
+    at: float
+    effects: tuple[Effect, ...]
+
+
+class Failure(Struct, frozen=True):
+    """A scope that could not be looked at, the class of the error, and a sentence for people."""
+
+    scope: str
+    error_class: str
+    detail: str = ""
+
+
+class Reading(Struct, frozen=True):
+    """One run of a source on a target (None: on no target), and all that came of it.
+
+    Series of the scopes in `looked` are replaced by `samples`; everything else keeps its last good value until its
+    own age limit. `notes` is the source's own state (None removes a note), committed with the rest. Events before
+    `not_before` are too old to count. `receipts` are confirmed at the origin once the reading is committed.
+    `volatile` readings are shown without a commit and forgotten at a restart.
+    """
+
+    source: str
+    target: Target | None
+    at: float
+    samples: tuple[Sample, ...] = ()
+    looked: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
+    reads: tuple[Read, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    switches: tuple[Switch, ...] = ()
+    forget: tuple[Resource, ...] = ()
+    events: tuple[Event, ...] = ()
+    not_before: float = -math.inf
+    notes: Mapping[str, Any] = {}
+    receipts: tuple[Any, ...] = ()
+    volatile: bool = False
+
+
+class Chunk(Struct, frozen=True):
+    """The series of one family on one target: `columns[part][i]` is the value under `labels[i]`, None where absent."""
+
+    labels: tuple[tuple[str, ...], ...]
+    columns: Mapping[str, tuple[float | None, ...]]
+
+
+class Snapshot(Struct, frozen=True):
+    """Everything that is exposed at one instant. A chunk that has not changed is the same object as before."""
+
+    at: float
+    chunks: Mapping[tuple[str, Target | None], Chunk]
+
+    @property
+    def series(self) -> int:
+        """Number of series shown."""
+        return sum(len(c.labels) * len(c.columns) for c in self.chunks.values())
+
+
+class Clock(Protocol):
+    """Where every room gets the time from, so that a test can own it."""
+
+    def now(self) -> float:
+        """Return Unix time in seconds, never ahead of AWS's clock once AWS has answered."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow, across suspends too; comparable within one process."""
+
+    def witness(self, date: float) -> None:
+        """Learn what AWS's clock said in an answer that has just arrived (seconds)."""
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for the event, at most so many seconds of this clock; return whether it is set."""
+
+
+def _suspend_aware_monotonic() -> float:
+    """Return a monotonic time that counts suspends: a laptop that slept for hours must see a gap."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class SystemClock:
+    """The machine's clock, corrected by AWS's: a local clock that runs ahead must not ask for, or close, the future.
+
+    `speed` and `origin` serve demonstrations against a fake AWS: simulated seconds per second, and the simulated
+    time at construction.
+    """
+
+    def __init__(
+        self,
+        speed: float = 1.0,
+        origin: float | None = None,
+        local: Callable[[], float] = time.time,
+        steady: Callable[[], float] = _suspend_aware_monotonic,
+    ) -> None:
+        self._speed = speed
+        self._local = local
+        self._steady = steady
+        self._real_origin = local()
+        self._origin = self._real_origin if origin is None else origin
+        self._ceiling: tuple[float, float] | None = None  # AWS's time and ours (monotonic) when it was seen
+
+    def local(self) -> float:
+        """Return the local time, right or wrong (seconds)."""
+        return self._origin + (self._local() - self._real_origin) * self._speed
+
+    def now(self) -> float:
+        """Return the lesser of the local time and AWS's time as last seen plus what has passed since."""
+        local, ceiling = self.local(), self._ceiling
+        return local if ceiling is None else min(local, ceiling[0] + self.monotonic() - ceiling[1])
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return self._steady() * self._speed
+
+    def witness(self, date: float) -> None:
+        """Take AWS's time for the ceiling of ours."""
+        self._ceiling = (date, self.monotonic())
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for the event, at most so many simulated seconds."""
+        return event.wait(max(0.0, seconds) / self._speed)
