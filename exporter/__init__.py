@@ -8,8 +8,8 @@ A street that every fact walks once, and never back:
      (when)      (guard,          |         |                                (one             (frozen)
                   time, report)   aws       inventory                         transaction)
 
-Read in this order: `model`, `catalogue.endpoints`, `sources.cloudwatch_metrics`, `collection`, `ledger`, `sinks.prometheus`.
-Who may import whom is written down, and checked, in pyproject.toml.
+Read in this order: `model`, `catalogue.endpoints`, `sources.cloudwatch_metrics`, `collection`, `ledger`,
+`sinks.prometheus`. Who may import whom is written down, and checked, in pyproject.toml.
 """
 
 __version__ = "0.1.0.dev0"

@@ -63,6 +63,7 @@ class Window(Struct, frozen=True):
     """One question to CloudWatch: [start, end) at a period, when it was asked and what AWS's clock said in the answer.
 
     `began` is monotonic and orders readings within a process; `date` decides which blocks the answer may close.
+    A window that is not `recent` ends before the present: catching up takes several.
     """
 
     start: int
@@ -70,6 +71,7 @@ class Window(Struct, frozen=True):
     period: int
     began: float
     date: float
+    recent: bool = True
 
 
 class Answer(Struct, frozen=True):
@@ -134,7 +136,7 @@ class Sample(Struct, frozen=True):
 
 
 class Effect(Struct, frozen=True):
-    """What an event does to an event-fed family: adds to a counter, or is observed by a histogram with `buckets`."""
+    """What a fact does to a family: it adds to a counter, or is observed by a histogram with `buckets`."""
 
     family: str
     labels: tuple[str, ...]
@@ -143,10 +145,11 @@ class Effect(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
-    """Something that happened once, with the identity by which it is counted once, and its effects."""
+    """Something that happened once on a target, with the identity by which it is counted once, and its effects."""
 
     identity: str
     at: float
+    target: Target
     effects: tuple[Effect, ...]
 
 
@@ -164,7 +167,7 @@ class Reading(Struct, frozen=True):
     Series of the scopes in `looked` are replaced by `samples`; everything else keeps its last good value until its
     own age limit. `notes` is the source's own state (None removes a note), committed with the rest. Events before
     `not_before` are too old to count. `receipts` are confirmed at the origin once the reading is committed.
-    `volatile` readings are shown without a commit and forgotten at a restart.
+    `tallies` tell of the run itself and last as long as the process. A `volatile` reading is shown without a commit.
     """
 
     source: str
@@ -181,6 +184,7 @@ class Reading(Struct, frozen=True):
     not_before: float = -math.inf
     notes: Mapping[str, Any] = {}
     receipts: tuple[Any, ...] = ()
+    tallies: tuple[Effect, ...] = ()
     volatile: bool = False
 
 
@@ -192,15 +196,14 @@ class Chunk(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """Everything that is exposed at one instant. A chunk that has not changed is the same object as before."""
+    """Everything that is exposed at one instant, and its number; chunks are by family and target.
 
+    A chunk that has not changed is the same object as before, so that a sink need not render it again.
+    """
+
+    number: int
     at: float
     chunks: Mapping[tuple[str, Target | None], Chunk]
-
-    @property
-    def series(self) -> int:
-        """Number of series shown."""
-        return sum(len(c.labels) * len(c.columns) for c in self.chunks.values())
 
 
 class Clock(Protocol):

@@ -1,0 +1,153 @@
+"""Runs one source on one target: times it, guards it, applies the reading, confirms it, reports on it.
+
+The only place that catches what a source raises. Order matters: a receipt is confirmed only after the commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import Any, NamedTuple, Protocol
+
+from exporter.aws.errors import AwsError
+from exporter.ledger import Known, Ledger, LedgerError
+from exporter.model import Clock, Failure, Reading, Target
+from exporter.tally import Tally
+
+_log = logging.getLogger(__name__)
+
+KEPT_RUNS = 50  # for people who look at the status page
+
+
+class Source(Protocol):
+    """Where facts come from. A source returns data and touches nothing else."""
+
+    name: str
+
+    def read(self, target: Target, known: Known, now: float) -> Reading:
+        """Read what is due; raise `AwsError` when nothing could be read at all."""
+
+    def confirm(self, receipts: tuple[Any, ...]) -> None:
+        """Tell the origin that what belongs to the receipts is safely counted."""
+
+
+class Run(NamedTuple):
+    """One run of a source on a target, for people."""
+
+    source: str
+    target: Target
+    at: float
+    seconds: float
+    outcome: str
+    failures: tuple[Failure, ...]
+
+
+class Collection:
+    """The one wrapper around all sources."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, tally: Tally) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._tally = tally
+        self._lock = threading.Lock()
+        self._complaints: dict[tuple[str, Target], tuple[tuple[str, str], ...]] = {}
+        self.runs: deque[Run] = deque(maxlen=KEPT_RUNS)
+
+    def run(self, source: Source, target: Target) -> Run:
+        """Read, apply, confirm, report. Raises nothing: what went wrong is in the run."""
+        began, now = self._clock.monotonic(), self._clock.now()
+        try:
+            reading = source.read(target, self._ledger.known(source.name, target), now)
+            failures = reading.failed
+            outcome = _outcome(reading)
+        except AwsError as error:
+            reading = None
+            failures = (Failure(source.name, error.error_class, str(error)),)
+            outcome = error.error_class if error.error_class in {"denied", "throttled"} else "failed"
+        except Exception:  # noqa: BLE001 - a bug in one source must not take the others with it
+            _log.exception("source %s has a bug, on %s %s", source.name, target.account_id, target.region)
+            reading, failures, outcome = None, (Failure(source.name, "bug", "see the log"),), "failed"
+        if reading is not None:
+            try:
+                self._apply(source, reading)
+            except LedgerError as error:
+                failures, outcome = (*failures, Failure("ledger", "transient", str(error))), "failed"
+        run = Run(source.name, target, now, self._clock.monotonic() - began, outcome, failures)
+        self._report(run)
+        return run
+
+    def _apply(self, source: Source, reading: Reading) -> None:
+        applied = self._ledger.apply(reading)
+        self._tally.take(reading.tallies)
+        if reading.receipts:
+            source.confirm(reading.receipts)
+        if reading.target is None:
+            return
+        where = (reading.target.account_id, reading.target.region)
+        for (namespace, revision), count in applied.revisions.items():
+            self._tally.add("revisions_total", *where, namespace, revision.direction, amount=count)
+            if revision.late:
+                self._tally.add("late_revisions_total", *where, namespace, revision.direction, amount=count)
+        for namespace, count in applied.short.items():
+            self._tally.add("query_results_total", *where, namespace, "short", amount=count)
+        if applied.lost_seconds:
+            self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
+
+    def _report(self, run: Run) -> None:
+        """Tell of a run in metrics, and in the log where it failed in a new way: one place for both."""
+        where = (run.target.account_id, run.target.region, run.source)
+        ended = run.at + run.seconds
+        self._tally.add("source_runs_total", *where, run.outcome)
+        self._tally.set("source_up", *where, value=float(run.outcome == "ok"))
+        self._tally.observe("source_run_duration_seconds", run.source, value=run.seconds)
+        self._tally.set("source_last_run_duration_seconds", *where, value=run.seconds)
+        self._tally.set("source_last_run_timestamp_seconds", *where, value=ended)
+        if run.outcome == "ok":
+            self._tally.set("source_last_success_timestamp_seconds", *where, value=ended)
+        with self._lock:
+            self.runs.append(run)
+            complaints = tuple(sorted({(failure.scope, failure.error_class) for failure in run.failures}))
+            new = complaints != self._complaints.get((run.source, run.target), ())
+            self._complaints[run.source, run.target] = complaints
+        if new and complaints:
+            for failure in run.failures[:5]:
+                _log.warning(
+                    "%s on %s %s: could not look at %s (%s): %s",
+                    run.source,
+                    *where[:2],
+                    failure.scope,
+                    failure.error_class,
+                    failure.detail,
+                )
+        elif new:
+            _log.info("%s on %s %s: complete again", run.source, *where[:2])
+
+    def own(self) -> None:
+        """Show what the process tells of itself, as a reading like all others."""
+        now, figures, source = self._clock.now(), self._ledger.figures(), "cloudwatch_metrics"
+        by_namespace = [
+            ("series_ahead", figures.ahead),
+            ("data_settled_until_timestamp_seconds", figures.settled_until),
+        ]
+        for name, values in by_namespace:
+            self._tally.fill(name, (((t.account_id, t.region, ns), float(n)) for (t, ns), n in values.items()))
+        read = [
+            ((target.account_id, target.region, source), target, until) for target, until in figures.read_until.items()
+        ]
+        self._tally.fill("checkpoint_timestamp_seconds", ((labels, float(until)) for labels, _, until in read))
+        self._tally.fill("catching_up", ((labels, float(t in figures.catching_up)) for labels, t, _ in read))
+        self._tally.set("ledger_size_bytes", value=float(figures.size_bytes))
+        self._tally.set("ledger_persistent", value=float(figures.persistent))
+        samples = self._tally.samples(scope="own")
+        self._ledger.apply(Reading("own", None, now, samples=samples, looked=("own",), volatile=True))
+
+
+def _outcome(reading: Reading) -> str:
+    """Return how whole a reading is: ok, partial, or the class of error that left nothing."""
+    if not reading.failed:
+        return "ok"
+    if reading.looked or reading.samples or any(answer.complete for read in reading.reads for answer in read.answers):
+        return "partial"
+    classes = {failure.error_class for failure in reading.failed}
+    return classes.pop() if classes in ({"denied"}, {"throttled"}) else "failed"

@@ -1,0 +1,201 @@
+"""WHAT HAS BEEN COUNTED: readings in, one transaction each, a frozen snapshot out.
+
+The door: `apply`, `snapshot`, `shown`, `known`, `figures`, `close`. Behind it: `meter` (counters fed by CloudWatch),
+`stage` (what a reading would change), a store (`sqlite`, `memory`), `board` (what is shown).
+
+The order is everything: a reading changes copies, the copies are committed, and only then are they installed where a
+snapshot sees them. What a commit refused was never counted and never shown. Nothing here knows AWS, a catalogue row or
+a format.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import Counter as Tallies
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from exporter.ledger.board import Board
+from exporter.ledger.meter import Meter, Rules
+from exporter.ledger.stage import Applied, Books, Stage
+from exporter.ledger.store import Changes, LedgerError, Store
+from exporter.model import Clock, Reading, Resource, Snapshot, Target
+from exporter.tally import Tally
+
+__all__ = ["Applied", "Figures", "Known", "Ledger", "LedgerError", "Rules"]
+
+
+class Known(NamedTuple):
+    """What the ledger knows of a source on a target: to be read, never changed."""
+
+    notes: Mapping[str, Any] = {}
+    meters: Mapping[Resource, Meter] = {}
+    scopes: frozenset[str] = frozenset()
+
+
+class Figures(NamedTuple):
+    """Gauges about the ledger itself, by target and namespace where they are about series."""
+
+    ahead: Mapping[tuple[Target, str], int]
+    catching_up: frozenset[Target]
+    settled_until: Mapping[tuple[Target, str], int]
+    read_until: Mapping[Target, int]
+    size_bytes: int
+    persistent: bool
+
+
+class Ledger:
+    """The one place where anything is counted. Thread-safe; a thread of its own does all the writing.
+
+    `zero_hold` is how long (seconds of service) an unforeseen counter stands at 0 before its first value.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, tally: Tally, rules: Rules | None = None, zero_hold: float = 130.0
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._tally = tally
+        self._rules = rules or Rules()
+        self._state = threading.Lock()  # guards books and board; held for moments, never over a commit
+        self._books = Books()
+        self._board = Board(zero_hold, clock.now())
+        self._size = 0
+        self._load()
+        self._waiting: queue.SimpleQueue[tuple[Reading, Future[Applied]] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
+        self._writer.start()
+
+    def _load(self) -> None:
+        state = self._store.load()
+        kept = Changes(
+            meters={meter.resource: meter for meter in state.meters},
+            totals=dict(state.totals),
+            identities={},
+            notes=dict(state.notes),
+            forget={},
+        )
+        self._books.install(kept)
+        self._board.install(kept, (), self._clock.now())
+        self._size = self._store.size()
+
+    def apply(self, reading: Reading) -> Applied:
+        """Count a reading, commit it, install it; return what became of it.
+
+        Raises `LedgerError` if the store refused: nothing was counted and nothing may be confirmed at the origin. Its
+        samples are shown all the same.
+        """
+        done: Future[Applied] = Future()
+        self._waiting.put((reading, done))
+        return done.result()
+
+    def snapshot(self) -> Snapshot:
+        """Return everything that may be shown now; unchanged chunks are the objects of the last snapshot."""
+        with self._state:
+            return self._board.snapshot(self._clock.now())
+
+    def shown(self, snapshot: Snapshot) -> None:
+        """Learn that pages with this snapshot are served from now on: first zeros in it begin to count their time."""
+        with self._state:
+            self._board.shown(snapshot, self._clock.now())
+
+    def known(self, source: str, target: Target | None) -> Known:
+        """Return what is known of a source on a target. The meters are frozen: they are replaced, never changed."""
+        with self._state:
+            return Known(
+                notes=dict(self._books.notes.get((source, target), {})),
+                meters=dict(self._books.meters.get(target, {})) if target else {},
+                scopes=self._board.scopes(source, target),
+            )
+
+    def figures(self) -> Figures:
+        """Return gauges about the ledger itself."""
+        now = self._clock.now()
+        with self._state:
+            meters = [meter for of_target in self._books.meters.values() for meter in of_target.values()]
+        ahead: Tallies[tuple[Target, str]] = Tallies()
+        settled: dict[tuple[Target, str], int] = {}
+        read: dict[Target, int] = {}
+        catching_up = set()
+        for meter in meters:
+            target, namespace = meter.resource.target, meter.resource.namespace
+            ahead[target, namespace] += len(meter.ahead)
+            asked = meter.asked()
+            if asked:
+                closed_until = min(meter.closed_until[i] for i in asked)
+                settled[target, namespace] = min(settled.get((target, namespace), closed_until), closed_until)
+                read_until = min(meter.read_until[i] for i in asked)
+                read[target] = min(read.get(target, read_until), read_until)
+            if any(meter.visible(i, now) for i in meter.recovering):
+                catching_up.add(target)
+        return Figures(ahead, frozenset(catching_up), settled, read, self._size, self._store.persistent)
+
+    def close(self) -> None:
+        """Commit what is pending, stop the writer, give the store up."""
+        self._waiting.put(None)
+        self._writer.join()
+        self._store.close()
+
+    # -- the writer --------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        """Take what waits, stage it, commit it, install it: the only code that changes anything."""
+        last = False
+        while not last:
+            batch = [self._waiting.get()]
+            while not self._waiting.empty():
+                batch.append(self._waiting.get())
+            last = None in batch
+            self._commit([item for item in batch if item is not None])
+
+    def _commit(self, batch: list[tuple[Reading, Future[Applied]]]) -> None:
+        """Commit a batch in one transaction; a reading that can't be applied fails alone."""
+        stage = Stage(self._books, self._store, self._rules)
+        self._stage_zeros(stage)
+        results = []
+        for n, (reading, done) in enumerate(batch):
+            try:
+                results.append(stage.add(reading))
+            except Exception as error:  # noqa: BLE001 - whatever it is belongs to the caller, and to him alone
+                done.set_exception(error)
+                self._commit(batch[:n] + batch[n + 1 :])
+                return
+        refused = None if stage.empty else self._store_changes(stage.changes)
+        readings = [reading for reading, _ in batch]
+        with self._state:
+            if refused is None:
+                self._books.install(stage.changes)
+                self._board.install(stage.changes, readings, self._clock.now())
+            for reading in readings:
+                self._board.place(reading)
+        for (reading, done), applied in zip(batch, results, strict=True):
+            if refused is None or reading.volatile:
+                done.set_result(applied)
+            else:
+                done.set_exception(refused)
+
+    def _store_changes(self, changes: Changes) -> LedgerError | None:
+        """Commit; return what the store had against it."""
+        began, refused = self._clock.monotonic(), None
+        try:
+            self._store.commit(changes)
+        except LedgerError as error:
+            refused = error
+        self._tally.add("ledger_writes_total", "failed" if refused else "ok")
+        self._tally.observe("ledger_write_duration_seconds", value=self._clock.monotonic() - began)
+        if not refused:
+            self._tally.set("ledger_last_write_timestamp_seconds", value=self._clock.now())
+            self._size = self._store.size()
+        return refused
+
+    def _stage_zeros(self, stage: Stage) -> None:
+        """Stage what time alone has changed: zeros that began to be served, and those that have stood long enough."""
+        now = self._clock.now()
+        with self._state:
+            served, over = self._board.newly_served(), self._board.releasable(now)
+        for counter, at in served:
+            stage.serve(counter, at)
+        for counter in over:
+            stage.release(counter, now)

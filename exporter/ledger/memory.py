@@ -1,0 +1,57 @@
+"""A store that lasts as long as its object: for tests, demonstrations and `ledger.path: ":memory:"`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.ledger.meter import Meter
+from exporter.ledger.store import Changes, Key, State, Total
+from exporter.model import Resource, Target
+
+
+class MemoryStore:
+    """Keeps what was committed. A second ledger on the same object finds it, as after a restart."""
+
+    persistent = False
+
+    def __init__(self) -> None:
+        self._meters: dict[Resource, bytes] = {}
+        self._totals: dict[Key, Total] = {}
+        self._identities: dict[str, dict[str, float]] = {}
+        self._notes: dict[tuple[str, Target | None], dict[str, Any]] = {}
+
+    def load(self) -> State:
+        """Return what has been committed."""
+        return State(
+            meters=[Meter.load(resource, dumped) for resource, dumped in self._meters.items()],
+            totals=[(key, Total(dict(t.parts), t.released, t.first_shown)) for key, t in self._totals.items()],
+            notes=[(owner, dict(notes)) for owner, notes in self._notes.items()],
+        )
+
+    def commit(self, changes: Changes) -> None:
+        """Keep the changes."""
+        for resource, meter in changes.meters.items():
+            if meter is None:
+                self._meters.pop(resource, None)
+            else:
+                self._meters[resource] = meter.dump()
+        self._totals.update(changes.totals)
+        for (source, identity), at in changes.identities.items():
+            self._identities.setdefault(source, {})[identity] = at
+        for source, before in changes.forget.items():
+            kept = self._identities.get(source, {})
+            self._identities[source] = {identity: at for identity, at in kept.items() if at >= before}
+        for owner, notes in changes.notes.items():
+            kept_notes = {**self._notes.get(owner, {}), **notes}
+            self._notes[owner] = {name: note for name, note in kept_notes.items() if note is not None}
+
+    def seen(self, source: str, identities: list[str]) -> set[str]:
+        """Return which of the identities of a source have been committed."""
+        return self._identities.get(source, {}).keys() & set(identities)
+
+    def size(self) -> int:
+        """Return 0: nothing is on disk."""
+        return 0
+
+    def close(self) -> None:
+        """Do nothing: what was kept stays for the next ledger on this object."""

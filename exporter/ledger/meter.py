@@ -1,0 +1,450 @@
+"""The counters of one resource: how a total follows CloudWatch's final sums exactly (law L1).
+
+Here: the arithmetic of blocks, and when a counter may be seen. Not here: storage, families, threads.
+
+A meter keeps, for each of its counters, what is `closed` (final, one number) and a ring of `size` open blocks:
+
+    counter i:  closed_until[i]                                   read_until[i]
+    ... closed |-- block --|-- block --|-- block --|-- block --|--^-- block --|  (now)
+                 slot (start // 900) % size of row i in `sums`, `points`, `kinds`
+
+`total` = closed + the open blocks, computed and never accumulated, so that no repeat, restart or late answer can add
+anything twice. That is 11 bytes a block and some 60 a counter, in arrays: an object for each block would be ten times
+as much.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+from copy import copy
+from itertools import groupby
+from typing import NamedTuple, Self
+
+import msgspec
+
+from exporter.model import BLOCK, DAY, MINUTE, Answer, Counter, Read, Resource, Window
+
+TOLERANCE = 1e-9  # relative; a fall below it is arithmetic, not a revision
+LINGER = DAY  # a counter of a resource that is gone leaves so long after its last increase
+RECOVERY = 15 * MINUTE  # a counter that can't be read up to now is shown anyway so long after reads work again
+DOUBTS = 3  # a final answer with fewer points is believed when it was given so often,
+DOUBT_APART = 10 * MINUTE  # so far apart
+ROOMY = 64  # a ring of more blocks than this is given back once it has emptied
+
+COARSE = 0x80  # of a block's kind: counted at the block's width, not at 60 s; the low bits are the spelling
+
+_STORED = (
+    "closed",
+    "exposed",
+    "read_until",
+    "closed_until",
+    "counted_from",
+    "increased",
+    "first_shown",
+    "paused",
+    "sums",
+    "points",
+    "kinds",
+)
+
+
+class Rules(NamedTuple):
+    """Windows that decide when a block is final and a revision late (seconds)."""
+
+    settle: float = 15 * MINUTE
+    deep_settle: float = 180 * MINUTE
+
+
+class Revision(NamedTuple):
+    """A block whose sum changed after an earlier reading had counted it to its end."""
+
+    direction: str
+    late: bool
+
+
+class Outcome(NamedTuple):
+    """What a reading did to a meter, for those who report it."""
+
+    revisions: tuple[Revision, ...] = ()
+    short: int = 0
+    lost_seconds: float = 0.0
+
+
+class _Block(NamedTuple):
+    """An open block: its sum, the number of its points, and how they were asked for (spelling, `COARSE`)."""
+
+    sum: float = 0.0
+    points: int = 0
+    kind: int = 0
+
+
+class _Doubt(NamedTuple):
+    """A final answer that holds fewer points than an earlier one, how often it was given, and when last."""
+
+    given: _Block
+    times: int
+    at: float
+
+
+class _Progress(NamedTuple):
+    """What one window did to one counter."""
+
+    revisions: list[Revision]
+    short: int
+    moved: bool  # `read_until` moved on
+    whole: bool  # and now stands at the end of the window
+    from_closed: bool  # the window began at or before the last closed block
+
+
+class Meter:
+    """The counters of one resource. Treat an instance that others can see as frozen: change a `copy`.
+
+    `exposed` is the highest value ever shown; NaN while the counter still stands at its first 0. `ahead` holds the
+    counters that wait there for their total to catch up after a downward revision. `lease`, `began`, `ahead`,
+    `recovering` and `doubts` live as long as the process: after a start nothing is shown before it is read again.
+    """
+
+    __slots__ = (
+        "ahead",
+        "alive",
+        "began",
+        "closed",
+        "closed_until",
+        "counted_from",
+        "counters",
+        "doubts",
+        "exposed",
+        "first_shown",
+        "increased",
+        "kinds",
+        "lease",
+        "paused",
+        "points",
+        "position",
+        "read_until",
+        "recovering",
+        "resource",
+        "size",
+        "sums",
+        "used",
+    )
+
+    def __init__(self, resource: Resource, size: int = 8) -> None:
+        self.resource = resource
+        self.size = size
+        self.counters: tuple[tuple[str, str], ...] = ()
+        self.position: dict[tuple[str, str], int] = {}
+        self.closed = array("d")
+        self.exposed = array("d")
+        self.read_until = array("I")
+        self.closed_until = array("I")
+        self.counted_from = array("I")
+        self.increased = array("d")
+        self.first_shown = array("d")
+        self.paused = array("B")
+        self.sums = array("d")
+        self.points = array("H")
+        self.kinds = array("B")
+        self.began = array("d")
+        self.lease = array("d")
+        self.alive = True
+        self.used = 0.0
+        self.ahead: set[int] = set()
+        self.recovering: dict[int, float] = {}
+        self.doubts: dict[tuple[int, int], _Doubt] = {}
+
+    def copy(self) -> Self:
+        """Return an independent copy, to be changed."""
+        twin = copy(self)
+        for name in (*_STORED, "began", "lease", "ahead", "recovering", "doubts"):
+            setattr(twin, name, copy(getattr(self, name)))
+        return twin
+
+    # -- what is counted ---------------------------------------------------------------------------------------------
+
+    def total(self, i: int) -> float:
+        """Return the total of a counter in AWS's raw unit."""
+        return self.closed[i] + sum(self.sums[i * self.size : (i + 1) * self.size])
+
+    def value(self, i: int) -> float:
+        """Return what may be shown: the highest total so far, or the first 0."""
+        exposed = self.exposed[i]
+        return 0.0 if math.isnan(exposed) else exposed
+
+    def visible(self, i: int, now: float) -> bool:
+        """Say whether a counter may be seen: read lately, and its resource exists or was busy in the last day."""
+        return self.lease[i] > now and (self.alive or self.increased[i] + LINGER > now)
+
+    def changes_at(self, now: float) -> float:
+        """Return the time at which the next of its counters leaves by age."""
+        ends = (
+            min(lease, math.inf if self.alive else busy + LINGER)
+            for lease, busy in zip(self.lease, self.increased, strict=True)
+        )
+        return min((end for end in ends if end > now), default=math.inf)
+
+    def asked(self) -> list[int]:
+        """Return the counters that are asked for, as far as the meter knows: not paused, not at rest."""
+        return [i for i, lease in enumerate(self.lease) if lease != math.inf and not self.paused[i]]
+
+    def spellings(self, i: int) -> set[int]:
+        """Return the spellings that the open blocks of a counter have counted, and must be asked for again."""
+        row = range(i * self.size, (i + 1) * self.size)
+        return {self.kinds[slot] & ~COARSE for slot in row if self.points[slot]}
+
+    def read(self, read: Read, now: float, rules: Rules) -> Outcome:
+        """Count the answers of one window: design section 4, "Blocks"."""
+        revisions: list[Revision] = []
+        short, lost = 0, 0.0
+        self.alive = read.alive
+        for counter, group in groupby(read.answers, key=_counter):
+            answers = tuple(group)
+            i = self._place(counter, answers[0].begin, now)
+            if i is None or self.paused[i] or read.window.began < self.began[i]:
+                continue
+            self.began[i] = read.window.began
+            lost += self._lose(i, read.lost_before)
+            if all(answer.complete for answer in answers):
+                progress = self._count(i, answers, read.window, rules)
+                revisions += progress.revisions
+                short += progress.short
+                self._expose(i, now)
+                self._renew(i, read, progress, now)
+        if self.size > ROOMY:
+            self._fit()
+        return Outcome(tuple(revisions), short, lost)
+
+    def _place(self, counter: Counter, begin: int | None, now: float) -> int | None:
+        """Return the position of a counter; a new one is counted from `begin`, and one without it is left out."""
+        key = (counter.metric, counter.stat)
+        i = self.position.get(key)
+        if i is not None or begin is None:
+            return i
+        self.counters = (*self.counters, key)
+        self.position = {key: i for i, key in enumerate(self.counters)}
+        self.closed.append(0.0)
+        self.exposed.append(math.nan)
+        self.read_until.append(begin)
+        self.closed_until.append(begin - begin % BLOCK)
+        self.counted_from.append(begin)
+        self.increased.append(now)
+        self.first_shown.append(0.0)
+        self.paused.append(0)
+        self.sums.extend([0.0] * self.size)
+        self.points.extend([0] * self.size)
+        self.kinds.extend([0] * self.size)
+        self.began.append(-math.inf)
+        self.lease.append(-math.inf)
+        return len(self.counters) - 1
+
+    def _lose(self, i: int, before: int) -> float:
+        """Close what AWS no longer holds as it stands; return the seconds that were never read."""
+        if before <= self.closed_until[i]:
+            return 0.0
+        lost = max(0, before - self.read_until[i])
+        self.closed[i] += math.fsum(self._block(i, block).sum for block in self._filled(i) if block < before)
+        self._clear(i, before)
+        self.closed_until[i] = before
+        self.read_until[i] = max(self.read_until[i], before)
+        return float(lost)
+
+    def _count(self, i: int, answers: tuple[Answer, ...], window: Window, rules: Rules) -> _Progress:
+        """Take in what complete answers say of one counter, move its marks, close what is final."""
+        had_closed, had_read = self.closed_until[i], self.read_until[i]
+        from_closed = window.start <= max(had_closed, self.counted_from[i])
+        first = had_closed if from_closed else -(-window.start // BLOCK) * BLOCK  # a block cut by the start is not read
+        blocks = {block for answer in answers for block, _, points in answer.blocks if points and block >= first}
+        blocks.update(block for block in self._filled(i) if first <= block < window.end)
+        taken: dict[int, _Block] = {}
+        unread = window.end
+        revisions: list[Revision] = []
+        for block in sorted(blocks):
+            stored, end = self._block(i, block), block + BLOCK
+            given = _choose(answers, block, stored, window.period)
+            if given is None or self._doubted(i, block, stored, given, window.date, rules):
+                unread = min(unread, block)
+                continue
+            taken[block] = given
+            if min(had_read, window.end) >= end and not math.isclose(given.sum, stored.sum, rel_tol=TOLERANCE):
+                revisions.append(Revision("up" if given.sum > stored.sum else "down", window.date > end + rules.settle))
+        if window.start <= had_read:
+            self.read_until[i] = max(had_read, unread)
+        # A block closes in its turn, when an answer that AWS dated after its last possible change has been taken in.
+        settled = math.ceil(window.date - rules.deep_settle) - 1
+        border = min(self.read_until[i], unread, settled) // BLOCK * BLOCK
+        if from_closed and border > had_closed:
+            self._clear(i, border)
+            self.closed[i] += math.fsum(given.sum for block, given in taken.items() if block < border)
+            self.closed_until[i] = border
+        for block, given in taken.items():
+            if block >= self.closed_until[i]:
+                self._store(i, block, given)
+        return _Progress(
+            revisions=revisions,
+            short=len(blocks) - len(taken),
+            moved=self.read_until[i] > had_read,
+            whole=self.read_until[i] >= window.end,
+            from_closed=from_closed,
+        )
+
+    def _doubted(self, i: int, block: int, stored: _Block, given: _Block, date: float, rules: Rules) -> bool:
+        """Say whether an answer holds fewer points than were counted, and is not yet believed all the same."""
+        same_period = (stored.kind ^ given.kind) & COARSE == 0
+        if given.points >= stored.points or (given.points and not same_period):
+            self.doubts.pop((i, block), None)
+            return False
+        if date <= block + BLOCK + rules.deep_settle:
+            return True
+        doubt = self.doubts.get((i, block))
+        if doubt is None or doubt.given != given:
+            doubt = _Doubt(given, 1, date)
+        elif date >= doubt.at + DOUBT_APART:
+            doubt = _Doubt(given, doubt.times + 1, date)
+        self.doubts[i, block] = doubt
+        if doubt.times < DOUBTS:
+            return True
+        del self.doubts[i, block]
+        return False
+
+    # -- the ring of open blocks -------------------------------------------------------------------------------------
+
+    def _filled(self, i: int) -> Iterator[int]:
+        """Yield the starts of the open blocks that hold points."""
+        row = i * self.size
+        if any(self.points[row : row + self.size]):
+            start = self.closed_until[i]
+            for block in range(start, start + self.size * BLOCK, BLOCK):
+                if self.points[row + block // BLOCK % self.size]:
+                    yield block
+
+    def _block(self, i: int, block: int) -> _Block:
+        if block >= self.closed_until[i] + self.size * BLOCK:
+            return _Block()
+        slot = i * self.size + block // BLOCK % self.size
+        return _Block(self.sums[slot], self.points[slot], self.kinds[slot])
+
+    def _store(self, i: int, block: int, given: _Block) -> None:
+        need = 1 + (block - self.closed_until[i]) // BLOCK
+        if need > self.size:
+            self._resize(max(need, self.size + self.size // 2))
+        slot = i * self.size + block // BLOCK % self.size
+        self.sums[slot], self.points[slot], self.kinds[slot] = given
+
+    def _clear(self, i: int, before: int) -> None:
+        """Empty the open blocks before a border."""
+        for block in tuple(self._filled(i)):
+            if block < before:
+                self._store(i, block, _Block())
+
+    def _resize(self, size: int) -> None:
+        """Lay the ring out anew: a block that can't be read keeps all later ones open."""
+        rows = len(self.counters) * size
+        sums, points, kinds = array("d", [0.0]) * rows, array("H", [0]) * rows, array("B", [0]) * rows
+        for i in range(len(self.counters)):
+            for block in self._filled(i):
+                slot = i * size + block // BLOCK % size
+                sums[slot], points[slot], kinds[slot] = self._block(i, block)
+        self.size, self.sums, self.points, self.kinds = size, sums, points, kinds
+
+    def _fit(self) -> None:
+        """Give back the space of a ring that had to grow, once its blocks have closed."""
+        need = 1 + max(
+            (b - self.closed_until[i] for i in range(len(self.counters)) for b in self._filled(i)), default=0
+        )
+        if 4 * (need // BLOCK + 1) < self.size:
+            self._resize(2 * (need // BLOCK + 1))
+
+    # -- what is seen ------------------------------------------------------------------------------------------------
+
+    def _expose(self, i: int, now: float) -> None:
+        """Let the shown value follow the total upwards; not while the first 0 stands, and never down."""
+        total, shown = self.total(i), self.value(i)
+        if total > shown * (1 + TOLERANCE):
+            self.increased[i] = now
+        if total < shown * (1 - TOLERANCE):
+            self.ahead.add(i)
+        else:
+            self.ahead.discard(i)
+        self.exposed[i] = max(self.exposed[i], total)  # NaN, first, stays
+
+    def _renew(self, i: int, read: Read, progress: _Progress, now: float) -> None:
+        """Decide until when the counter may stand without another complete reading.
+
+        A counter that is seen stays while it is read up to now. One that is not (a start, a gap) returns in one step
+        when it has been read from its last closed block up to now; where that takes long, `RECOVERY` after reads
+        began to work again, as long as it makes headway.
+        """
+        up_to_now = progress.whole and read.window.recent
+        if up_to_now and progress.from_closed:
+            self.recovering.pop(i, None)
+        elif self.lease[i] <= now:
+            since = self.recovering.setdefault(i, now)
+            if not progress.moved or now < since + RECOVERY:
+                return
+        elif not up_to_now and not (progress.moved and i in self.recovering):
+            return
+        self.lease[i] = read.until
+
+    def release(self, i: int, now: float) -> None:
+        """End the first 0 of a counter: from now on its total is shown."""
+        self.exposed[i] = max(0.0, self.total(i))
+        self.increased[i] = now
+
+    # -- switches ----------------------------------------------------------------------------------------------------
+
+    def pause(self, i: int) -> None:
+        """Stop counting: the open blocks are taken as they stand."""
+        self.closed[i] = self.total(i)
+        self._clear(i, self.closed_until[i] + self.size * BLOCK)
+        self.paused[i] = 1
+        self.lease[i] = -math.inf
+
+    def resume(self, i: int, now: float) -> None:
+        """Count again, on top of the old total, from the next block border."""
+        border = math.ceil(now / BLOCK) * BLOCK
+        self.read_until[i] = self.closed_until[i] = self.counted_from[i] = border
+        self.paused[i] = 0
+
+    # -- what is stored ----------------------------------------------------------------------------------------------
+
+    def dump(self) -> bytes:
+        """Return all that must survive a restart."""
+        stored = {name: getattr(self, name).tobytes() for name in _STORED}
+        return msgspec.msgpack.encode((self.counters, self.size, self.alive, self.used, stored))
+
+    @classmethod
+    def load(cls, resource: Resource, dumped: bytes) -> Self:
+        """Return the meter that was dumped; nothing of it is seen before it is read again."""
+        counters, size, alive, used, stored = msgspec.msgpack.decode(dumped, type=_Dump)
+        meter = cls(resource, size)
+        meter.counters, meter.alive, meter.used = counters, alive, used
+        meter.position = {key: i for i, key in enumerate(counters)}
+        for name, column in stored.items():
+            getattr(meter, name).frombytes(column)
+        meter.began.extend([-math.inf] * len(counters))
+        meter.lease.extend([-math.inf] * len(counters))
+        return meter
+
+
+_Dump = tuple[tuple[tuple[str, str], ...], int, bool, float, dict[str, bytes]]
+
+
+def _counter(answer: Answer) -> Counter:
+    return answer.counter
+
+
+def _choose(answers: tuple[Answer, ...], block: int, stored: _Block, period: int) -> _Block | None:
+    """Return what the answers say of a block: of the spelling it has counted, else of the first one with points.
+
+    None if the spelling that it has counted was not asked: spellings are one series, and are never added up.
+    """
+    coarse = COARSE if period == BLOCK else 0
+    kept = stored.kind & ~COARSE if stored.points else None
+    asked = [answer for answer in answers if kept is None or answer.spelling == kept]
+    for answer in asked:
+        for start, total, points in answer.blocks:
+            if start == block and points:
+                return _Block(total, points, answer.spelling | coarse)
+    return _Block(0.0, 0, coarse | (kept or 0)) if asked else None

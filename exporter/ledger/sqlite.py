@@ -1,0 +1,227 @@
+"""The store on disk: SQLite in WAL mode, every commit synced. The only file that knows SQL.
+
+One process owns the file: an exclusive lock is held for as long as it is open, and the operating system lets go of it
+however the process ends.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from exporter.ledger.meter import Meter
+from exporter.ledger.store import Changes, Key, LedgerError, LedgerUnusableError, State, Total
+from exporter.model import Resource, Target
+
+APPLICATION = 0x5A6D4578  # "what is this file" for SQLite: ours
+SCHEMA = 1
+
+_TABLES = """
+    CREATE TABLE meters (
+        id INTEGER PRIMARY KEY, account_id TEXT, region TEXT, namespace TEXT, dimensions BLOB, labels BLOB, state BLOB
+    );
+    CREATE TABLE totals (
+        family TEXT, account_id TEXT, region TEXT, labels BLOB, parts BLOB, released INTEGER, first_shown REAL,
+        PRIMARY KEY (family, account_id, region, labels)
+    ) WITHOUT ROWID;
+    CREATE TABLE identities (
+        source TEXT, identity TEXT, at REAL, PRIMARY KEY (source, identity)
+    ) WITHOUT ROWID;
+    CREATE INDEX identities_by_age ON identities (source, at);
+    CREATE TABLE notes (
+        source TEXT, account_id TEXT, region TEXT, name TEXT, note BLOB,
+        PRIMARY KEY (source, account_id, region, name)
+    ) WITHOUT ROWID;
+"""
+_MANY = 500  # variables in one statement; SQLite's own limit is 32,766, older builds allowed 999
+
+_pack = msgspec.msgpack.encode
+_unpack = msgspec.msgpack.decode
+
+
+class SqliteStore:
+    """The ledger file. Raises `LedgerUnusableError` when it can't be opened, with what to do about it."""
+
+    persistent = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ids: dict[Resource, int] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerUnusableError(f"can't open the ledger {path}: {error}") from error
+        try:
+            self._open()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self) -> None:
+        try:
+            for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._db.execute("BEGIN IMMEDIATE")  # takes the lock that is then held for good
+            application = self._pragma("application_id")
+            empty = not self._db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+            if not empty and application != APPLICATION:
+                raise LedgerUnusableError(f"{self._path} is a database of another program")
+            if empty:
+                for statement in _TABLES.split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+            version = self._pragma("user_version")
+            if version != SCHEMA:
+                raise LedgerUnusableError(
+                    f"{self._path} was written by another version (schema {version}, this one knows {SCHEMA})"
+                )
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                raise LedgerUnusableError(
+                    f"another process holds the ledger {self._path}: two exporters can't count into one ledger"
+                ) from error
+            raise LedgerUnusableError(
+                f"can't use the ledger {self._path}: {error}; "
+                "start with --ledger.move-aside to keep it under another name and begin anew"
+            ) from error
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def load(self) -> State:
+        """Return what has been committed."""
+        try:
+            return State(list(self._meters()), list(self._totals()), list(self._notes()))
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            raise LedgerUnusableError(f"the ledger {self._path} is damaged: {error}") from error
+
+    def _meters(self) -> Iterator[Meter]:
+        columns = "id, account_id, region, namespace, dimensions, labels, state"
+        for id_, account, region, namespace, dimensions, labels, state in self._db.execute(
+            f"SELECT {columns} FROM meters"  # noqa: S608 - the columns stand above
+        ):
+            resource = Resource(
+                Target(account, region),
+                namespace,
+                _unpack(dimensions, type=tuple[tuple[str, str], ...]),
+                _unpack(labels, type=tuple[str, ...]),
+            )
+            self._ids[resource] = id_
+            yield Meter.load(resource, state)
+
+    def _totals(self) -> Iterator[tuple[Key, Total]]:
+        for family, account, region, labels, parts, released, first_shown in self._db.execute("SELECT * FROM totals"):
+            key = Key((family, _target(account, region)), _unpack(labels, type=tuple[str, ...]))
+            yield key, Total(_unpack(parts, type=dict[str, float]), bool(released), first_shown)
+
+    def _notes(self) -> Iterable[tuple[tuple[str, Target | None], dict[str, Any]]]:
+        notes: dict[tuple[str, Target | None], dict[str, Any]] = {}
+        for source, account, region, name, note in self._db.execute("SELECT * FROM notes"):
+            notes.setdefault((source, _target(account, region)), {})[name] = _unpack(note)
+        return notes.items()
+
+    def commit(self, changes: Changes) -> None:
+        """Write everything or nothing; raise `LedgerError` for nothing."""
+        try:
+            with self._transaction():
+                fresh = self._write_meters(changes.meters)
+                self._write_events(changes)
+                self._write_notes(changes.notes)
+        except sqlite3.Error as error:
+            raise LedgerError(f"the ledger {self._path} refuses: {error}") from error
+        self._ids.update(fresh)
+        for resource in (resource for resource, meter in changes.meters.items() if meter is None):
+            self._ids.pop(resource, None)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # SQLite has rolled back by itself where it had to
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _write_meters(self, meters: Mapping[Resource, Meter | None]) -> dict[Resource, int]:
+        """Write changed meters; return the row numbers of new ones, which are not sure before the commit."""
+        known = ((m.dump(), self._ids[r]) for r, m in meters.items() if m and r in self._ids)
+        self._db.executemany("UPDATE meters SET state = ? WHERE id = ?", known)
+        gone = ((self._ids[r],) for r, m in meters.items() if m is None and r in self._ids)
+        self._db.executemany("DELETE FROM meters WHERE id = ?", gone)
+        fresh = {}
+        for r, m in meters.items():
+            if m and r not in self._ids:
+                row = (*_columns(r.target), r.namespace, _pack(r.dimensions), _pack(r.labels), m.dump())
+                insert = "INSERT INTO meters (account_id, region, namespace, dimensions, labels, state)"
+                fresh[r] = self._db.execute(f"{insert} VALUES (?,?,?,?,?,?)", row).lastrowid or 0
+        return fresh
+
+    def _write_events(self, changes: Changes) -> None:
+        totals = (
+            (key.face[0], *_columns(key.face[1]), _pack(key.labels), _pack(t.parts), t.released, t.first_shown)
+            for key, t in changes.totals.items()
+        )
+        identities = ((source, identity, at) for (source, identity), at in changes.identities.items())
+        self._db.executemany("INSERT OR REPLACE INTO totals VALUES (?,?,?,?,?,?,?)", totals)
+        self._db.executemany("INSERT OR REPLACE INTO identities VALUES (?,?,?)", identities)
+        self._db.executemany("DELETE FROM identities WHERE source = ? AND at < ?", changes.forget.items())
+
+    def _write_notes(self, notes: Mapping[tuple[str, Target | None], Mapping[str, Any]]) -> None:
+        rows = [
+            (source, *_columns(of), name, note) for (source, of), own in notes.items() for name, note in own.items()
+        ]
+        kept = ((*row, _pack(note)) for *row, note in rows if note is not None)
+        gone = (row for *row, note in rows if note is None)
+        self._db.executemany("INSERT OR REPLACE INTO notes VALUES (?,?,?,?,?)", kept)
+        self._db.executemany("DELETE FROM notes WHERE source = ? AND account_id = ? AND region = ? AND name = ?", gone)
+
+    def seen(self, source: str, identities: list[str]) -> set[str]:
+        """Return which of the identities of a source have been committed."""
+        found: set[str] = set()
+        try:
+            for first in range(0, len(identities), _MANY):
+                some = identities[first : first + _MANY]
+                query = (
+                    f"SELECT identity FROM identities WHERE source = ? AND identity IN ({','.join('?' * len(some))})"  # noqa: S608 - question marks
+                )
+                found.update(identity for (identity,) in self._db.execute(query, (source, *some)))
+        except sqlite3.Error as error:
+            raise LedgerError(f"the ledger {self._path} can't be read: {error}") from error
+        return found
+
+    def size(self) -> int:
+        """Return the bytes on disk, the write-ahead log included."""
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def close(self) -> None:
+        """Give the file up."""
+        self._db.close()
+
+
+def _columns(target: Target | None) -> tuple[str, str]:
+    return (target.account_id, target.region) if target else ("", "")
+
+
+def _target(account: str, region: str) -> Target | None:
+    return Target(account, region) if region else None
+
+
+def move_aside(path: Path, suffix: str) -> Path:
+    """Rename a ledger and its log, so that a new one can begin; return the new name. Nothing is ever deleted."""
+    moved = path.with_name(f"{path.name}.{suffix}")
+    for extra in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + extra)
+        if file.exists():
+            file.rename(moved.with_name(moved.name + extra))
+    return moved

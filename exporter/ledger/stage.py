@@ -1,0 +1,149 @@
+"""Readings applied to copies: what a commit would change, before anybody sees it."""
+
+from __future__ import annotations
+
+from collections import Counter as Tallies
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from exporter.ledger.meter import Meter, Revision, Rules
+from exporter.ledger.store import Changes, Key, Spot, Store, Total
+from exporter.model import DAY, Effect, Reading, Resource, Target
+
+
+class Applied(NamedTuple):
+    """What became of a reading, for those who report it."""
+
+    events: Mapping[str, int] = {}  # outcome (counted, repeated, too_old) to number
+    revisions: Mapping[tuple[str, Revision], int] = {}  # by namespace
+    short: Mapping[str, int] = {}  # blocks that came back with fewer points than before, by namespace
+    lost_seconds: float = 0.0
+
+
+class Books:
+    """What has been committed: meters by target and resource, event totals, notes of the sources."""
+
+    def __init__(self) -> None:
+        self.meters: dict[Target, dict[Resource, Meter]] = {}
+        self.totals: dict[Key, Total] = {}
+        self.notes: dict[tuple[str, Target | None], dict[str, Any]] = {}
+
+    def install(self, changes: Changes) -> None:
+        """Take over what has been committed."""
+        for resource, meter in changes.meters.items():
+            if meter is None:
+                self.meters.get(resource.target, {}).pop(resource, None)
+            else:
+                self.meters.setdefault(resource.target, {})[resource] = meter
+        self.totals.update(changes.totals)
+        for owner, notes in changes.notes.items():
+            kept = {**self.notes.get(owner, {}), **notes}
+            self.notes[owner] = {name: note for name, note in kept.items() if note is not None}
+
+
+class Stage:
+    """A batch of readings on top of the books, changing only copies."""
+
+    def __init__(self, books: Books, store: Store, rules: Rules) -> None:
+        self._books = books
+        self._store = store
+        self._rules = rules
+        self._meters: dict[Resource, Meter | None] = {}
+        self._totals: dict[Key, Total] = {}
+        self._identities: dict[tuple[str, str], float] = {}
+        self._notes: dict[tuple[str, Target | None], dict[str, Any]] = {}
+        self._forget: dict[str, float] = {}
+
+    @property
+    def changes(self) -> Changes:
+        """What a commit has to write."""
+        return Changes(self._meters, self._totals, self._identities, self._notes, self._forget)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not any(self.changes)
+
+    def meter(self, resource: Resource) -> Meter:
+        """Return a copy of a meter that may be changed; a new one for a new resource."""
+        meter = self._meters.get(resource)
+        if meter is None:
+            kept = None if resource in self._meters else self._books.meters.get(resource.target, {}).get(resource)
+            meter = self._meters[resource] = kept.copy() if kept else Meter(resource)
+        return meter
+
+    def total(self, key: Key) -> Total:
+        """Return a copy of an event total that may be changed; a new one at 0."""
+        total = self._totals.get(key)
+        if total is None:
+            kept = self._books.totals.get(key)
+            total = Total(dict(kept.parts), kept.released, kept.first_shown) if kept else Total({})
+            self._totals[key] = total
+        return total
+
+    def serve(self, counter: Spot | Key, at: float) -> None:
+        """Note when a page first showed the first 0 of a counter."""
+        if isinstance(counter, Spot):
+            self.meter(counter.resource).first_shown[counter.i] = at
+        else:
+            self.total(counter).first_shown = at
+
+    def release(self, counter: Spot | Key, now: float) -> None:
+        """End the first 0 of a counter: from now on its total is shown."""
+        if isinstance(counter, Spot):
+            self.meter(counter.resource).release(counter.i, now)
+        else:
+            self.total(counter).released = True
+
+    def add(self, reading: Reading) -> Applied:
+        """Apply one reading, all of it but its samples."""
+        revisions: Tallies[tuple[str, Revision]] = Tallies()
+        short: Tallies[str] = Tallies()
+        lost = 0.0
+        for switch in reading.switches:
+            meter = self.meter(switch.resource)
+            for i in (meter.position[counter] for counter in switch.counters if counter in meter.position):
+                meter.resume(i, reading.at) if switch.on else meter.pause(i)
+        for standing in reading.standings:
+            self.meter(standing.resource).alive = standing.alive
+        for read in sorted(reading.reads, key=lambda read: read.window.began):
+            outcome = self.meter(read.resource).read(read, reading.at, self._rules)
+            namespace = read.resource.namespace
+            revisions.update((namespace, revision) for revision in outcome.revisions)
+            short[namespace] += outcome.short
+            lost += outcome.lost_seconds
+        self._meters.update(dict.fromkeys(reading.forget))
+        if reading.notes:
+            self._notes.setdefault((reading.source, reading.target), {}).update(reading.notes)
+        return Applied(self._count(reading), revisions, +short, lost)
+
+    def _count(self, reading: Reading) -> Mapping[str, int]:
+        """Count each event once; return how many were counted, repeated or too old."""
+        if not reading.events:
+            return {}
+        outcomes: Tallies[str] = Tallies()
+        source = reading.source
+        seen = self._store.seen(source, [event.identity for event in reading.events])
+        for event in reading.events:
+            if event.at < reading.not_before:
+                outcomes["too_old"] += 1
+            elif event.identity in seen or (source, event.identity) in self._identities:
+                outcomes["repeated"] += 1
+            else:
+                outcomes["counted"] += 1
+                self._identities[source, event.identity] = event.at
+                for effect in event.effects:
+                    _take(effect, self.total(Key((effect.family, event.target), effect.labels)))
+        self._forget[source] = reading.not_before - DAY  # a day more than any event may be counted
+        return outcomes
+
+
+def _take(effect: Effect, total: Total) -> None:
+    parts = total.parts
+    if effect.buckets is None:
+        parts[""] = parts.get("", 0.0) + effect.amount
+        return
+    for bound in effect.buckets:
+        parts[repr(bound)] = parts.get(repr(bound), 0.0) + (effect.amount <= bound)
+    for part, amount in (("+Inf", 1.0), ("sum", effect.amount), ("count", 1.0)):
+        parts[part] = parts.get(part, 0.0) + amount

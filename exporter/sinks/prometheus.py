@@ -1,0 +1,167 @@
+"""Snapshots as pages for Prometheus: text format 0.0.4 and OpenMetrics 1.0, compressed.
+
+A family on a target that has not changed since the last page is neither rendered nor compressed again. Lines of samples
+are the same in both formats; only what stands above them differs. State sets and facts are gauges in both.
+
+    # HELP sagemaker_endpoint_invocations_total Requests sent to an endpoint variant. [AWS/SageMaker Invocations, Sum]
+    # TYPE sagemaker_endpoint_invocations_total counter
+    sagemaker_endpoint_invocations_total{account_id="123456789012",region="us-east-1",endpoint_name="a",...} 5.0
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+from typing import Literal, NamedTuple
+
+import orjson
+
+from exporter.catalogue import CATALOGUE
+from exporter.catalogue.rows import Row
+from exporter.model import Chunk, Snapshot, Target
+from exporter.sinks.gzip_pieces import Member, Piece, piece, stitch
+
+Format = Literal["text", "openmetrics"]
+
+_ORDER = {name: n for n, name in enumerate(CATALOGUE)}
+_END = piece(b"# EOF\n")
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+class Page(NamedTuple):
+    """Everything that a scrape can ask for, made before it asks."""
+
+    snapshot: Snapshot
+    text: Member
+    openmetrics: Member
+
+
+class Renderer:
+    """Renders snapshots one after the other, keeping what did not change. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[tuple[str, Target | None], tuple[Chunk, Piece]] = {}
+        self._heads: dict[str, dict[Format, Piece]] = {}
+        self._labels: dict[tuple[str, ...], dict[tuple[str, ...], bytes]] = {}
+
+    def render(self, snapshot: Snapshot) -> Page:
+        """Return the page of a snapshot."""
+        faces = sorted(snapshot.chunks, key=lambda face: (_ORDER[face[0]], *_place(face[1])))
+        kept, self._pieces = self._pieces, {}
+        formats: dict[Format, list[Piece]] = {"text": [], "openmetrics": []}
+        family = None
+        for face in faces:
+            chunk, known = snapshot.chunks[face], kept.get(face)
+            if face[0] != family:
+                family = face[0]
+                for name, pieces in formats.items():
+                    pieces.append(self._head(family, name))
+            rendered = known[1] if known and known[0] is chunk else piece(self._lines(CATALOGUE[family], chunk))
+            self._pieces[face] = (chunk, rendered)
+            for pieces in formats.values():
+                pieces.append(rendered)
+        self._forget_labels(snapshot)
+        return Page(snapshot, stitch(formats["text"]), stitch((*formats["openmetrics"], _END)))
+
+    def _head(self, family: str, name: Format) -> Piece:
+        heads = self._heads.get(family)
+        if heads is None:
+            row = CATALOGUE[family]
+            heads = self._heads[family] = {
+                "text": piece(_head(row, "text")),
+                "openmetrics": piece(_head(row, "openmetrics")),
+            }
+        return heads[name]
+
+    def _lines(self, row: Row, chunk: Chunk) -> bytes:
+        """Return the sample lines of a chunk."""
+        labels = self._label_bytes(row.labels, chunk.labels)
+        name = row.name.encode()
+        if set(chunk.columns) == {""}:
+            values = _numbers(chunk.columns[""])
+            if not row.labels:
+                return b"%b %b\n" % (name, values[0])
+            lines = zip(repeat(name + b"{"), labels, repeat(b"} "), values, repeat(b"\n"), strict=False)
+            return b"".join(chain.from_iterable(lines))
+        parts = sorted(chunk.columns, key=_part_order)
+        columns = [_numbers(chunk.columns[part]) for part in parts]
+        frames = [_frame(row, part) for part in parts]
+        return b"".join(
+            before + label + (comma if label else b"") + after + column[n] + b"\n"
+            for n, label in enumerate(labels)
+            for (before, comma, after), column in zip(frames, columns, strict=True)
+            if column[n]
+        )
+
+    def _label_bytes(self, names: tuple[str, ...], labels: Sequence[tuple[str, ...]]) -> list[bytes]:
+        """Return `a="x",b="y"` for each set of values: one string for each resource, shared by all its families."""
+        known = self._labels.setdefault(names, {})
+        rendered = []
+        for values in labels:
+            text = known.get(values)
+            if text is None:
+                pairs = (f'{name}="{value.translate(_ESCAPES)}"' for name, value in zip(names, values, strict=True))
+                text = known[values] = ",".join(pairs).encode()
+            rendered.append(text)
+        return rendered
+
+    def _forget_labels(self, snapshot: Snapshot) -> None:
+        """Drop label strings of what is gone, once they outnumber what is there."""
+        held = sum(map(len, self._labels.values()))
+        if held > 1000 + 2 * sum(len(chunk.labels) for chunk in snapshot.chunks.values()):
+            self._labels.clear()
+
+
+def _place(target: Target | None) -> tuple[str, str]:
+    return (target.account_id, target.region) if target else ("", "")
+
+
+def _head(row: Row, name: Format) -> bytes:
+    """Return what stands above the samples of a family."""
+    kind = "gauge" if row.type in {"stateset", "info"} else row.type
+    family = row.name.removesuffix("_total") if name == "openmetrics" else row.name
+    text = row.help.replace("\\", "\\\\").replace("\n", "\\n") + _origin(row)
+    unit = f"# UNIT {family} {row.unit}\n" if name == "openmetrics" and row.unit else ""
+    return f"# HELP {family} {text}\n# TYPE {family} {kind}\n{unit}".encode()
+
+
+def _origin(row: Row) -> str:
+    """Return where a value comes from, for whoever wants to trace it."""
+    if row.ask is None:
+        return ""
+    return f" [{row.ask.shape.namespaces[0]} {row.ask.metrics[0]}, {' '.join(row.ask.stats)}]"
+
+
+def _frame(row: Row, part: str) -> tuple[bytes, bytes, bytes]:
+    """Return what stands before the labels of a part, between them and its own label, and before its value."""
+    if part in {"sum", "count"}:
+        return (
+            (f"{row.name}_{part}{{".encode(), b"", b"} ") if row.labels else (f"{row.name}_{part} ".encode(), b"", b"")
+        )
+    if row.type == "histogram":
+        return f"{row.name}_bucket{{".encode(), b",", f'le="{part}"}} '.encode()
+    return f"{row.name}{{".encode(), b",", f'quantile="{part}"}} '.encode()
+
+
+def _part_order(part: str) -> tuple[int, float]:
+    """Sort quantiles or buckets by number, then the sum, then the count."""
+    rank = {"sum": 1, "count": 2}.get(part, 0)
+    return rank, 0.0 if rank else float(part)
+
+
+def _numbers(values: Iterable[float | None]) -> list[bytes]:
+    """Return values as Prometheus reads them, shortest form that is exact; empty for None."""
+    values = tuple(values)
+    numbers = orjson.dumps(values)[1:-1].split(b",") if values else []
+    if b"null" in numbers:  # None, NaN and the infinities, which JSON does not have
+        numbers = [
+            _number(value) if number == b"null" else number for value, number in zip(values, numbers, strict=True)
+        ]
+    return numbers
+
+
+def _number(value: float | None) -> bytes:
+    if value is None:
+        return b""
+    return b"NaN" if math.isnan(value) else b"+Inf" if value > 0 else b"-Inf"

@@ -1,0 +1,549 @@
+"""What every ledger does, whatever its store: literal readings of three kinds in, snapshots out."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+
+import pytest
+from worlds import (
+    HERE,
+    INVOCATIONS,
+    LABELS,
+    LATENCY_COUNT,
+    LATENCY_SUM,
+    T0,
+    VARIANT,
+    FakeClock,
+    read,
+    reading,
+    values,
+)
+
+from exporter.ledger import Ledger, LedgerError
+from exporter.ledger.memory import MemoryStore
+from exporter.ledger.sqlite import SqliteStore, move_aside
+from exporter.ledger.store import LedgerUnusableError
+from exporter.model import (
+    BLOCK,
+    DAY,
+    HOUR,
+    MINUTE,
+    Answer,
+    Effect,
+    Event,
+    Failure,
+    Read,
+    Reading,
+    Sample,
+    Standing,
+    Switch,
+    Target,
+    Window,
+)
+from exporter.tally import Tally
+
+FAMILY = INVOCATIONS.family
+
+CREATED = "sagemaker_endpoint_created_timestamp_seconds"
+
+
+class World:
+    """A ledger that can be killed and opened again."""
+
+    def __init__(self, make_store) -> None:
+        self.clock = FakeClock()
+        self._make_store = make_store
+        self.zero_hold = 130.0
+        self.open()
+
+    def open(self):
+        self.store = self._make_store()
+        self.tally = Tally()
+        self.ledger = Ledger(self.store, self.clock, self.tally, zero_hold=self.zero_hold)
+
+    def restart(self):
+        self.ledger.close()
+        self.open()
+
+    def apply(self, *reads, **more):
+        return self.ledger.apply(reading(self.clock, *reads, **more))
+
+    def serve(self):
+        """Make a page of the snapshot now, as the render thread does."""
+        snapshot = self.ledger.snapshot()
+        self.ledger.shown(snapshot)
+        return snapshot
+
+    def value(self, family=FAMILY, labels=LABELS, part=""):
+        return values(self.serve(), family, part).get(labels)
+
+    def counted(self, points, start=T0, **more):
+        """Read the default counter and let its first 0 pass."""
+        self.apply(read(self.clock, points, start, **more))
+        if self.value() == 0:
+            self.clock.forward(self.zero_hold)
+            self.apply(read(self.clock, points, start, **more))
+        return self.value()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def world(request, tmp_path):
+    kept = MemoryStore()
+    made = World((lambda: kept) if request.param == "memory" else (lambda: SqliteStore(tmp_path / "ledger.db")))
+    yield made
+    made.ledger.close()
+
+
+# -- counters ------------------------------------------------------------------------------------------------------
+
+
+def test_counter_stands_at_zero_before_its_first_value(world):
+    world.clock.forward(5 * MINUTE)
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    assert world.value() == 0.0
+    world.clock.forward(129)
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    assert world.value() == 0.0
+    world.clock.forward(1)
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    assert world.value() == 3.0
+
+
+def test_first_zero_counts_its_time_only_while_a_page_with_it_is_served(world):
+    world.clock.forward(5 * MINUTE)
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    world.clock.forward(10 * MINUTE)  # nobody has seen it
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    assert world.value() == 0.0
+
+
+def test_without_time_to_hold_a_zero_that_another_run_has_shown_is_enough(world):
+    world.zero_hold = 0.0
+    world.restart()
+    world.clock.forward(5 * MINUTE)
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    assert world.value() == 0.0
+    world.restart()
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    world.apply()
+    assert world.value() == 3.0
+
+
+def test_reading_again_adds_only_differences(world):
+    world.clock.forward(5 * MINUTE)
+    assert world.counted({T0 + 60: 3.0}) == 3.0
+    assert world.counted({T0 + 60: 3.0, T0 + 120: 1.0}) == 4.0
+    assert world.counted({T0 + 60: 5.0, T0 + 120: 1.0}) == 6.0
+
+
+def test_value_waits_after_a_downward_revision_until_the_total_has_caught_up(world):
+    world.clock.forward(5 * MINUTE)
+    assert world.counted({T0 + 60: 5.0}) == 5.0
+    assert world.counted({T0 + 60: 2.0}) == 5.0
+    assert world.ledger.figures().ahead[HERE, "AWS/SageMaker"] == 1
+    assert world.counted({T0 + 60: 2.0, T0 + 240: 4.0}) == 6.0
+    assert world.ledger.figures().ahead[HERE, "AWS/SageMaker"] == 0
+
+
+def test_answer_with_fewer_points_is_could_not_look(world):
+    world.clock.forward(5 * MINUTE)
+    assert world.counted({T0 + 60: 5.0, T0 + 120: 1.0}) == 6.0
+    applied = world.apply(read(world.clock, {T0 + 60: 5.0}, T0))
+    assert applied.short == {"AWS/SageMaker": 1}
+    assert world.value() == 6.0
+    meter = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT]
+    assert meter.total(0) == 6.0
+
+
+def test_shorter_answer_is_believed_when_final_and_given_three_times_ten_minutes_apart(world):
+    world.clock.forward(5 * MINUTE)
+    world.counted({T0 + 60: 5.0, T0 + 120: 1.0})
+    world.clock.forward(4 * HOUR)
+    for wait, expected in ((0, 6.0), (MINUTE, 6.0), (9 * MINUTE, 6.0), (9 * MINUTE, 6.0), (MINUTE, 5.0)):
+        world.clock.forward(wait)
+        world.apply(read(world.clock, {T0 + 60: 5.0}, T0))
+        meter = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT]
+        assert meter.total(0) == expected
+        assert (meter.closed_until[0] > T0) == (expected == 5.0)
+    assert world.value() == 6.0  # a revision like any other: the value waits
+
+
+def test_incomplete_answer_changes_nothing_and_moves_no_mark(world):
+    world.clock.forward(5 * MINUTE)
+    world.counted({T0 + 60: 5.0})
+    before = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT].read_until[0]
+    world.clock.forward(5 * MINUTE)
+    world.apply(read(world.clock, {T0 + 60: 5.0, T0 + 400: 9.0}, T0, complete=False))
+    meter = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT]
+    assert (meter.total(0), meter.read_until[0]) == (5.0, before)
+
+
+def test_blocks_close_in_order_and_only_by_the_date_of_an_answer_that_read_them(world):
+    world.clock.forward(5 * MINUTE)
+    points = {T0 + 60: 5.0, T0 + BLOCK + 60: 7.0}
+    world.counted(points)
+
+    def closed_until():
+        return world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT].closed_until[0]
+
+    world.clock.time = T0 + BLOCK + 3 * HOUR
+    world.apply(read(world.clock, points, T0))
+    assert closed_until() == T0  # dated at the border, not after it
+    world.clock.forward(1)
+    world.apply(read(world.clock, points, T0 + BLOCK))
+    assert closed_until() == T0  # the first block was not read
+    world.apply(read(world.clock, points, T0))
+    assert closed_until() == T0 + BLOCK
+    world.clock.forward(BLOCK)
+    world.apply(read(world.clock, points | {T0 + 60: 500.0}, T0))
+    assert closed_until() == T0 + 2 * BLOCK
+    assert world.value() == 12.0  # what changes in a closed block is not counted
+
+
+def test_late_reading_is_dropped(world):
+    world.clock.forward(5 * MINUTE)
+    old = read(world.clock, {T0 + 60: 1.0}, T0)
+    world.clock.forward(MINUTE)
+    world.counted({T0 + 60: 1.0, T0 + 300: 1.0})
+    world.apply(old)
+    assert world.value() == 2.0
+
+
+def test_counting_begins_inside_a_block(world):
+    begin = T0 + 300
+    world.clock.forward(10 * MINUTE)
+    points = {T0 + 360: 3.0}
+    assert world.counted(points, start=begin, begin=begin) == 3.0
+    world.clock.forward(4 * HOUR)
+    world.apply(read(world.clock, points, begin, begin=begin))
+    meter = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT]
+    assert meter.closed_until[0] >= T0 + BLOCK
+    assert world.value() == 3.0
+
+
+def test_spellings_are_never_added_up_and_a_block_keeps_the_one_that_it_has_counted(world):
+    world.clock.forward(5 * MINUTE)
+    window = Window(T0, T0 + 360, MINUTE, 0.0, world.clock.now())
+
+    def both(first, second):
+        answers = tuple(
+            Answer(INVOCATIONS, blocks=((T0, value, 1),) if value else (), spelling=n, begin=T0)
+            for n, value in ((0, first), (1, second))
+            if value is not None
+        )
+        world.apply(Read(VARIANT, window, answers, until=math.inf))
+        return world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT].total(0)
+
+    assert both(0, 4.0) == 4.0
+    assert both(9.0, 5.0) == 5.0
+    assert both(9.0, None) == 5.0
+    assert world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT].spellings(0) == {1}
+
+
+def test_counter_is_absent_after_a_restart_until_it_has_been_read_up_to_now(world):
+    world.clock.forward(5 * MINUTE)
+    world.counted({T0 + 60: 5.0})
+    world.restart()
+    assert world.value() is None
+    world.clock.forward(10 * MINUTE)
+    now = int(world.clock.now())
+    world.apply(
+        read(world.clock, {T0 + 60: 5.0, T0 + 600: 2.0}, now // BLOCK * BLOCK)
+    )  # not from the last closed block
+    assert world.value() is None
+    world.apply(read(world.clock, {T0 + 60: 5.0, T0 + 600: 2.0}, T0))
+    assert world.value() == 7.0
+
+
+def test_counter_that_was_not_read_for_long_leaves_and_returns_in_one_step(world):
+    world.clock.forward(5 * MINUTE)
+    world.counted({T0 + 60: 5.0})
+    world.clock.forward(BLOCK - 1)
+    assert world.value() == 5.0
+    world.clock.forward(2)
+    assert world.value() is None
+    world.apply(read(world.clock, {T0 + 60: 5.0, T0 + 700: 2.0}, T0))
+    assert world.value() == 7.0
+
+
+def test_counter_that_needs_long_to_catch_up_is_shown_on_the_way_and_says_so(world):
+    world.clock.forward(5 * MINUTE)
+    world.counted({T0 + 60: 5.0})
+    points = {T0 + hour * HOUR + 60: 1.0 for hour in range(1, 40)} | {T0 + 60: 5.0}
+    world.clock.forward(40 * HOUR)
+
+    def catch_up(hours):
+        start = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT].closed_until[0]
+        end = start + hours * HOUR
+        window = Window(start, end, BLOCK, world.clock.monotonic(), world.clock.now(), recent=False)
+        blocks = tuple((b, n, 1) for b, n, _ in read(world.clock, points, start, end=end).answers[0].blocks)
+        world.apply(Read(VARIANT, window, (Answer(INVOCATIONS, blocks=blocks),), until=world.clock.now() + BLOCK))
+
+    catch_up(10)
+    assert world.value() is None
+    world.clock.forward(15 * MINUTE)
+    catch_up(10)
+    assert world.value() == 5.0 + 19
+    assert world.ledger.figures().catching_up == {HERE}
+    world.apply(
+        read(world.clock, points, world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT].closed_until[0])
+    )
+    assert world.value() == 5.0 + 39
+    assert world.ledger.figures().catching_up == set()
+
+
+def test_what_aws_no_longer_holds_is_counted_as_lost(world):
+    world.clock.forward(5 * MINUTE)
+    world.counted({T0 + 60: 5.0})
+    read_until = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT].read_until[0]
+    world.clock.forward(70 * DAY)
+    floor = T0 + 8 * DAY
+    late = read(world.clock, {floor + 60: 2.0}, floor)
+    applied = world.apply(Read(VARIANT, late.window, late.answers, until=math.inf, lost_before=floor))
+    assert applied.lost_seconds == floor - read_until
+    assert world.value() == 7.0
+
+
+def test_counter_of_a_resource_that_is_gone_stays_a_day_after_its_last_increase(world):
+    world.clock.forward(5 * MINUTE)
+    world.apply(read(world.clock, {}, T0, until=math.inf))
+    world.serve()
+    world.clock.forward(130)
+    world.apply(read(world.clock, {T0 + 60: 5.0}, T0, until=math.inf))
+    assert world.value() == 5.0
+    world.apply(standings=(Standing(VARIANT, alive=False),))
+    world.clock.forward(DAY - 1)
+    assert world.value() == 5.0
+    world.clock.forward(1)
+    assert world.value() is None
+    world.apply(standings=(Standing(VARIANT, alive=True),))
+    assert world.value() == 5.0
+
+
+def test_switched_off_counters_take_their_open_blocks_as_they_stand_and_go_on_at_the_next_border(world):
+    world.clock.forward(5 * MINUTE)
+    world.counted({T0 + 60: 5.0})
+    key = (INVOCATIONS.metric, INVOCATIONS.stat)
+    world.apply(switches=(Switch(VARIANT, (key,), on=False),))
+    assert world.value() is None
+    world.apply(read(world.clock, {T0 + 60: 50.0}, T0))
+    assert world.value() is None
+    world.clock.forward(MINUTE)
+    world.apply(switches=(Switch(VARIANT, (key,), on=True),))
+    border = int(math.ceil(world.clock.now() / BLOCK) * BLOCK)
+    world.clock.time = border + 120
+    world.apply(read(world.clock, {T0 + 60: 50.0, border + 60: 2.0}, border))
+    assert world.value() == 7.0
+
+
+def test_parts_of_a_summary_leave_their_zero_together(world):
+    world.clock.forward(5 * MINUTE)
+    window = Window(T0, T0 + 360, MINUTE, 0.0, world.clock.now())
+    answers = (
+        Answer(LATENCY_SUM, blocks=((T0, 2_000_000.0, 1),), begin=T0),
+        Answer(LATENCY_COUNT, blocks=((T0, 4.0, 1),), begin=T0),
+    )
+    family = LATENCY_SUM.family
+    world.apply(Read(VARIANT, window, answers, until=math.inf))
+    assert (world.value(family, part="sum"), world.value(family, part="count")) == (0.0, 0.0)
+    world.clock.forward(130)
+    world.apply()
+    assert (world.value(family, part="sum"), world.value(family, part="count")) == (2.0, 4.0)
+
+
+def test_late_revisions_are_told_apart(world):
+    world.clock.forward(20 * MINUTE)
+    world.counted({T0 + 60: 5.0})
+    world.clock.forward(MINUTE)
+    early = world.apply(read(world.clock, {T0 + 60: 6.0}, T0))
+    assert [(r.direction, r.late) for _, r in early.revisions] == [("up", False)]
+    world.clock.forward(HOUR)
+    late = world.apply(read(world.clock, {T0 + 60: 4.0}, T0))
+    assert [(r.direction, r.late) for _, r in late.revisions] == [("down", True)]
+
+
+def test_forgotten_resource_begins_anew(world):
+    world.clock.forward(5 * MINUTE)
+    world.counted({T0 + 60: 5.0})
+    world.apply(forget=(VARIANT,))
+    assert world.value() is None
+    world.restart()
+    assert VARIANT not in world.ledger.known("cloudwatch_metrics", HERE).meters
+
+
+# -- listings ------------------------------------------------------------------------------------------------------
+
+
+def listing(clock, *names, looked=("endpoints",), failed=()):
+    samples = tuple(
+        Sample(CREATED, (*LABELS[:2], name), 1.0, scope="endpoints", until=clock.now() + BLOCK) for name in names
+    )
+    return Reading("inventory", HERE, clock.now(), samples=samples, looked=looked, failed=failed)
+
+
+def test_listing_replaces_its_scope(world):
+    world.ledger.apply(listing(world.clock, "a", "b"))
+    assert set(values(world.serve(), CREATED)) == {(*LABELS[:2], "a"), (*LABELS[:2], "b")}
+    world.ledger.apply(listing(world.clock, "b", "c"))
+    assert set(values(world.serve(), CREATED)) == {(*LABELS[:2], "b"), (*LABELS[:2], "c")}
+    assert world.ledger.known("inventory", HERE).scopes == {"endpoints"}
+
+
+def test_listing_that_failed_keeps_the_last_good_values_until_their_age_limit(world):
+    world.ledger.apply(listing(world.clock, "a"))
+    world.clock.forward(BLOCK - 1)
+    world.ledger.apply(listing(world.clock, looked=(), failed=(Failure("endpoints", "throttled"),)))
+    assert len(values(world.serve(), CREATED)) == 1
+    world.clock.forward(1)
+    assert values(world.serve(), CREATED) == {}
+
+
+def test_unchanged_chunk_is_the_same_object(world):
+    world.ledger.apply(listing(world.clock, "a"))
+    first = world.ledger.snapshot()
+    world.ledger.apply(listing(world.clock, "a"))
+    second = world.ledger.snapshot()
+    assert second.chunks[CREATED, HERE] is first.chunks[CREATED, HERE]
+
+
+# -- events --------------------------------------------------------------------------------------------------------
+
+JOBS = "sagemaker_job_state_changes_total"
+DURATION = "sagemaker_job_duration_seconds"
+JOB = ("123456789012", "eu-west-1", "training", "Failed")
+
+
+def event(identity, at=T0, seconds=None):
+    effects = [Effect(JOBS, JOB)]
+    if seconds is not None:
+        effects.append(Effect(DURATION, JOB[:3], seconds, buckets=(60.0, 600.0)))
+    return Event(identity, at, HERE, tuple(effects))
+
+
+def road(clock, *events, receipts=(), **more):
+    return Reading("job_events", None, clock.now(), events=events, receipts=receipts, **more)
+
+
+def test_event_is_counted_once_however_often_it_comes(world):
+    assert world.ledger.apply(road(world.clock, event("a"), event("b"), event("a"))).events == {
+        "counted": 2,
+        "repeated": 1,
+    }
+    world.restart()
+    assert world.ledger.apply(road(world.clock, event("b"), event("c"))).events == {"repeated": 1, "counted": 1}
+    world.serve()
+    world.clock.forward(130)
+    world.ledger.apply(road(world.clock))
+    assert world.value(JOBS, JOB) == 3.0
+
+
+def test_event_counter_stands_at_zero_first(world):
+    world.ledger.apply(road(world.clock, event("a", seconds=90.0)))
+    assert world.value(JOBS, JOB) == 0.0
+    assert world.value(DURATION, JOB[:3], "+Inf") == 0.0
+    world.clock.forward(130)
+    world.ledger.apply(road(world.clock))
+    assert world.value(JOBS, JOB) == 1.0
+    assert [world.value(DURATION, JOB[:3], part) for part in ("60.0", "600.0", "+Inf", "sum", "count")] == [
+        0.0,
+        1.0,
+        1.0,
+        90.0,
+        1.0,
+    ]
+
+
+def test_event_that_is_too_old_is_not_counted(world):
+    assert world.ledger.apply(road(world.clock, event("a", at=T0 - 1), not_before=T0)).events == {"too_old": 1}
+
+
+def test_identities_are_kept_a_day_longer_than_an_event_may_count(world):
+    world.ledger.apply(road(world.clock, event("a"), not_before=T0))
+    world.ledger.apply(road(world.clock, event("b", at=T0 + 3 * DAY), not_before=T0 + DAY))
+    assert world.store.seen("job_events", ["a"]) == {"a"}
+    world.ledger.apply(road(world.clock, event("c", at=T0 + 3 * DAY), not_before=T0 + DAY + 1))
+    assert world.store.seen("job_events", ["a", "b"]) == {"b"}
+
+
+def test_notes_are_kept_by_source_and_target(world):
+    world.ledger.apply(Reading("cloudtrail", HERE, T0, notes={"until": T0, "open": ["a"]}))
+    world.ledger.apply(Reading("cloudtrail", HERE, T0, notes={"open": None}))
+    world.restart()
+    assert world.ledger.known("cloudtrail", HERE).notes == {"until": T0}
+    assert world.ledger.known("cloudtrail", Target("1", "eu-west-1")).notes == {}
+
+
+# -- a store that refuses --------------------------------------------------------------------------------------------
+
+
+def test_refused_commit_counts_nothing_and_still_shows_samples(world, monkeypatch):
+    world.clock.forward(5 * MINUTE)
+    world.counted({T0 + 60: 5.0})
+
+    def refuse(changes):
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "commit", refuse)
+        sample = Sample(CREATED, LABELS[:3], 1.0)
+        with pytest.raises(LedgerError, match="disk is full"):
+            world.apply(read(world.clock, {T0 + 60: 5.0, T0 + 240: 1.0}, T0), samples=(sample,))
+        with pytest.raises(LedgerError):
+            world.ledger.apply(road(world.clock, event("a")))
+        assert world.value() == 5.0
+        assert world.value(CREATED, LABELS[:3]) == 1.0
+        world.ledger.apply(
+            Reading("own", None, T0, samples=(Sample("sagemaker_exporter_ready", (), 1.0),), volatile=True)
+        )
+        assert world.value("sagemaker_exporter_ready", ()) == 1.0
+    assert world.ledger.apply(road(world.clock, event("a"))).events == {"counted": 1}
+    world.apply(read(world.clock, {T0 + 60: 5.0, T0 + 240: 1.0}, T0))
+    assert world.value() == 6.0
+
+
+def test_reading_that_cant_be_applied_fails_alone(world):
+    world.clock.forward(5 * MINUTE)
+    broken = Reading("cloudwatch_metrics", HERE, T0, reads=(None,))
+    with pytest.raises(AttributeError):
+        world.ledger.apply(broken)
+    assert world.counted({T0 + 60: 5.0}) == 5.0
+
+
+# -- the file --------------------------------------------------------------------------------------------------------
+
+
+def test_second_process_is_refused(tmp_path):
+    store = SqliteStore(tmp_path / "ledger.db")
+    with pytest.raises(LedgerUnusableError, match="another process holds the ledger"):
+        SqliteStore(tmp_path / "ledger.db")
+    store.close()
+    SqliteStore(tmp_path / "ledger.db").close()
+
+
+def test_file_of_another_program_is_refused(tmp_path):
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("CREATE TABLE theirs (a)")
+    other.close()
+    with pytest.raises(LedgerUnusableError, match="database of another program"):
+        SqliteStore(tmp_path / "ledger.db")
+
+
+def test_damaged_file_is_refused_and_can_be_moved_aside(tmp_path):
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(LedgerUnusableError, match=r"--ledger\.move-aside"):
+        SqliteStore(path)
+    moved = move_aside(path, "broken")
+    assert moved.exists()
+    SqliteStore(path).close()
+
+
+def test_newer_schema_is_refused(tmp_path):
+    path = tmp_path / "ledger.db"
+    SqliteStore(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(LedgerUnusableError, match="schema 99"):
+        SqliteStore(path)

@@ -1,0 +1,166 @@
+"""Pages: what Prometheus's own readers make of them."""
+
+from __future__ import annotations
+
+import gzip
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+from worlds import HERE, LABELS
+
+from exporter.model import Chunk, Snapshot, Target
+from exporter.sinks.gzip_pieces import piece, stitch
+from exporter.sinks.prometheus import Renderer
+
+COUNTER = "sagemaker_endpoint_invocations_total"
+GAUGE = "sagemaker_endpoint_cpu_utilization_ratio"
+SUMMARY = "sagemaker_endpoint_model_latency_seconds"
+HISTOGRAM = "sagemaker_exporter_source_run_duration_seconds"
+READY = "sagemaker_exporter_ready"
+
+CHUNKS = {
+    (COUNTER, HERE): Chunk((LABELS, (*LABELS[:3], "canary")), {"": (5.0, 1e22)}),
+    (GAUGE, HERE): Chunk((LABELS,), {"": (0.25,)}),
+    (SUMMARY, HERE): Chunk(
+        (LABELS, (*LABELS[:3], "canary")),
+        {"sum": (2.5, 1.0), "count": (4.0, 1.0), "0.99": (0.9, None), "0.5": (0.5, None)},
+    ),
+    (HISTOGRAM, None): Chunk(
+        (("inventory",),), {"count": (3.0,), "+Inf": (3.0,), "10.0": (2.0,), "0.5": (1.0,), "sum": (30.5,)}
+    ),
+    (READY, None): Chunk(((),), {"": (1.0,)}),
+}
+
+
+def text_of(member):
+    text = gzip.decompress(member.gzip)
+    assert len(text) == member.length
+    return text.decode()
+
+
+def samples(families):
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def page(chunks):
+    return Renderer().render(Snapshot(1, 0.0, chunks))
+
+
+def test_text_page_reads_as_it_should():
+    assert text_of(page(CHUNKS).text) == (
+        "# HELP sagemaker_endpoint_invocations_total Requests sent to an endpoint variant. "
+        "[AWS/SageMaker Invocations, Sum]\n"
+        "# TYPE sagemaker_endpoint_invocations_total counter\n"
+        'sagemaker_endpoint_invocations_total{account_id="123456789012",region="eu-west-1",'
+        'endpoint_name="churn",variant_name="main"} 5.0\n'
+        'sagemaker_endpoint_invocations_total{account_id="123456789012",region="eu-west-1",'
+        'endpoint_name="churn",variant_name="canary"} 1e+22\n'
+        "# HELP sagemaker_endpoint_model_latency_seconds Time the model took to answer a request to an endpoint "
+        "variant; exact sum and count, quantiles of the newest settled period. "
+        "[AWS/SageMaker ModelLatency, Sum SampleCount p50 p90 p99]\n"
+        "# TYPE sagemaker_endpoint_model_latency_seconds summary\n"
+        'sagemaker_endpoint_model_latency_seconds{account_id="123456789012",region="eu-west-1",'
+        'endpoint_name="churn",variant_name="main",quantile="0.5"} 0.5\n'
+        'sagemaker_endpoint_model_latency_seconds{account_id="123456789012",region="eu-west-1",'
+        'endpoint_name="churn",variant_name="main",quantile="0.99"} 0.9\n'
+        'sagemaker_endpoint_model_latency_seconds_sum{account_id="123456789012",region="eu-west-1",'
+        'endpoint_name="churn",variant_name="main"} 2.5\n'
+        'sagemaker_endpoint_model_latency_seconds_count{account_id="123456789012",region="eu-west-1",'
+        'endpoint_name="churn",variant_name="main"} 4.0\n'
+        'sagemaker_endpoint_model_latency_seconds_sum{account_id="123456789012",region="eu-west-1",'
+        'endpoint_name="churn",variant_name="canary"} 1.0\n'
+        'sagemaker_endpoint_model_latency_seconds_count{account_id="123456789012",region="eu-west-1",'
+        'endpoint_name="churn",variant_name="canary"} 1.0\n'
+        "# HELP sagemaker_endpoint_cpu_utilization_ratio CPU use of the containers of an endpoint instance, where each "
+        "fully used core adds 1, average over the newest settled period. "
+        "[/aws/sagemaker/Endpoints CPUUtilization, Average]\n"
+        "# TYPE sagemaker_endpoint_cpu_utilization_ratio gauge\n"
+        'sagemaker_endpoint_cpu_utilization_ratio{account_id="123456789012",region="eu-west-1",'
+        'endpoint_name="churn",variant_name="main"} 0.25\n'
+        "# HELP sagemaker_exporter_ready 1 once every enabled source has run on every target, 0 before that and while "
+        "stopping.\n"
+        "# TYPE sagemaker_exporter_ready gauge\n"
+        "sagemaker_exporter_ready 1.0\n"
+        "# HELP sagemaker_exporter_source_run_duration_seconds Time one run of a source on a target took.\n"
+        "# TYPE sagemaker_exporter_source_run_duration_seconds histogram\n"
+        'sagemaker_exporter_source_run_duration_seconds_bucket{source="inventory",le="0.5"} 1.0\n'
+        'sagemaker_exporter_source_run_duration_seconds_bucket{source="inventory",le="10.0"} 2.0\n'
+        'sagemaker_exporter_source_run_duration_seconds_bucket{source="inventory",le="+Inf"} 3.0\n'
+        'sagemaker_exporter_source_run_duration_seconds_sum{source="inventory"} 30.5\n'
+        'sagemaker_exporter_source_run_duration_seconds_count{source="inventory"} 3.0\n'
+    )
+
+
+def test_both_formats_say_the_same_to_their_readers():
+    made = page(CHUNKS)
+    text, openmetrics = text_of(made.text), text_of(made.openmetrics)
+    assert samples(read_text(text)) == samples(read_openmetrics(openmetrics))
+    families = {family.name: family for family in read_openmetrics(openmetrics)}
+    assert families["sagemaker_endpoint_invocations"].type == "counter"
+    assert families[SUMMARY].unit == "seconds"
+    assert openmetrics.endswith("# EOF\n")
+
+
+def test_targets_of_a_family_stand_together():
+    there = Target("1", "eu-west-1")
+    chunks = CHUNKS | {(COUNTER, there): Chunk((("1", "eu-west-1", "x", "y"),), {"": (1.0,)})}
+    text = text_of(page(chunks).text)
+    assert text.count("# TYPE sagemaker_endpoint_invocations_total") == 1
+    assert len(samples(read_text(text))) == len(samples(read_text(text_of(page(CHUNKS).text)))) + 1
+
+
+def test_only_what_changed_is_rendered_again(monkeypatch):
+    renderer = Renderer()
+    renderer.render(Snapshot(1, 0.0, CHUNKS))
+    rendered = []
+    original = renderer._lines
+    monkeypatch.setattr(renderer, "_lines", lambda row, chunk: rendered.append(row.name) or original(row, chunk))
+    changed = CHUNKS | {(GAUGE, HERE): Chunk((LABELS,), {"": (0.5,)})}
+    again = renderer.render(Snapshot(2, 1.0, changed))
+    assert rendered == [GAUGE]
+    assert "} 0.5\n" in text_of(again.text)
+
+
+def test_label_strings_of_what_is_gone_are_dropped():
+    renderer = Renderer()
+    for n in range(20):
+        labels = tuple((*LABELS[:2], f"endpoint-{n}-{k}", "main") for k in range(500))
+        renderer.render(Snapshot(n, 0.0, {(GAUGE, HERE): Chunk(labels, {"": (1.0,) * 500})}))
+    assert sum(map(len, renderer._labels.values())) <= 2500
+
+
+anything = st.floats(allow_nan=True, allow_infinity=True)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\r\x85\u2028\u2029\x0b\x0c\x1c\x1d\x1e"), max_size=30)
+
+
+@given(st.dictionaries(st.tuples(names, names), st.tuples(anything, anything), min_size=1, max_size=20))
+def test_any_value_under_any_label_is_read_back(series):
+    labels = tuple((*LABELS[:2], *key) for key in series)
+    columns = {"sum": tuple(a for a, _ in series.values()), "count": tuple(b for _, b in series.values())}
+    gauges = Chunk(labels, {"": columns["sum"]})
+    text = text_of(page({(GAUGE, HERE): gauges, (SUMMARY, HERE): Chunk(labels, columns)}).text)
+    found = samples(read_text(text))
+    assert len(found) == 3 * len(series)
+    for (endpoint, variant), (a, b) in series.items():
+        key = tuple(
+            sorted(
+                zip(
+                    ("account_id", "region", "endpoint_name", "variant_name"),
+                    (*LABELS[:2], endpoint, variant),
+                    strict=True,
+                )
+            )
+        )
+        for name, value in ((GAUGE, a), (f"{SUMMARY}_sum", a), (f"{SUMMARY}_count", b)):
+            got = found[name, key]
+            assert got == value or (math.isnan(got) and math.isnan(value))
+
+
+@given(st.lists(st.binary(max_size=2000), max_size=20))
+def test_stitched_pieces_are_one_gzip_member(texts):
+    member = stitch(piece(text) for text in texts)
+    assert gzip.decompress(member.gzip) == b"".join(texts)
+    assert member.length == sum(map(len, texts))
