@@ -1,0 +1,101 @@
+"""The control API of the fake: what tests do with FakeAws in their own process, over HTTP, as JSON.
+
+/_fake/clock      GET; POST {"set": unix time} or {"advance": seconds}
+/_fake/lateness   GET; POST fields of series.Lateness, for periods that begin after now
+/_fake/faults     GET; POST fields of faults.Fault; DELETE removes all
+/_fake/data       POST [arguments of World.put, ...]
+/_fake/endpoints  POST {account, region, name, per_minute}; DELETE {account, region, name}
+/_fake/truth      POST arguments of World.truth
+/_fake/bill       GET; POST {"enforced": true}
+/_fake/calls      GET the newest calls
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from exporter.demo.default_world import open_endpoint
+from exporter.demo.series import Lateness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.demo.fake import FakeAws
+
+CONTROL = "/_fake/"
+
+
+def control(fake: FakeAws, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    """Return (status, body): 200, 404 for what there is not, 400 for what cannot be."""
+    act = _ACTS.get((method, path.removeprefix(CONTROL)))
+    if act is None:
+        return 404, b'{"error": "no such thing"}'
+    try:
+        return 200, orjson.dumps(act(fake, orjson.loads(body or b"{}")), option=orjson.OPT_NON_STR_KEYS)
+    except (KeyError, TypeError, ValueError) as error:
+        return 400, orjson.dumps({"error": f"{type(error).__name__}: {error}"})
+
+
+def _clock(fake: FakeAws, given: dict[str, float]) -> Any:
+    if "set" in given:
+        fake.set_clock(given["set"])
+    fake.advance(given.get("advance", 0))
+    return {"now": fake.now()}
+
+
+def _lateness(fake: FakeAws, given: dict[str, Any]) -> Any:
+    if given:
+        fake.world.change_lateness(Lateness(**given), fake.now())
+    return asdict(fake.world.arrivals.lateness(fake.now() + 1))
+
+
+def _put(fake: FakeAws, given: list[dict[str, Any]]) -> Any:
+    for datapoint in given:
+        fake.world.put(**datapoint)
+    return {"put": len(given)}
+
+
+def _open(fake: FakeAws, given: dict[str, Any]) -> Any:
+    open_endpoint(fake.world, at=fake.now(), **given)
+    return {"opened": given["name"]}
+
+
+def _delete(fake: FakeAws, given: dict[str, Any]) -> Any:
+    fake.world.delete_endpoint(at=fake.now(), **given)
+    return {"deleted": given["name"]}
+
+
+def _add_fault(fake: FakeAws, given: dict[str, Any]) -> Any:
+    fake.faults.add(**given)
+    return fake.faults.as_json()
+
+
+def _clear_faults(fake: FakeAws, _: Any) -> Any:
+    fake.faults.clear()
+    return []
+
+
+def _bill(fake: FakeAws, given: dict[str, Any]) -> Any:
+    fake.bill.enforced = bool(given.get("enforced", fake.bill.enforced))
+    return fake.bill.as_json()
+
+
+_ACTS: dict[tuple[str, str], Callable[[FakeAws, Any], Any]] = {
+    ("GET", "bill"): _bill,
+    ("POST", "bill"): _bill,
+    ("GET", "calls"): lambda fake, _: list(fake.calls),
+    ("GET", "clock"): _clock,
+    ("POST", "clock"): _clock,
+    ("POST", "data"): _put,
+    ("POST", "endpoints"): _open,
+    ("DELETE", "endpoints"): _delete,
+    ("GET", "faults"): lambda fake, _: fake.faults.as_json(),
+    ("POST", "faults"): _add_fault,
+    ("DELETE", "faults"): _clear_faults,
+    ("GET", "lateness"): _lateness,
+    ("POST", "lateness"): _lateness,
+    ("POST", "truth"): lambda fake, given: {"value": fake.world.truth(**given)},
+}

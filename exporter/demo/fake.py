@@ -1,0 +1,221 @@
+"""The fake AWS itself: a request in, an answer out, without a socket.
+
+Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
+as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol. The operations are in `cloudwatch`,
+`sagemaker`, `autoscaling`, `tagging` and `sts`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from email.utils import formatdate
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+import orjson
+
+from exporter.demo import autoscaling, cloudwatch, sagemaker, sts, tagging
+from exporter.demo.bill import Bill
+from exporter.demo.call import Answer, AwsError, Call
+from exporter.demo.control import CONTROL, control
+from exporter.demo.faults import Faults
+from exporter.demo.traffic import number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from exporter.demo.world import World
+
+
+class _Service(NamedTuple):
+    name: str
+    signed_as: str
+    operations: Mapping[str, Callable[[Call], dict[str, Any]]]
+
+
+_BY_TARGET = {
+    "AnyScaleFrontendService": _Service("application-autoscaling", "application-autoscaling", autoscaling.OPERATIONS),
+    "GraniteServiceVersion20100801": _Service("cloudwatch", "monitoring", cloudwatch.OPERATIONS),
+    "ResourceGroupsTaggingAPI_20170126": _Service("tagging", "tagging", tagging.OPERATIONS),
+    "SageMaker": _Service("sagemaker", "sagemaker", sagemaker.OPERATIONS),
+}
+_STS = _Service("sts", "sts", sts.OPERATIONS)
+
+
+class FakeAws:
+    """Answers like AWS from a world, by its own clock. Threads may share it."""
+
+    def __init__(self, world: World, now: Callable[[], float], seed: int = 0) -> None:
+        """Serve `world`; `now` is Unix time and may be moved by `set_clock` and `advance`."""
+        self.world: World = world
+        self.bill: Bill = Bill()
+        self.faults: Faults = Faults(seed)
+        self.calls: deque[dict[str, Any]] = deque(maxlen=10_000)
+        self._now = now
+        self._ahead = 0.0
+        self._seed = seed
+        self._answered = 0
+
+    def now(self) -> float:
+        """Return the fake's time."""
+        return self._now() + self._ahead
+
+    def set_clock(self, to: float) -> None:
+        """Let the fake's time go on from `to`."""
+        self._ahead = to - self._now()
+
+    def advance(self, seconds: float) -> None:
+        """Move the fake's time."""
+        self._ahead += seconds
+
+    def truth(
+        self,
+        account: str,
+        region: str,
+        namespace: str,
+        metric: str,
+        dimensions: Mapping[str, str],
+        statistic: str,
+        start: float,
+        end: float,
+    ) -> float:
+        """Return what CloudWatch will say in the end of `start` <= t < `end`; see World.truth."""
+        return self.world.truth(account, region, namespace, metric, dimensions, statistic, start, end)
+
+    def handle(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Return (status, headers, body). ConnectionResetError: a fault cuts the connection. Never waits."""
+        answer = self.answer(method, path, headers, body)
+        if answer.reset:
+            raise ConnectionResetError("a fault of the fake AWS")
+        return answer.status, answer.headers, answer.body
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Return the answer to a request, with what is to become of it on the wire."""
+        with self.world.lock:
+            self._answered += 1
+            if path.startswith(CONTROL):
+                status, text = control(self, method, path, body)
+                return Answer(status, self._headers("application/json", text), text)
+            lower = {name.lower(): value for name, value in headers.items()}
+            if "x-amz-target" in lower:
+                return self._json(lower, body)
+            return self._query(lower, body)
+
+    def _json(self, headers: Mapping[str, str], body: bytes) -> Answer:
+        prefix, _, operation = headers["x-amz-target"].rpartition(".")
+        call, error, extra = None, None, {}
+        try:
+            call = self._call(_BY_TARGET.get(prefix), operation, headers, partial(_loads, body))
+            status, text = 200, orjson.dumps(self._perform(call))
+        except AwsError as raised:
+            error, status = raised, raised.status
+            message = "Message" if error.name.startswith("AccessDenied") else "message"
+            text = orjson.dumps({"__type": error.name, message: error.message})
+            if headers.get("x-amzn-query-mode") == "true":
+                extra = {"x-amzn-query-error": f"{error.query_name};{error.fault}"}
+        content_type = headers.get("content-type", "application/x-amz-json-1.1")
+        return self._sent(Answer(status, self._headers(content_type, text) | extra, text), call, error)
+
+    def _query(self, headers: Mapping[str, str], body: bytes) -> Answer:
+        parameters = dict(parse_qsl(body.decode("utf-8", "replace")))
+        operation = parameters.pop("Action", "")
+        call, error = None, None
+        try:
+            call = self._call(_STS, operation, headers, lambda: parameters)
+            result = {f"{operation}Result": self._perform(call), "ResponseMetadata": {"RequestId": self._request_id}}
+            status, text = 200, _xml(f"{operation}Response", result)
+        except AwsError as raised:
+            error, status = raised, raised.status
+            told = {"Type": error.fault, "Code": error.query_name, "Message": error.message}
+            text = _xml("ErrorResponse", {"Error": told, "RequestId": self._request_id})
+        return self._sent(Answer(status, self._headers("text/xml", text), text), call, error)
+
+    def _call(
+        self,
+        service: _Service | None,
+        operation: str,
+        headers: Mapping[str, str],
+        parameters: Callable[[], dict[str, Any]],
+    ) -> Call:
+        now = self.now()
+        principal, region, signed_as = sts.authenticate(headers, now)
+        if service is None or operation not in service.operations:
+            raise AwsError("UnknownOperationException", f"The fake AWS does not know the operation {operation}")
+        if signed_as != service.signed_as:
+            message = f"Credential should be scoped to correct service: '{service.signed_as}'."
+            raise AwsError("InvalidSignatureException", message, 403)
+        return Call(
+            service=service.name,
+            operation=operation,
+            principal=principal,
+            region=region,
+            now=now,
+            parameters=parameters(),
+            world=self.world,
+            meter=self.bill,
+            fault_on=self.faults.on_result,
+        )
+
+    def _perform(self, call: Call) -> dict[str, Any]:
+        self.bill.take(call)
+        self.faults.before(call)
+        return _OPERATIONS[call.service, call.operation](call)
+
+    def _sent(self, answer: Answer, call: Call | None, error: AwsError | None) -> Answer:
+        if call is None:  # nobody knows whose it was
+            return answer
+        self.calls.append(
+            {
+                "at": call.now,
+                "call": f"{call.service}.{call.operation}",
+                "account": call.principal.account,
+                "region": call.region,
+                "error": error and error.name,
+                "queries": len(call.parameters.get("MetricDataQueries", ())),
+            }
+        )
+        return self.faults.after(call, answer)
+
+    def _headers(self, content_type: str, body: bytes) -> dict[str, str]:
+        return {
+            "Content-Type": content_type,
+            "Content-Length": str(len(body)),
+            "Date": formatdate(self.now(), usegmt=True),
+            "x-amzn-RequestId": self._request_id,
+        }
+
+    @property
+    def _request_id(self) -> str:
+        digits = f"{number_of(self._seed, self._answered):016x}{self._answered:016x}"
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+_OPERATIONS = {
+    (service.name, name): operation
+    for service in (*_BY_TARGET.values(), _STS)
+    for name, operation in service.operations.items()
+}
+
+
+def _loads(body: bytes) -> dict[str, Any]:
+    try:
+        parameters = orjson.loads(body or b"{}")
+    except ValueError as error:
+        raise AwsError("SerializationException", "The body is not JSON") from error
+    if not isinstance(parameters, dict):
+        raise AwsError("SerializationException", "The body is not a JSON object")
+    return parameters
+
+
+def _xml(element: str, members: dict[str, Any]) -> bytes:
+    return f'<{element} xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{_members(members)}</{element}>'.encode()
+
+
+def _members(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(f"<{name}>{_members(member)}</{name}>" for name, member in value.items())
+    return escape(str(value))

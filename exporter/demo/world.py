@@ -1,0 +1,316 @@
+"""The world behind the fake AWS: accounts and regions, the series in them and the resources that publish these.
+
+It knows the truth. Facts are dated and may lie in the past or the future of whoever asks; nothing here has a clock, and
+nothing here knows how AWS answers. Every change and every answer takes `lock`, so that threads may share a world.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from exporter.demo.resources import Component, Endpoint, EndpointConfig, EndpointState, Role, ScalableTarget, Variant
+from exporter.demo.series import Arrivals, Generated, Lateness, Schedule, Scripted
+from exporter.demo.stats import Stat
+from exporter.demo.stats import statistic as statistic_named
+from exporter.demo.traffic import number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exporter.demo.series import Dimensions, Series
+    from exporter.demo.traffic import Behaviour
+
+Key = tuple[str, str, "Dimensions"]
+_Life = TypeVar("_Life", Endpoint, Component)
+
+
+@dataclass(slots=True)
+class Region:
+    """What one account has in one region."""
+
+    account: str
+    name: str
+    series: dict[Key, Series] = field(default_factory=dict)
+    listing: list[Series] = field(default_factory=list)  # in the order in which they came
+    by_namespace: dict[str, list[Series]] = field(default_factory=dict)
+    endpoints: dict[str, list[Endpoint]] = field(default_factory=dict)  # name to its lives, by time
+    configs: dict[str, EndpointConfig] = field(default_factory=dict)
+    components: dict[str, list[Component]] = field(default_factory=dict)
+    targets: list[ScalableTarget] = field(default_factory=list)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)  # of other resources, by ARN
+
+    def endpoint(self, name: str, now: float) -> Endpoint | None:
+        """Return the endpoint that has this name now."""
+        return _alive(self.endpoints.get(name, ()), now)
+
+    def endpoints_at(self, now: float) -> list[Endpoint]:
+        """Return all endpoints that exist now."""
+        return [life for lives in self.endpoints.values() if (life := _alive(lives, now))]
+
+    def component(self, name: str, now: float) -> Component | None:
+        """Return the inference component that has this name now."""
+        return _alive(self.components.get(name, ()), now)
+
+    def components_at(self, now: float) -> list[Component]:
+        """Return all inference components that exist now."""
+        return [life for lives in self.components.values() if (life := _alive(lives, now))]
+
+
+def _alive(lives: Sequence[_Life], now: float) -> _Life | None:
+    return next((life for life in reversed(lives) if life.created <= now < life.deleted), None)
+
+
+class World:
+    """Accounts and regions with series and resources. Times are Unix seconds."""
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        lateness: Lateness | None = None,
+        listed_after: tuple[float, float] = (120, 840),
+        repeated: float = 0.1,
+        cached: int = 100_000,
+    ) -> None:
+        """Make an empty world.
+
+        `listed_after`: ListMetrics shows a series some time between these seconds after its first datapoint (AWS: up
+        to 15 minutes). `repeated`: the share of its pages that name a series twice. `cached`: how many generated
+        datapoints are kept at hand.
+        """
+        self.seed = seed
+        self.listed_after = listed_after
+        self.repeated = repeated
+        self.lock = RLock()
+        self.arrivals = Arrivals(lateness or Lateness(), cached)
+        self.roles: dict[tuple[str, str], Role] = {}
+        self._regions: dict[tuple[str, str], Region] = {}
+        self._dimensions: dict[Dimensions, Dimensions] = {}  # each set once: a million series share them
+
+    @property
+    def regions(self) -> list[Region]:
+        """All accounts and regions that hold something."""
+        return list(self._regions.values())
+
+    def region(self, account: str, region: str) -> Region:
+        """Return what this account has in this region; empty at first."""
+        found = self._regions.get((account, region))
+        if found is None:
+            found = self._regions.setdefault((account, region), Region(account, region))
+        return found
+
+    # Series
+
+    def put(
+        self,
+        account: str,
+        region: str,
+        namespace: str,
+        metric: str,
+        dimensions: Mapping[str, str],
+        at: float,
+        value: float | Sequence[float],
+        available_at: float | None = None,
+        count: float = 1,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        period: int = 60,
+        unit: str = "None",
+    ) -> None:
+        """Put one datapoint of a scripted series, or another version of it.
+
+        A number is the Sum of `count` equal samples, or of unequal ones between `low` and `high` of which no
+        percentiles are known; a sequence holds the samples themselves. `at` is rounded down to `period`, which also
+        says the resolution. Seen from `available_at` on (default: when its period has ended), until a version that is
+        available later replaces it. ValueError: the series is a generated one.
+        """
+        if isinstance(value, Sequence):
+            stat = Stat.of(value)
+        else:
+            stat = Stat.alike(float(value), float(count))
+            if low is not None or high is not None:
+                mean = stat.min
+                stat = stat._replace(min=mean if low is None else low, max=mean if high is None else high)
+        start = int(at // period * period)
+        available = start + period if available_at is None else available_at
+        with self.lock:
+            place = self.region(account, region)
+            identity = (namespace, metric, self._set_of(dimensions))
+            series = place.series.get(identity)
+            if series is None:
+                series = Scripted(identity, unit, number_of(self.seed, account, region, identity))
+                _enlist(place, identity, series)
+            if not isinstance(series, Scripted):
+                raise ValueError(f"{namespace} {metric} {dict(dimensions)} is a generated series")  # noqa: TRY004
+            series.put(start, stat, available, fine=period < 60)
+
+    def generate(
+        self,
+        account: str,
+        region: str,
+        namespace: str,
+        metric: str,
+        dimensions: Mapping[str, str],
+        behaviour: Behaviour,
+        schedule: Schedule,
+        unit: str = "None",
+    ) -> None:
+        """Add a series that makes up its datapoints. A second one of the same identity changes nothing."""
+        with self.lock:
+            place = self.region(account, region)
+            identity = (namespace, metric, self._set_of(dimensions))
+            if identity not in place.series:
+                number = number_of(self.seed, account, region, identity)
+                series = Generated(identity, unit, number, behaviour, schedule, self.arrivals)
+                _enlist(place, identity, series)
+
+    def hide(self, account: str, region: str, dimensions: Mapping[str, str], *, hidden: bool = True) -> None:
+        """Take all series that have these dimensions (and maybe more) off ListMetrics, or put them back on it.
+
+        GetMetricData goes on reading them, as it does on AWS.
+        """
+        wanted = set(dimensions.items())
+        with self.lock:
+            for series in self.region(account, region).series.values():
+                if wanted.issubset(series.dimensions):
+                    series.hidden = hidden
+
+    def _set_of(self, dimensions: Mapping[str, str]) -> Dimensions:
+        pairs = tuple(sorted(dimensions.items()))
+        return self._dimensions.setdefault(pairs, pairs)
+
+    def change_lateness(self, lateness: Lateness, at: float) -> None:
+        """Let the generated datapoints of periods that begin after `at` arrive otherwise."""
+        with self.lock:
+            self.arrivals.change(lateness, at)
+
+    def truth(
+        self,
+        account: str,
+        region: str,
+        namespace: str,
+        metric: str,
+        dimensions: Mapping[str, str],
+        statistic: str,
+        start: float,
+        end: float,
+        now: float = math.inf,
+    ) -> float:
+        """Return a statistic over all datapoints of `start` <= t < `end`, as they are in the end.
+
+        With `now`: as a client could know them then. Where there are none Sum and SampleCount are 0, the rest NaN.
+        """
+        with self.lock:
+            series = self.region(account, region).series.get((namespace, metric, self._set_of(dimensions)))
+            stats = [stat for _, stat in series.points(start, end, now)] if series else []
+        if not stats and statistic in ("Sum", "SampleCount"):
+            return 0.0
+        value = statistic_named(statistic)(stats) if stats else None
+        return math.nan if value is None else value
+
+    # Resources
+
+    def add_endpoint(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        at: float,
+        *,
+        variants: Sequence[Variant] = (Variant(),),
+        status: str = "InService",
+        tags: Mapping[str, str] | None = None,
+        config: EndpointConfig | None = None,
+    ) -> Endpoint:
+        """Create an endpoint; its configuration is `config`, or a plain one with these variants.
+
+        One that had the name before lends it its series: for CloudWatch they are the same metrics, and generated ones
+        publish again. ValueError: the name is in use.
+        """
+        with self.lock:
+            place = self.region(account, region)
+            lives = place.endpoints.setdefault(name, [])
+            if lives and lives[-1].deleted > at:
+                raise ValueError(f"endpoint {name} exists")
+            config = config or EndpointConfig(f"{name}-config", at, tuple(variants))
+            place.configs[config.name] = config
+            endpoint = Endpoint(name, at, [EndpointState(at, status, config)], dict(tags or {}))
+            if lives:
+                endpoint.schedules = lives[-1].schedules
+                for schedule in endpoint.schedules.values():
+                    schedule.start(at, schedule.period)
+            lives.append(endpoint)
+            return endpoint
+
+    def update_endpoint(self, account: str, region: str, name: str, at: float, **changes: Any) -> None:
+        """Change fields of an endpoint's EndpointState from `at` on. KeyError: there is no such endpoint."""
+        with self.lock:
+            place = self.region(account, region)
+            endpoint = _required(place.endpoint(name, at), name)
+            state = replace(endpoint.state(at), at=at, **changes)
+            endpoint.states.append(state)
+            endpoint.states.sort(key=lambda state: state.at)
+            for config in (state.config, state.pending):
+                if config:
+                    place.configs[config.name] = config
+
+    def change_period(self, account: str, region: str, name: str, at: float, period: int) -> None:
+        """Let an endpoint publish every `period` seconds from `at` on, as a new MetricsConfig does.
+
+        Utilisation follows it always, invocations only with enhanced metrics. KeyError: there is no such endpoint.
+        """
+        with self.lock:
+            endpoint = _required(self.region(account, region).endpoint(name, at), name)
+            config = endpoint.state(at).config
+            followers = ("utilization", "invocations") if config.enhanced else ("utilization",)
+            for measured in followers:
+                if measured in endpoint.schedules:
+                    endpoint.schedules[measured].change(at, period)
+            new = replace(config, name=f"{name}-every-{period}s-{int(at)}"[:63], created=at, publish_period=period)
+            self.update_endpoint(account, region, name, at, config=new)
+
+    def delete_endpoint(self, account: str, region: str, name: str, at: float) -> None:
+        """Delete an endpoint; what it published stays readable. KeyError: there is no such endpoint."""
+        with self.lock:
+            endpoint = _required(self.region(account, region).endpoint(name, at), name)
+            endpoint.deleted = at
+            for schedule in endpoint.schedules.values():
+                schedule.stop(at)
+
+    def add_component(self, account: str, region: str, component: Component) -> None:
+        """Create an inference component. ValueError: the name is in use."""
+        with self.lock:
+            lives = self.region(account, region).components.setdefault(component.name, [])
+            if lives and lives[-1].deleted > component.created:
+                raise ValueError(f"inference component {component.name} exists")
+            lives.append(component)
+
+    def delete_component(self, account: str, region: str, name: str, at: float) -> None:
+        """Delete an inference component. KeyError: there is none of this name."""
+        with self.lock:
+            component = _required(self.region(account, region).component(name, at), name)
+            component.deleted = at
+            for schedule in component.schedules.values():
+                schedule.stop(at)
+
+    def add_role(self, account: str, role: Role) -> None:
+        """Let others assume a role."""
+        with self.lock:
+            self.roles[account, role.name] = role
+
+
+def _enlist(place: Region, identity: Key, series: Series) -> None:
+    place.series[identity] = series
+    place.listing.append(series)
+    place.by_namespace.setdefault(series.namespace, []).append(series)
+
+
+def _required(life: _Life | None, name: str) -> _Life:
+    if life is None:
+        raise KeyError(name)
+    return life

@@ -1,0 +1,38 @@
+"""Plugs a boto3 client straight into a FakeAws: the whole SDK runs, only the socket is missing."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+
+
+class _Raw:
+    def __init__(self, body):
+        self._body = body
+
+    def stream(self):
+        yield self._body
+
+
+def plug(client, fake):
+    """Let `fake` answer the client's requests, and its faults look as they would over a wire; return the client."""
+    timeout = client.meta.config.read_timeout
+
+    def send(request, **_):
+        headers = {
+            name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
+        }
+        body = request.body or b""
+        if isinstance(body, str):
+            body = body.encode()
+        answer = fake.answer(request.method, urlsplit(request.url).path, headers, body)
+        if answer.delay > timeout:
+            raise ReadTimeoutError(endpoint_url=request.url)
+        if answer.reset:  # a truncated body is no error to the SDK: botocore reads what there is
+            raise ConnectionClosedError(endpoint_url=request.url)
+        return AWSResponse(request.url, answer.status, answer.headers, _Raw(answer.body))
+
+    client.meta.events.register("before-send", send)
+    return client
