@@ -11,8 +11,8 @@ from collections import deque
 from typing import Any, NamedTuple, Protocol
 
 from exporter.aws.errors import AwsError
-from exporter.ledger import Known, Ledger, LedgerError
-from exporter.model import Clock, Failure, Reading, Target
+from exporter.ledger import Ledger, LedgerError
+from exporter.model import Clock, Failure, Known, Reading, Target
 from exporter.tally import Tally
 
 _log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def _outcome(reading: Reading) -> str:
     """Return how whole a reading is: ok, partial, or the class of error that left nothing."""
     if not reading.failed:
         return "ok"
-    if reading.looked or reading.samples or any(answer.complete for read in reading.reads for answer in read.answers):
+    if reading.looked or any(answer.complete for read in reading.reads for answer in read.answers):
         return "partial"
     classes = {failure.error_class for failure in reading.failed}
     return classes.pop() if classes in ({"denied"}, {"throttled"}) else "failed"

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -168,6 +168,7 @@ class Reading(Struct, frozen=True):
     own age limit. `notes` is the source's own state (None removes a note), committed with the rest. Events before
     `not_before` are too old to count. `receipts` are confirmed at the origin once the reading is committed.
     `tallies` tell of the run itself and last as long as the process. A `volatile` reading is shown without a commit.
+    `attended` is for how long (seconds, in all) the source has run and listed completely: what is not used goes by it.
     """
 
     source: str
@@ -185,7 +186,57 @@ class Reading(Struct, frozen=True):
     notes: Mapping[str, Any] = {}
     receipts: tuple[Any, ...] = ()
     tallies: tuple[Effect, ...] = ()
+    attended: float = 0.0
     volatile: bool = False
+
+
+class Metered(Protocol):
+    """What the ledger knows of the counters of one resource, each at its `position`: to be read, never changed.
+
+    Everything before `read_until` has been read completely once, everything before `closed_until` is final, nothing
+    before `counted_from` counts. Times are Unix seconds.
+    """
+
+    alive: bool
+    used: float  # what `Reading.attended` was when it was last asked or listed
+
+    @property
+    def position(self) -> Mapping[tuple[str, str], int]:
+        """Places of the counters by (metric, statistic)."""
+
+    @property
+    def read_until(self) -> Sequence[int]:
+        """See above."""
+
+    @property
+    def closed_until(self) -> Sequence[int]:
+        """See above."""
+
+    @property
+    def counted_from(self) -> Sequence[int]:
+        """See above."""
+
+    @property
+    def paused(self) -> Sequence[int]:
+        """1 where counting is switched off."""
+
+    @property
+    def lease(self) -> Sequence[float]:
+        """Until when each may stand without another complete reading; in the past for what is not shown."""
+
+    def spellings(self, i: int) -> set[int]:
+        """Return the spellings that open blocks have counted, and that must be asked for again."""
+
+    def visible(self, i: int, now: float) -> bool:
+        """Say whether a counter is shown."""
+
+
+class Known(NamedTuple):
+    """What the ledger knows of a source on a target: its notes, its counters, the scopes of which it has samples."""
+
+    notes: Mapping[str, Any] = {}
+    meters: Mapping[Resource, Metered] = {}
+    scopes: frozenset[str] = frozenset()
 
 
 class Chunk(Struct, frozen=True):
@@ -193,6 +244,11 @@ class Chunk(Struct, frozen=True):
 
     labels: tuple[tuple[str, ...], ...]
     columns: Mapping[str, tuple[float | None, ...]]
+
+    @property
+    def series(self) -> int:
+        """Number of series."""
+        return sum(len(column) - column.count(None) for column in self.columns.values())
 
 
 class Snapshot(Struct, frozen=True):
@@ -211,6 +267,9 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return Unix time in seconds, never ahead of AWS's clock once AWS has answered."""
+
+    def local(self) -> float:
+        """Return the machine's own time, right or wrong (Unix seconds)."""
 
     def monotonic(self) -> float:
         """Return seconds that only grow, across suspends too; comparable within one process."""
@@ -249,7 +308,7 @@ class SystemClock:
         self._ceiling: tuple[float, float] | None = None  # AWS's time and ours (monotonic) when it was seen
 
     def local(self) -> float:
-        """Return the local time, right or wrong (seconds)."""
+        """Return the machine's own time, right or wrong (Unix seconds)."""
         return self._origin + (self._local() - self._real_origin) * self._speed
 
     def now(self) -> float:

@@ -1,1 +1,280 @@
-"""HOW we reach AWS: the one door. Nothing outside this room knows the SDK."""
+"""HOW we reach AWS: the one door. `login`, `call`, `pages`, `metric_data`; nothing outside knows the SDK.
+
+Behind it: logins and clients (`sessions`), what may be called and what it costs (`operations`), how fast (`budget`),
+what an error means (`errors`), and GetMetricData on the wire (`metric_data`). Every attempt is counted and priced here,
+whoever asked. Nothing here knows a family, a source or what an answer is good for.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from exporter.aws import metric_data
+from exporter.aws.budget import Limit
+from exporter.aws.errors import AwsError, classify
+from exporter.aws.metric_data import MetricCall, Reply
+from exporter.aws.operations import DATAPOINT_RATES, METRIC_PRICE, OPERATIONS, RECENT, Operation
+from exporter.aws.sessions import Session, Sessions
+from exporter.config import Account
+from exporter.model import Clock, Target
+from exporter.tally import Tally
+
+__all__ = ["Aws", "AwsError", "MetricCall", "Reply"]
+
+WORKERS = 16  # GetMetricData calls in flight
+TRIES = 3  # of a call that fails with a server error, a time-out or an unreadable answer
+PATIENCE = 60.0  # seconds that a call waits out throttles before it gives up
+LONGEST_PAUSE = 20.0
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class _Attempt(threading.local):
+    """The request that this thread is sending: what the SDK's hooks are told, and what they tell."""
+
+    payload: bytes | None = None  # the body to send instead of the SDK's
+    body: bytes = b""
+    began: float = 0.0
+    date: float = 0.0  # of the answer; 0 while there is none
+
+
+class Aws:
+    """The way to AWS of this process. Thread-safe."""
+
+    def __init__(self, clock: Clock, tally: Tally, user_agent: str, rates: Mapping[str, float] | None = None) -> None:
+        self.stopping = threading.Event()  # once set, nothing waits any more and calls fail
+        self._clock = clock
+        self._tally = tally
+        self._rates = rates or {}
+        self._sessions = Sessions(user_agent)
+        self._logins: dict[Target, Session] = {}
+        self._limits: dict[tuple[Target, str], Limit] = {}
+        self._lock = threading.Lock()
+        self._attempt = _Attempt()
+        self._workers = ThreadPoolExecutor(WORKERS, "get-metric-data")
+
+    @property
+    def region(self) -> str | None:
+        """The region of the SDK's own configuration, for a target that names none."""
+        return self._sessions.region
+
+    def login(self, account: Account, region: str) -> Target:
+        """Find out who we are in a region; return the target. Raises `AwsError` (denied): nobody, or the wrong one."""
+        supposed = Target(account.account_id or "", region)
+        if account.role_arn:
+            session = self._sessions.role(
+                account.role_arn, account.external_id, region, lambda: self._count(supposed, OPERATIONS["AssumeRole"])
+            )
+        else:
+            session = self._sessions.ambient()
+        self._logins[supposed] = session
+        who = self.call(supposed, "GetCallerIdentity")
+        target = Target(who["Account"], region)
+        right = account.account_id in {None, target.account_id}
+        self._tally.set("target_up", *_labels(supposed), value=float(right))
+        if not right:
+            text = f"logged in to account {target.account_id}, but the configuration says {account.account_id}"
+            raise AwsError("denied", text, login=True)
+        self._logins[target] = session
+        self._tally.set("target_up", *_labels(target), value=1.0)
+        self._tally.set("target_info", *_labels(target), account.alias or "", who["Arn"].split(":")[1], value=1.0)
+        return target
+
+    def call(self, target: Target, operation: str, **params: Any) -> dict[str, Any]:
+        """Return the answer of an operation. Raises `AwsError` after its retries."""
+        known = OPERATIONS[operation]
+
+        def send() -> dict[str, Any]:
+            answer = self._send(target, known, params)
+            if known.member not in answer:
+                raise AwsError("transient", f"{operation}: the answer has no {known.member}, it was cut off")
+            return answer
+
+        return self._insist(target, known, send)
+
+    def pages(self, target: Target, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """Yield the pages of an answer. Raises `AwsError` where one can't be had: then the rest is unknown."""
+        token_name = OPERATIONS[operation].token
+        seen: set[str] = set()
+        while True:
+            answer = self.call(target, operation, **params)
+            yield answer
+            token = answer.get(token_name)
+            if not token:
+                return
+            if token in seen:
+                raise AwsError("transient", f"{operation}: the pages do not end")
+            seen.add(token)
+            params[token_name] = token
+
+    def metric_data(self, target: Target, calls: Sequence[MetricCall]) -> list[Reply | AwsError]:
+        """Ask CloudWatch; return the reply to each call, or what went wrong with it."""
+
+        def ask(call: MetricCall) -> Reply | AwsError:
+            try:
+                return self._metric_data(target, call)
+            except AwsError as error:
+                return error
+
+        return list(self._workers.map(ask, calls))
+
+    def close(self) -> None:
+        """Let nothing wait any more."""
+        self.stopping.set()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    # -- behind the door ---------------------------------------------------------------------------------------------
+
+    def _metric_data(self, target: Target, call: MetricCall) -> Reply:
+        operation = OPERATIONS["GetMetricData"]
+        recent = call.start >= self._clock.now() - RECENT
+        quota = self._limit(target, f"datapoints {'recent' if recent else 'old'}", DATAPOINT_RATES[0 if recent else 1])
+        pages: list[metric_data.Page] = []
+        began = date = 0.0
+        token: str | None = None
+        while not pages or token:
+            text = metric_data.body(call, token)
+
+            def send(text: bytes = text) -> tuple[metric_data.Page, float, float]:
+                self._wait(target, operation, quota, call.datapoints)
+                self._attempt.payload = text
+                try:
+                    self._send(target, operation, {"MetricDataQueries": [], "StartTime": 0, "EndTime": 0})
+                finally:
+                    self._attempt.payload = None
+                self._tally.add("aws_metrics_requested_total", *_labels(target), amount=call.metrics)
+                self._spend(target, operation, call.metrics * METRIC_PRICE)
+                try:
+                    page = metric_data.decode(self._attempt.body)
+                except msgspec.MsgspecError as error:
+                    raise AwsError("transient", f"GetMetricData: unreadable answer: {error}") from error
+                return page, self._attempt.began, self._attempt.date or self._clock.now()
+
+            page, sent, answered = self._insist(target, operation, send)
+            if not pages:  # what later pages say is no newer than this
+                began, date = sent, answered
+            pages.append(page)
+            token = page.NextToken
+        reply = metric_data.merge(call, pages, began, date)
+        self._tally.add("aws_datapoints_total", *_labels(target), amount=reply.datapoints)
+        return reply
+
+    def _insist(self, target: Target, operation: Operation, send: Callable[[], _T]) -> _T:
+        """Send until there is an answer, or no hope of one."""
+        tries, waited = 0, 0.0
+        while True:
+            self._wait(target, operation, self._limit(target, operation.name, operation.rate), 1.0)
+            try:
+                answer = send()
+            except Exception as error:
+                failed = error if isinstance(error, AwsError) else classify(error)
+                self._tally.add(
+                    "aws_errors_total", *_labels(target), operation.prefix, operation.name, failed.error_class
+                )
+                tries += 1
+                pause = self._pause(failed, tries, waited)
+                if pause is None or self.stopping.is_set():
+                    self._note_login(target, failed)
+                    raise failed from error
+                self._tally.add("aws_retries_total", *_labels(target), operation.prefix, operation.name)
+                self._clock.wait(self.stopping, pause)
+                waited += pause
+            else:
+                self._note_login(target, None)
+                return answer
+
+    def _pause(self, error: AwsError, tries: int, waited: float) -> float | None:
+        """Return the seconds before the next attempt, with jitter; None for no further one."""
+        jitter = 0.5 + random.random() / 2  # noqa: S311 - no secret
+        if error.error_class == "throttled" and waited < PATIENCE:
+            return max(error.wait, min(LONGEST_PAUSE, 2.0 ** (tries - 1)) * jitter)
+        if error.error_class == "transient" and tries < TRIES:
+            return max(error.wait, min(LONGEST_PAUSE, 0.1 * 4.0 ** (tries - 1)) * jitter)
+        return None
+
+    def _send(self, target: Target, operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Send one request; count it, whatever comes of it."""
+        session = self._logins[target]
+        self._attempt.date = 0.0
+        self._attempt.began = self._clock.monotonic()
+        self._count(target, operation)
+        try:
+            answer: dict[str, Any] = session.invoke(
+                operation.service, target.region, operation.name, params, self._watch
+            )
+        finally:
+            took = self._clock.monotonic() - self._attempt.began
+            self._tally.observe("aws_request_duration_seconds", operation.prefix, operation.name, value=took)
+            if self._attempt.date:
+                self._clock.witness(self._attempt.date)
+                skew = self._clock.local() - self._attempt.date
+                self._tally.set("clock_skew_seconds", *_labels(target), value=skew)
+            self._tally.set("aws_credentials_expiry_timestamp_seconds", *_labels(target), value=session.expiry())
+        return answer
+
+    def _watch(self, event: str, **of: Any) -> None:
+        """Hear what the SDK tells of the request that this thread is sending."""
+        attempt = self._attempt
+        if event == "before-call" and attempt.payload is not None:
+            of["params"]["body"] = attempt.payload
+        elif event == "before-send":
+            attempt.began = self._clock.monotonic()
+        elif event == "before-parse":
+            answer = of["response_dict"]
+            headers = {name.lower(): value for name, value in answer["headers"].items()}
+            attempt.date = _date(headers.get("date"))
+            whole = headers.get("content-length")
+            if whole is not None and int(whole) != len(answer["body"]):
+                raise AwsError("transient", f"{of['operation_model'].name}: the answer was cut off")
+            if attempt.payload is not None and answer["status_code"] < 300:
+                attempt.body, answer["body"] = answer["body"], b"{}"
+
+    def _count(self, target: Target, operation: Operation) -> None:
+        self._tally.add("aws_requests_total", *_labels(target), operation.prefix, operation.name)
+        self._spend(target, operation, operation.price)
+
+    def _spend(self, target: Target, operation: Operation, price: float) -> None:
+        self._tally.add("aws_cost_usd_total", *_labels(target), operation.prefix, operation.name, amount=price)
+
+    def _limit(self, target: Target, name: str, rate: float) -> Limit:
+        with self._lock:
+            limit = self._limits.get((target, name))
+            if limit is None:
+                limit = Limit(self._rates.get(name, rate), self._clock, self.stopping)
+                self._limits[target, name] = limit
+            return limit
+
+    def _wait(self, target: Target, operation: Operation, limit: Limit, units: float) -> None:
+        """Wait for our turn under a limit."""
+        if self.stopping.is_set():
+            raise AwsError("transient", f"{operation.name}: stopping")
+        waited = limit.take(units)
+        if waited:
+            self._tally.add(
+                "aws_budget_wait_seconds_total", *_labels(target), operation.prefix, operation.name, amount=waited
+            )
+
+    def _note_login(self, target: Target, error: AwsError | None) -> None:
+        if error is None or error.login:
+            self._tally.set("target_up", *_labels(target), value=0.0 if error else 1.0)
+
+
+def _labels(target: Target) -> tuple[str, str]:
+    return target.account_id, target.region
+
+
+def _date(header: str | None) -> float:
+    """Return the time of a Date header (Unix seconds), 0 for one that is missing or no date."""
+    try:
+        return email.utils.parsedate_to_datetime(header or "").timestamp()
+    except ValueError:
+        return 0.0

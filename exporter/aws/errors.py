@@ -4,7 +4,50 @@ from __future__ import annotations
 
 from typing import Literal
 
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+)
+from botocore.parsers import ResponseParserError
+
 ErrorClass = Literal["denied", "throttled", "absent", "transient", "bug"]
+
+_NO_LOGIN = (
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+)
+_TOO_FAST = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "LimitExceeded", "BandwidthLimit")
+_NO_ENTRY = (
+    "AccessDenied",
+    "UnauthorizedOperation",
+    "UnrecognizedClient",
+    "InvalidClientTokenId",
+    "InvalidSignature",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "IncompleteSignature",
+    "OptInRequired",
+    "SubscriptionRequired",
+    "NotAuthorized",
+)
+_NOT_THERE = ("NotFound", "NoSuch", "DoesNotExist")
+_LOGIN = ("UnrecognizedClient", "InvalidClientTokenId", "ExpiredToken", "InvalidToken", "MissingAuthenticationToken")
 
 
 class AwsError(Exception):
@@ -12,8 +55,41 @@ class AwsError(Exception):
 
     `error_class`: denied (no permission, no or wrong credentials), throttled, absent (the thing asked for does not
     exist), transient (server error, time-out, unreadable answer), bug (AWS refuses the request as we wrote it).
+    `login` marks a denial that is about who we are, not about what we asked.
     """
 
-    def __init__(self, error_class: ErrorClass, text: str) -> None:
+    def __init__(self, error_class: ErrorClass, text: str, *, login: bool = False, wait: float = 0.0) -> None:
         super().__init__(text)
         self.error_class: ErrorClass = error_class
+        self.login = login
+        self.wait = wait  # seconds that AWS asks us to wait
+
+
+def classify(error: Exception) -> AwsError:
+    """Return what an error of the SDK means."""
+    if isinstance(error, ClientError):
+        return _of_answer(error)
+    if isinstance(error, _NO_LOGIN):
+        return AwsError("denied", str(error), login=True)
+    if isinstance(error, HTTPClientError | ResponseParserError):
+        return AwsError("transient", str(error))
+    if isinstance(error, ParamValidationError | BotoCoreError):
+        return AwsError("bug", str(error))
+    raise error
+
+
+def _of_answer(error: ClientError) -> AwsError:
+    answer = error.response
+    code = str(answer.get("Error", {}).get("Code", ""))
+    text = str(answer.get("Error", {}).get("Message", "")) or str(error)
+    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = f"{error.operation_name}: {code}: {text}"
+    if any(word in code for word in _TOO_FAST) or status == 429:
+        return AwsError("throttled", said)
+    if any(word in code for word in _NO_ENTRY) or status in {401, 403}:
+        return AwsError("denied", said, login=any(word in code for word in _LOGIN))
+    if status >= 500 or code in {"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"}:
+        return AwsError("transient", said)
+    if any(word in code for word in _NOT_THERE) or "Could not find" in text:
+        return AwsError("absent", said)
+    return AwsError("bug", said)

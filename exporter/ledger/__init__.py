@@ -15,24 +15,16 @@ import threading
 from collections import Counter as Tallies
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from exporter.ledger.board import Board
-from exporter.ledger.meter import Meter, Rules
+from exporter.ledger.meter import Rules
 from exporter.ledger.stage import Applied, Books, Stage
 from exporter.ledger.store import Changes, LedgerError, Store
-from exporter.model import Clock, Reading, Resource, Snapshot, Target
+from exporter.model import Clock, Known, Reading, Snapshot, Target
 from exporter.tally import Tally
 
-__all__ = ["Applied", "Figures", "Known", "Ledger", "LedgerError", "Rules"]
-
-
-class Known(NamedTuple):
-    """What the ledger knows of a source on a target: to be read, never changed."""
-
-    notes: Mapping[str, Any] = {}
-    meters: Mapping[Resource, Meter] = {}
-    scopes: frozenset[str] = frozenset()
+__all__ = ["Applied", "Figures", "Ledger", "LedgerError", "Rules"]
 
 
 class Figures(NamedTuple):

@@ -253,6 +253,8 @@ class Meter:
     def _count(self, i: int, answers: tuple[Answer, ...], window: Window, rules: Rules) -> _Progress:
         """Take in what complete answers say of one counter, move its marks, close what is final."""
         had_closed, had_read = self.closed_until[i], self.read_until[i]
+        if window.period == BLOCK and had_closed < self.counted_from[i]:
+            return _Progress([], 0, moved=False, whole=False, from_closed=False)  # its first block needs single minutes
         from_closed = window.start <= max(had_closed, self.counted_from[i])
         first = had_closed if from_closed else -(-window.start // BLOCK) * BLOCK  # a block cut by the start is not read
         blocks = {block for answer in answers for block, _, points in answer.blocks if points and block >= first}

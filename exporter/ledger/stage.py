@@ -105,9 +105,12 @@ class Stage:
             for i in (meter.position[counter] for counter in switch.counters if counter in meter.position):
                 meter.resume(i, reading.at) if switch.on else meter.pause(i)
         for standing in reading.standings:
-            self.meter(standing.resource).alive = standing.alive
+            meter = self.meter(standing.resource)
+            meter.alive, meter.used = standing.alive, reading.attended
         for read in sorted(reading.reads, key=lambda read: read.window.began):
-            outcome = self.meter(read.resource).read(read, reading.at, self._rules)
+            meter = self.meter(read.resource)
+            meter.used = reading.attended
+            outcome = meter.read(read, reading.at, self._rules)
             namespace = read.resource.namespace
             revisions.update((namespace, revision) for revision in outcome.revisions)
             short[namespace] += outcome.short

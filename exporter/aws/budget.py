@@ -1,0 +1,45 @@
+"""How much may be asked in a second: exact sliding windows, on a clock that tests can own."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from exporter.model import Clock
+
+
+class Limit:
+    """At most `rate` units in any second. Thread-safe, and first come first served.
+
+    A token bucket would let twice its rate through in the second after a rest, which is what quotas count.
+    """
+
+    def __init__(self, rate: float, clock: Clock, stopping: threading.Event) -> None:
+        self.rate = rate
+        self._clock = clock
+        self._stopping = stopping
+        self._turn = threading.Lock()
+        self._spent: deque[tuple[float, float]] = deque()  # (time, units) within the last second
+
+    def take(self, units: float = 1.0) -> float:
+        """Wait until the units fit, spend them, return the seconds waited. More than a second's worth goes alone."""
+        width = max(1.0, 1.0 / self.rate)  # a rate below one a second has a longer window
+        most = self.rate * width
+        waited = 0.0
+        with self._turn:
+            while not self._stopping.is_set():
+                now = self._clock.monotonic()
+                while self._spent and self._spent[0][0] <= now - width:
+                    self._spent.popleft()
+                if not self._spent or sum(spent for _, spent in self._spent) + units <= most:
+                    break
+                pause = self._spent[0][0] + width - now
+                self._clock.wait(self._stopping, pause)
+                waited += pause
+            self._spent.append((self._clock.monotonic(), units))
+        return waited
+
+    def pause(self) -> None:
+        """Let a whole second pass: AWS has said that we are too fast."""
+        with self._turn:
+            self._spent.append((self._clock.monotonic(), self.rate))

@@ -1,0 +1,76 @@
+"""The calls that we make, and nothing beside them: a table of AWS's facts about each.
+
+The door refuses an operation that is not here, so the program can't do more than the policy derived from this table
+allows. Prices are list prices in USD, the same in all regions that publish one (aws.amazon.com/cloudwatch/pricing);
+default rates leave most of each quota to the account's other users.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PER_THOUSAND = 0.01 / 1000
+
+
+class Operation(NamedTuple):
+    """One operation of an AWS service.
+
+    `service` is the SDK's word, `prefix` that of the service's endpoints. `action` is the IAM action. `member` must be
+    in every answer: a cut-off body reads as an empty one without it. `token` names the paging token in request and
+    answer. `rate` is calls a second for each account and region, `price` USD a call.
+    """
+
+    service: str
+    prefix: str
+    name: str
+    action: str
+    member: str
+    token: str = "NextToken"  # noqa: S105 - a page, not a secret
+    rate: float = 5.0
+    price: float = 0.0
+
+
+_SAGEMAKER = ("sagemaker", "api.sagemaker")
+_CLOUDWATCH = ("cloudwatch", "monitoring")
+
+OPERATIONS = {
+    operation.name: operation
+    for operation in (
+        Operation("sts", "sts", "GetCallerIdentity", "sts:GetCallerIdentity", "Account"),
+        Operation("sts", "sts", "AssumeRole", "sts:AssumeRole", "Credentials"),
+        Operation(*_CLOUDWATCH, "GetMetricData", "cloudwatch:GetMetricData", "MetricDataResults", rate=25.0),
+        Operation(*_CLOUDWATCH, "ListMetrics", "cloudwatch:ListMetrics", "Metrics", price=PER_THOUSAND),
+        Operation(*_SAGEMAKER, "ListEndpoints", "sagemaker:ListEndpoints", "Endpoints"),
+        Operation(*_SAGEMAKER, "DescribeEndpoint", "sagemaker:DescribeEndpoint", "EndpointName"),
+        Operation(*_SAGEMAKER, "DescribeEndpointConfig", "sagemaker:DescribeEndpointConfig", "EndpointConfigName"),
+        Operation(*_SAGEMAKER, "ListInferenceComponents", "sagemaker:ListInferenceComponents", "InferenceComponents"),
+        Operation(
+            *_SAGEMAKER,
+            "DescribeInferenceComponent",
+            "sagemaker:DescribeInferenceComponent",
+            "InferenceComponentName",
+        ),
+        Operation(
+            "application-autoscaling",
+            "application-autoscaling",
+            "DescribeScalableTargets",
+            "application-autoscaling:DescribeScalableTargets",
+            "ScalableTargets",
+        ),
+        Operation(
+            "resourcegroupstaggingapi",
+            "tagging",
+            "GetResources",
+            "tag:GetResources",
+            "ResourceTagMappingList",
+            token="PaginationToken",  # noqa: S106 - a page, not a secret
+        ),
+    )
+}
+
+METRIC_PRICE = PER_THOUSAND  # of GetMetricData: a metric asked for, up to five statistics of it in one call
+DATAPOINT_RATES = (90_000.0, 198_000.0)  # a second, for starts within 3 h and older ones: half of AWS's quotas
+RECENT = 3 * 3600  # seconds; the border between the two
+MOST_QUERIES = 500  # in one call: API_GetMetricData
+MOST_DATAPOINTS = 100_800  # on one page of an answer: API_GetMetricData
+"""Whether further pages are billed is not documented, so our calls fit on one."""

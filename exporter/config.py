@@ -1,0 +1,365 @@
+"""config.yaml to a frozen `Config`, or every mistake at once, each with its line and what to do about it.
+
+The structs below are the schema: names, types, defaults. Reading is strict: an unknown or doubled key, a wrong type, an
+account number without quotes is a mistake, never a guess. Times are seconds once they are read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import hashlib
+import os
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from exporter.catalogue import CATALOGUE
+
+Seconds = Annotated[float, Meta(description="a duration such as 30s, 5m, 3h or 15d")]
+Pace = Literal["hot", "warm", "cold"]
+AccountId = Annotated[str, Meta(pattern=r"^\d{12}$")]
+Region = Annotated[str, Meta(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")]
+RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")]
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """One entry of `targets`: a login, and the regions in which it is used."""
+
+    account_id: AccountId | None = None
+    alias: str | None = None
+    role_arn: RoleArn | None = None
+    external_id: str | None = None
+    regions: tuple[Region, ...] = ()
+
+
+class Paces(Struct, frozen=True, kw_only=True):
+    """How often rows that are not hot are asked."""
+
+    warm: Seconds = 300.0
+    cold: Seconds = 3600.0
+
+
+class CloudWatchMetrics(Struct, frozen=True, kw_only=True):
+    """The source of CloudWatch metrics."""
+
+    enabled: bool = True
+    every: Seconds = 60.0
+    pace: Paces = Paces()
+    settle: Seconds = 900.0
+    deep_settle: Seconds = 10_800.0
+    gauge_delay: Seconds = 120.0
+    max_age: Seconds = 900.0
+
+
+class Inventory(Struct, frozen=True, kw_only=True):
+    """What exists: listed each cycle, described when it changed and now and then."""
+
+    enabled: bool = True
+    every: Seconds = 60.0
+    last_good: Seconds | None = None
+    describe_every: Seconds = 3600.0
+    list_metrics_every: Seconds = 300.0
+
+
+class Sources(Struct, frozen=True, kw_only=True):
+    """Where facts come from."""
+
+    cloudwatch_metrics: CloudWatchMetrics = CloudWatchMetrics()
+    inventory: Inventory = Inventory()
+
+
+class Families(Struct, frozen=True, kw_only=True):
+    """Names or globs of families that are switched on besides the defaults, and off; exclude wins."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class RowSettings(Struct, frozen=True, kw_only=True):
+    """What is changed about one CloudWatch family."""
+
+    pace: Pace | None = None
+    max_age: Seconds | None = None
+    gauge_delay: Seconds | None = None
+
+
+class Resources(Struct, frozen=True, kw_only=True):
+    """Which resources are exported, by globs of their names and by tags."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What must not be exceeded, for each account and region."""
+
+    requests_per_second: dict[str, float] = {}
+
+
+class LedgerSettings(Struct, frozen=True, kw_only=True):
+    """Where the ledger is kept; `:memory:` forgets at a restart."""
+
+    path: str | None = None
+
+
+class Web(Struct, frozen=True, kw_only=True):
+    """The HTTP server."""
+
+    listen_addresses: tuple[str, ...] = (":10940",)
+    zero_hold: Seconds = 130.0
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that can be configured."""
+
+    targets: tuple[Account, ...] = (Account(),)
+    sources: Sources = Sources()
+    families: Families = Families()
+    rows: dict[str, RowSettings] = {}
+    resources: Resources = Resources()
+    limits: Limits = Limits()
+    ledger: LedgerSettings = LedgerSettings()
+    web: Web = Web()
+
+    def on(self, family: str) -> bool:
+        """Say whether a family is exposed, as far as its name decides."""
+        if any(fnmatch.fnmatchcase(family, pattern) for pattern in self.families.exclude):
+            return False
+        return CATALOGUE[family].on or any(fnmatch.fnmatchcase(family, glob) for glob in self.families.include)
+
+
+class Mistake(Struct, frozen=True):
+    """One thing that is wrong with a configuration: where (line and column from 1), in which key, and what."""
+
+    line: int
+    column: int
+    path: str
+    text: str
+
+
+class ConfigError(Exception):
+    """A configuration that can't be used: all of its mistakes, in the order of the file."""
+
+    def __init__(self, name: str, mistakes: list[Mistake]) -> None:
+        self.mistakes = sorted(mistakes, key=lambda mistake: (mistake.line, mistake.column))
+        lines = [f"{name}:{m.line}:{m.column}  {m.path + ': ' if m.path else ''}{m.text}" for m in self.mistakes]
+        count = len(lines)
+        super().__init__("\n".join([*lines, f"{count} mistake{'s' if count > 1 else ''}"]))
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Return the configuration in a file. Raises `ConfigError` with all of its mistakes."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [Mistake(1, 1, "", f"can't be read: {error}")]) from error
+    return parse(text, str(path), environment)
+
+
+def parse(text: str, name: str = "config.yaml", environment: Mapping[str, str] = os.environ) -> Config:
+    """Return the configuration in a text. Raises `ConfigError` with all of its mistakes."""
+    reader = _Reader(environment)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(name, [Mistake(line, column, "", f"is no YAML: {problem}")]) from error
+    config = reader.read(node, Config, "") if node is not None else Config()
+    if not reader.mistakes:
+        reader.check(config)
+    if reader.mistakes:
+        raise ConfigError(name, reader.mistakes)
+    return typing.cast("Config", config)
+
+
+def fingerprint(config: Config) -> str:
+    """Return a short hash of what is configured, whatever the file looks like."""
+    return hashlib.sha256(msgspec.json.encode(config, order="deterministic")).hexdigest()[:16]
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_MISSING = object()
+
+
+class _Reader:
+    """Walks a YAML tree along the schema and collects mistakes; what is wrong comes out as `_MISSING`."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._places: dict[str, yaml.Node] = {}
+        self.mistakes: list[Mistake] = []
+
+    def read(self, node: yaml.Node, kind: Any, path: str) -> Any:
+        """Return the value of a node as the schema's type."""
+        self._places[path] = node
+        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        if origin in {typing.Union, typing.get_origin(int | None)} and type(None) in arguments:
+            if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null"):
+                return None
+            (kind,) = (argument for argument in arguments if argument is not type(None))
+            return self.read(node, kind, path)
+        if isinstance(kind, type) and issubclass(kind, Struct):
+            return self._struct(node, kind, path)
+        if origin is tuple:
+            return self._list(node, arguments[0], path)
+        if origin is dict:
+            return self._dict(node, arguments[1], path)
+        return self._scalar(node, kind, path)
+
+    def _struct(self, node: yaml.Node, kind: type[Struct], path: str) -> Any:
+        types = typing.get_type_hints(kind, include_extras=True)
+        given = {}
+        for key, key_node, value in self._items(node, path):
+            if key in types:
+                given[key] = self.read(value, types[key], _join(path, key))
+            else:
+                close = difflib.get_close_matches(key, types, 1)
+                hint = f'; did you mean "{close[0]}"?' if close else f"; known are {', '.join(types)}"
+                self._complain(key_node, _join(path, key), f"unknown key{hint}")
+        return kind(**given) if _MISSING not in given.values() else _MISSING
+
+    def _list(self, node: yaml.Node, kind: Any, path: str) -> Any:
+        if not isinstance(node, yaml.SequenceNode):
+            return self._complain(node, path, f"must be a list, not {_what(node)}")
+        values = tuple(self.read(item, kind, f"{path}[{n}]") for n, item in enumerate(node.value))
+        return values if _MISSING not in values else _MISSING
+
+    def _dict(self, node: yaml.Node, kind: Any, path: str) -> Any:
+        values = {key: self.read(value, kind, _join(path, key)) for key, _, value in self._items(node, path)}
+        return values if _MISSING not in values.values() else _MISSING
+
+    def _items(self, node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+        """Yield the keys and values of a mapping, each key once."""
+        if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null"):
+            return
+        if not isinstance(node, yaml.MappingNode):
+            self._complain(node, path, f"must be a mapping, not {_what(node)}")
+            return
+        lines: dict[str, int] = {}
+        for key_node, value in node.value:
+            key = str(key_node.value)
+            if key in lines:
+                self._complain(key_node, _join(path, key), f"given twice, first on line {lines[key]}")
+            else:
+                lines[key] = key_node.start_mark.line + 1
+                yield key, key_node, value
+
+    def _scalar(self, node: yaml.Node, kind: Any, path: str) -> Any:
+        base = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
+        if not isinstance(node, yaml.ScalarNode):
+            return self._complain(node, path, f"must be {_wanted(kind)}, not {_what(node)}")
+        text, plain = node.value, node.style is None
+        tag = node.tag.rpartition(":")[2]
+        if base is str and plain and tag != "str":
+            kind_of = {"int": "a number", "float": "a number", "bool": "true or false"}.get(tag, f"a {tag}")
+            return self._complain(node, path, f'{text} is read as {kind_of}, write "{text}" in quotes')
+        if "$" in text:
+            expanded = self._expand(node, text, path)
+            if expanded is None:
+                return _MISSING
+            text = expanded
+        if kind == Seconds:
+            return self._duration(node, text, path)
+        value: Any = text
+        if base is bool:
+            value = {"true": True, "false": False}.get(text.lower(), text) if plain or "$" in node.value else text
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            return self._complain(node, path, f"{text!r} is not {_wanted(kind)}")
+
+    def _duration(self, node: yaml.Node, text: str, path: str) -> Any:
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        if "".join(number + unit for number, unit in parts) != text or not parts:
+            return self._complain(node, path, f"{text!r} is no duration; write 30s, 5m, 3h or 15d")
+        return seconds
+
+    def _expand(self, node: yaml.Node, text: str, path: str) -> str | None:
+        """Return the text with ${VAR} and ${VAR:-default} filled in; `$$` is a dollar."""
+        missing = []
+
+        def fill(found: re.Match[str]) -> str:
+            if found[0] == "$$":
+                return "$"
+            if found["name"] is None:
+                missing.append(f"{found[0]!r} is neither ${{NAME}} nor $$")
+                return ""
+            value = self._environment.get(found["name"]) or found["default"]
+            if value is None:
+                missing.append(f"the environment variable {found['name']} is not set and has no default")
+            return value or ""
+
+        filled = re.sub(r"\$\$|\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|\$", fill, text)
+        if missing:
+            self._complain(node, path, missing[0])
+            return None
+        return filled
+
+    def check(self, config: Config) -> None:
+        """Check what no single value tells."""
+        metrics = config.sources.cloudwatch_metrics
+        if not metrics.settle < metrics.deep_settle < 3 * 86_400:
+            self._complain_at("sources.cloudwatch_metrics", "settle must be shorter than deep_settle, and that than 3d")
+        for source in ("cloudwatch_metrics", "inventory"):
+            if getattr(config.sources, source).every < 1:
+                self._complain_at(f"sources.{source}.every", "must be at least 1s")
+        for which in ("include", "exclude"):
+            for n, pattern in enumerate(getattr(config.families, which)):
+                if not any(fnmatch.fnmatchcase(name, pattern) for name in CATALOGUE):
+                    close = difflib.get_close_matches(pattern, CATALOGUE, 1)
+                    hint = f'; did you mean "{close[0]}"?' if close else ""
+                    self._complain_at(f"families.{which}[{n}]", f"no family is called {pattern!r}{hint}")
+        for name in config.rows:
+            row = CATALOGUE.get(name)
+            if row is None or row.ask is None:
+                close = difflib.get_close_matches(name, [n for n, r in CATALOGUE.items() if r.ask], 1)
+                hint = f'; did you mean "{close[0]}"?' if close else ""
+                self._complain_at(f"rows.{name}", f"no CloudWatch family is called so{hint}")
+
+    def _complain_at(self, path: str, text: str) -> None:
+        known = path
+        while known not in self._places:
+            known = re.sub(r"(^|[.\[])[^.\[]*$", "", known)
+        self._complain(self._places[known], path, text)
+
+    def _complain(self, node: yaml.Node, path: str, text: str) -> object:
+        self.mistakes.append(Mistake(node.start_mark.line + 1, node.start_mark.column + 1, path, text))
+        return _MISSING
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _what(node: yaml.Node) -> str:
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    return f"{node.value!r}"
+
+
+def _wanted(kind: Any) -> str:
+    """Return what a value should have been, for people."""
+    if kind == Seconds:
+        return "a duration such as 30s, 5m, 3h or 15d"
+    if kind == AccountId:
+        return "an account number of twelve digits"
+    if kind == Region:
+        return "a region such as eu-west-1"
+    if kind == RoleArn:
+        return "the ARN of a role"
+    if typing.get_origin(kind) is Literal:
+        return " or ".join(typing.get_args(kind))
+    return {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}.get(kind, "a value")
