@@ -1,0 +1,36 @@
+"""Which IAM actions each source may use: the least-privilege policy comes from here, and a test holds it to that.
+
+Nothing here changes anything in an account: the verbs are Get, List and Describe (law L7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+ACTIONS: dict[str, tuple[str, ...]] = {
+    "inventory": (
+        "application-autoscaling:DescribeScalableTargets",
+        "cloudwatch:ListMetrics",
+        "sagemaker:DescribeEndpoint",
+        "sagemaker:DescribeEndpointConfig",
+        "sagemaker:DescribeInferenceComponent",
+        "sagemaker:ListEndpoints",
+        "sagemaker:ListInferenceComponents",
+    ),
+    "cloudwatch_metrics": ("cloudwatch:GetMetricData",),
+}
+TAGS = ("tag:GetResources",)  # of the inventory, where resources are chosen by tags
+
+
+def policy(sources: Iterable[str], *, tags: bool = False) -> dict[str, object]:
+    """Return the IAM policy that sources need. None of these actions can be limited to resources of SageMaker alone."""
+    statements = [
+        {
+            "Sid": "".join(word.capitalize() for word in source.split("_")),
+            "Effect": "Allow",
+            "Action": sorted((*ACTIONS[source], *(TAGS if tags and source == "inventory" else ()))),
+            "Resource": "*",
+        }
+        for source in sources
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}

@@ -1,0 +1,429 @@
+"""Which things exist now, as far as we know: endpoints, components, scaling bounds, tags, series that CloudWatch lists.
+
+A `Census` is frozen and has an age; looking makes a new one out of the last one, and what can't be looked at stays as
+it was, with its own age. Describes are CloudTrail events that somebody pays for, so a thing is described when it is
+new, when it changed, while it is not in service, and now and then. Nothing here makes a sample.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from msgspec import Struct, structs
+
+from exporter.aws import Aws, AwsError
+from exporter.catalogue.places import Dimensions, Places, Sweep, sweeps
+from exporter.config import Resources
+from exporter.model import DAY, HOUR, Failure, Target
+
+MOST_DESCRIBES = 150  # of a kind in one look: 30 s at 5 a second; the rest follows in the next one
+FORGOTTEN = 15 * DAY  # a series that was gone for so long is like one that never was
+CHAIN = 2 * HOUR  # listings of series active in the last 3 h leave no hole if no further apart than this
+STEADY = {"InService", "OutOfService", "Failed", "UpdateRollbackFailed"}  # what does not change by itself
+
+
+class Variant(Struct, frozen=True):
+    """A variant of an endpoint: answers of DescribeEndpoint and DescribeEndpointConfig (AWS's names and units)."""
+
+    name: str
+    role: str
+    facts: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+
+class Endpoint(Struct, frozen=True):
+    """An endpoint as listed; `facts` is DescribeEndpoint's answer, empty until there is one."""
+
+    name: str
+    status: str
+    created: float
+    modified: float
+    facts: Mapping[str, Any] = {}
+    variants: tuple[Variant, ...] = ()
+    described_at: float = 0.0
+    described_as: tuple[str, float] = ("", 0.0)  # status and time of change that the description belongs to
+
+    @property
+    def publish_period(self) -> int:
+        """How often it sends metrics to CloudWatch (seconds)."""
+        return int(self.facts.get("MetricsConfig", {}).get("MetricPublishFrequencyInSeconds", 60))
+
+    @property
+    def enhanced(self) -> bool:
+        """Whether its invocation metrics follow the publishing period too."""
+        return bool(self.facts.get("MetricsConfig", {}).get("EnableEnhancedMetrics", False))
+
+
+class Component(Struct, frozen=True):
+    """An inference component as listed; `facts` is DescribeInferenceComponent's answer, empty until there is one."""
+
+    name: str
+    endpoint: str
+    variant: str
+    status: str
+    created: float
+    modified: float
+    facts: Mapping[str, Any] = {}
+    described_at: float = 0.0
+    described_as: tuple[str, float] = ("", 0.0)
+
+
+class ScalingBound(Struct, frozen=True):
+    """Bounds that Application Auto Scaling keeps: of a resource id such as endpoint/a/variant/b, in one dimension."""
+
+    resource: str
+    dimension: str
+    least: int
+    most: int
+
+
+class Listing(Struct, frozen=True):
+    """The series that CloudWatch lists in a namespace, by their dimensions.
+
+    `at` is when the newest complete listing began, `since` that of the first one in a chain without holes: a series
+    that the chain did not show had no data from 3 h before `since` on. `gone` tells when a listing first did not show
+    what an earlier one had. `left_out` counts series that we never ask for, by reason.
+    """
+
+    at: float
+    since: float
+    metrics: Mapping[Dimensions, frozenset[str]]
+    gone: Mapping[tuple[Dimensions, str], float] = {}
+    left_out: Mapping[str, int] = {}
+
+    def quiet_since(self, dimensions: Dimensions, metric: str) -> float | None:
+        """Return since when no complete listing has shown a series; None if the newest one does."""
+        if metric in self.metrics.get(dimensions, ()):
+            return None
+        return self.gone.get((dimensions, metric), self.since)
+
+
+class Census(Struct, frozen=True):
+    """What exists on a target. A time of 0 says that a listing has never been complete."""
+
+    endpoints: Mapping[str, Endpoint] = {}
+    endpoints_at: float = 0.0
+    configs: Mapping[str, Mapping[str, Any]] = {}
+    components: Mapping[str, Component] = {}
+    components_at: float = 0.0
+    scaling: tuple[ScalingBound, ...] = ()
+    scaling_at: float = 0.0
+    tags: Mapping[str, Mapping[str, str]] = {}  # by type and name, as in endpoint/churn, in lower case as in ARNs
+    tags_at: float = 0.0
+    listings: Mapping[str, Listing] = {}  # by namespace, as it was asked
+    failures: tuple[Failure, ...] = ()
+    at: float = 0.0
+
+
+class Selection:
+    """Which resources the user wants, by globs of their names and by tags."""
+
+    def __init__(self, wanted: Resources) -> None:
+        self._wanted = wanted
+
+    @property
+    def tags(self) -> bool:
+        """Whether tags must be known to decide."""
+        return bool(self._wanted.tags)
+
+    def admits(self, census: Census, kind: str, name: str) -> bool:
+        """Say whether a resource is wanted. Only endpoints and inference components can be chosen by tags."""
+        wanted = self._wanted
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted.exclude):
+            return False
+        if wanted.include and not any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted.include):
+            return False
+        if wanted.tags and kind in {"endpoint", "inference-component"}:
+            tags = census.tags.get(f"{kind}/{name}".lower(), {})
+            return all(fnmatch.fnmatchcase(tags.get(key, ""), pattern) for key, pattern in wanted.tags.items())
+        return True
+
+
+class Pacing(NamedTuple):
+    """How often to look (seconds), and whether tags are of interest."""
+
+    describe_every: float = HOUR
+    list_metrics_every: float = 300.0
+    tags: bool = False
+    resources: bool = True  # False: only CloudWatch's listings
+
+
+class Inventory:
+    """The newest census of each target. Thread-safe."""
+
+    def __init__(self, aws: Aws, known: Places, pacing: Pacing) -> None:
+        self._aws = aws
+        self._places = known
+        self._sweeps = sweeps(known)
+        self._pacing = pacing
+        self._censuses: dict[Target, Census] = {}
+        self._lock = threading.Lock()
+
+    def census(self, target: Target) -> Census:
+        """Return the newest census; an empty one before the first look."""
+        with self._lock:
+            return self._censuses.get(target, Census())
+
+    def look(self, target: Target, now: float) -> Census:
+        """Look again at what is due, and return what is known now. Raises nothing: failures are in the census.
+
+        Listings come first and are published before the slow part, so that series are asked while things are described.
+        """
+        look = _Look(self._aws, target, now, self._pacing, self.census(target))
+        if self._pacing.resources:
+            look.list_endpoints()
+            look.list_components()
+        look.list_series(self._places, self._sweeps)
+        if self._pacing.tags:
+            look.list_tags()
+        self._publish(target, look.census())
+        if self._pacing.resources:
+            look.list_scaling()
+            look.describe_endpoints()
+            look.describe_components()
+        return self._publish(target, look.census())
+
+    def _publish(self, target: Target, census: Census) -> Census:
+        with self._lock:
+            self._censuses[target] = census
+        return census
+
+
+class _Look:
+    """One look at a target: changes fields of the last census where it saw something, and notes where it did not."""
+
+    def __init__(self, aws: Aws, target: Target, now: float, pacing: Pacing, before: Census) -> None:
+        self._aws = aws
+        self._target = target
+        self._now = now
+        self._pacing = pacing
+        self._before = before
+        self._seen: dict[str, Any] = {}
+        self._failures: list[Failure] = []
+
+    def census(self) -> Census:
+        return structs.replace(self._before, **self._seen, failures=tuple(self._failures), at=self._now)
+
+    def list_endpoints(self) -> None:
+        """List endpoints, keeping the descriptions that there are."""
+        listed = self._list("ListEndpoints", "Endpoints", SortBy="CreationTime", SortOrder="Ascending", MaxResults=100)
+        if listed is None:
+            return
+        known = self._before.endpoints
+        self._seen["endpoints_at"] = self._now
+        self._seen["endpoints"] = {
+            one["EndpointName"]: structs.replace(
+                known.get(one["EndpointName"], Endpoint(one["EndpointName"], "", 0.0, 0.0)),
+                status=one["EndpointStatus"],
+                created=one["CreationTime"],
+                modified=one["LastModifiedTime"],
+            )
+            for one in listed
+        }
+
+    def describe_endpoints(self) -> None:
+        """Describe endpoints that are new, changed, restless or not described for long, and their configurations."""
+        endpoints = dict(self._seen.get("endpoints", self._before.endpoints))
+        configs = dict(self._before.configs)
+        for endpoint in self._due(endpoints.values()):
+            facts = self._describe("DescribeEndpoint", EndpointName=endpoint.name)
+            if facts is None:
+                continue
+            config = facts.get("EndpointConfigName", "")
+            if config not in configs:
+                described = self._describe("DescribeEndpointConfig", EndpointConfigName=config)
+                if described is not None:
+                    configs[config] = described
+            endpoints[endpoint.name] = structs.replace(
+                endpoint,
+                facts=facts,
+                variants=_variants(facts, configs.get(config, {})),
+                described_at=self._now,
+                described_as=(endpoint.status, endpoint.modified),
+            )
+        used = {endpoint.facts.get("EndpointConfigName") for endpoint in endpoints.values()}
+        self._seen["endpoints"] = endpoints
+        self._seen["configs"] = {name: config for name, config in configs.items() if name in used}
+
+    def list_components(self) -> None:
+        """List inference components, keeping the descriptions that there are."""
+        order: dict[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
+        listed = self._list("ListInferenceComponents", "InferenceComponents", **order)
+        if listed is None:
+            return
+        known = self._before.components
+        self._seen["components_at"] = self._now
+        self._seen["components"] = {
+            one["InferenceComponentName"]: structs.replace(
+                known.get(
+                    one["InferenceComponentName"], Component(one["InferenceComponentName"], "", "", "", 0.0, 0.0)
+                ),
+                endpoint=one["EndpointName"],
+                variant=one["VariantName"],
+                status=one.get("InferenceComponentStatus", ""),
+                created=one["CreationTime"],
+                modified=one["LastModifiedTime"],
+            )
+            for one in listed
+        }
+
+    def describe_components(self) -> None:
+        """Describe inference components by the same rule."""
+        components = dict(self._seen.get("components", self._before.components))
+        for component in self._due(components.values()):
+            facts = self._describe("DescribeInferenceComponent", InferenceComponentName=component.name)
+            if facts is not None:
+                components[component.name] = structs.replace(
+                    component,
+                    facts=facts,
+                    described_at=self._now,
+                    described_as=(component.status, component.modified),
+                )
+        self._seen["components"] = components
+
+    def list_scaling(self) -> None:
+        """Look at the bounds of Application Auto Scaling, on the slow timer."""
+        if self._now < self._before.scaling_at + self._pacing.list_metrics_every:
+            return
+        listed = self._list("DescribeScalableTargets", "ScalableTargets", ServiceNamespace="sagemaker")
+        if listed is not None:
+            self._seen["scaling_at"] = self._now
+            self._seen["scaling"] = tuple(
+                ScalingBound(one["ResourceId"], one["ScalableDimension"], one["MinCapacity"], one["MaxCapacity"])
+                for one in listed
+            )
+
+    def list_tags(self) -> None:
+        """Look at the tags of endpoints and components, on the slow timer."""
+        if self._now < self._before.tags_at + self._pacing.list_metrics_every:
+            return
+        kinds = ["sagemaker:endpoint", "sagemaker:inference-component"]
+        listed = self._list("GetResources", "ResourceTagMappingList", ResourceTypeFilters=kinds, ResourcesPerPage=100)
+        if listed is not None:
+            self._seen["tags_at"] = self._now
+            self._seen["tags"] = {
+                one["ResourceARN"].split(":", 5)[5].lower(): {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+                for one in listed
+            }
+
+    def list_series(self, known: Places, all_sweeps: Iterable[Sweep]) -> None:
+        """List the series of each namespace, on the slow timer. A namespace counts as listed when all of it was."""
+        listings = dict(self._before.listings)
+        by_namespace: dict[str, list[Sweep]] = {}
+        for sweep in all_sweeps:
+            by_namespace.setdefault(sweep.namespace, []).append(sweep)
+        for namespace, of_namespace in by_namespace.items():
+            before = listings.get(namespace)
+            if before and self._now < before.at + self._pacing.list_metrics_every:
+                continue
+            unbroken = before is not None and self._now - before.at <= CHAIN
+            gathered = _Gathered(namespace, known)
+            if all(self._sweep(sweep, gathered, recent=unbroken or not sweep.counts) for sweep in of_namespace):
+                counts = any(sweep.counts for sweep in of_namespace)
+                listings[namespace] = gathered.listing(self._now, before if unbroken else None, counts=counts)
+        self._seen["listings"] = listings
+
+    def _sweep(self, sweep: Sweep, gathered: _Gathered, *, recent: bool) -> bool:
+        """Gather all that a sweep lists: what was active in the last 3 h, or in two weeks. Say whether it was all."""
+        asked: dict[str, Any] = {"Namespace": sweep.namespace}
+        if sweep.metric:
+            asked["MetricName"] = sweep.metric
+        if sweep.fixed:
+            asked["Dimensions"] = [{"Name": name, "Value": value} for name, value in sweep.fixed]
+        if recent:
+            asked["RecentlyActive"] = "PT3H"
+        try:
+            for page in self._aws.pages(self._target, "ListMetrics", **asked):
+                gathered.add(page["Metrics"])
+        except AwsError as error:
+            self._failures.append(Failure(f"ListMetrics {sweep.namespace}", error.error_class, str(error)))
+            return False
+        return True
+
+    def _due(self, known: Iterable[_Thing]) -> list[_Thing]:
+        """Return what has to be described, the unknown first, at most so many."""
+        due = [
+            one
+            for one in known
+            if one.described_as != (one.status, one.modified)
+            or one.status not in STEADY
+            or self._now >= one.described_at + self._pacing.describe_every
+        ]
+        return sorted(due, key=_described_at)[:MOST_DESCRIBES]
+
+    def _list(self, operation: str, member: str, **asked: Any) -> list[dict[str, Any]] | None:
+        """Return a whole listing; None, and a failure, if any page of it can't be had."""
+        try:
+            return [one for page in self._aws.pages(self._target, operation, **asked) for one in page[member]]
+        except AwsError as error:
+            self._failures.append(Failure(operation, error.error_class, str(error)))
+            return None
+
+    def _describe(self, operation: str, **asked: Any) -> dict[str, Any] | None:
+        """Return a description; None for a thing that is gone meanwhile, and with a failure for any other reason."""
+        try:
+            return self._aws.call(self._target, operation, **asked)
+        except AwsError as error:
+            if error.error_class != "absent":
+                self._failures.append(Failure(operation, error.error_class, str(error)))
+            return None
+
+
+_Thing = TypeVar("_Thing", Endpoint, Component)
+
+
+def _described_at(one: Endpoint | Component) -> float:
+    return one.described_at
+
+
+def _variants(facts: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Variant, ...]:
+    """Return the variants of an endpoint with what its configuration says of them."""
+    kinds = (("ProductionVariants", "production"), ("ShadowProductionVariants", "shadow"))
+    configured = {one["VariantName"]: one for kind, _ in kinds for one in config.get(kind) or ()}
+    return tuple(
+        Variant(one["VariantName"], role, one, configured.get(one["VariantName"], {}))
+        for kind, role in kinds
+        for one in facts.get(kind) or ()
+    )
+
+
+class _Gathered:
+    """The pages of a listing, boiled down: what is asked for by dimensions; of everything else only the number."""
+
+    def __init__(self, namespace: str, known: Places) -> None:
+        self._namespace = namespace
+        self._places = known
+        self._found: dict[Dimensions, set[str]] = {}
+        self._left_out: dict[str, set[int]] = {"dimension_set": set(), "metric": set(), "filtered": set()}  # of hashes
+
+    def add(self, page: Iterable[Mapping[str, Any]]) -> None:
+        for one in page:
+            dimensions = tuple(sorted((pair["Name"], pair["Value"]) for pair in one.get("Dimensions") or ()))
+            place = self._places.get((self._namespace, tuple(name for name, _ in dimensions)))
+            if place is None:
+                reason = "dimension_set"
+            elif not place.admits(dimensions):
+                reason = "filtered"
+            elif one["MetricName"] not in place.metrics:
+                reason = "metric"
+            else:
+                self._found.setdefault(dimensions, set()).add(one["MetricName"])
+                continue
+            self._left_out[reason].add(hash((dimensions, one["MetricName"])))  # AWS lists some twice
+
+    def listing(self, now: float, before: Listing | None, *, counts: bool) -> Listing:
+        """Return the listing; `before` is the last one, if there is no hole in time between them."""
+        same: dict[frozenset[str], frozenset[str]] = {}  # most resources have the same metrics: one set serves them
+        metrics = {d: same.setdefault(frozenset(names), frozenset(names)) for d, names in self._found.items()}
+        gone: dict[tuple[Dimensions, str], float] = {}
+        if before and counts:
+            nothing: frozenset[str] = frozenset()
+            kept = (item for item in before.gone.items() if item[1] > now - FORGOTTEN)
+            gone = {key: at for key, at in kept if key[1] not in metrics.get(key[0], nothing)}
+            for dimensions, names in before.metrics.items():
+                gone.update(((dimensions, name), now) for name in names - metrics.get(dimensions, nothing))
+        left_out = {reason: len(hashes) for reason, hashes in self._left_out.items()}
+        return Listing(now, before.since if before else now, metrics, gone, left_out)
