@@ -1,0 +1,197 @@
+"""CloudWatch metrics by GetMetricData: counters that equal its final sums, gauges of the newest settled period.
+
+    sagemaker_endpoint_invocations_total{account_id="123456789012",region="us-east-1",endpoint_name="churn",...} 41.0
+
+A reading goes through five files: `plan` (which series, from the census and the ledger), `strands` (what is asked
+together, and when), `windows` (how far back), `fetch` (calls, and taking them apart when one fails), `answers` (points
+to readings). Exactness is the ledger's business; this room only has to ask for every period until it is final.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from exporter.aws import Aws
+from exporter.catalogue import CATALOGUE
+from exporter.catalogue.places import Places
+from exporter.config import Config
+from exporter.inventory import CHAIN, Census, Inventory, Selection
+from exporter.model import HOUR, MINUTE, Known, Metered, Reading, Sample, Target
+from exporter.sources.cloudwatch_metrics.answers import harvest, placed
+from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher
+from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
+from exporter.sources.cloudwatch_metrics.strands import Settings, Strand
+from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
+
+SETTLE_EVERY = 5 * MINUTE  # how old the last reading of the settle window may get,
+DEEP_EVERY = 15 * MINUTE  # and the last deep one
+HOST_AGE = 30 * MINUTE  # a host of a job is asked while its newest data is younger than this
+CATCH_UP = 6_000_000  # datapoints of catching up in one run: 30 s at our share of the quota; the rest follows
+
+_OWN = "sagemaker_exporter_"
+
+
+class _OfTarget:
+    """What is kept about a target as long as the process lives."""
+
+    def __init__(self, planner: Planner, fetcher: Fetcher) -> None:
+        self.planner = planner
+        self.fetcher = fetcher
+        self.strands: Mapping[StrandKey, Strand] = {}
+        self.last_run = -math.inf
+
+
+class CloudWatchMetrics:
+    """Reads the CloudWatch metrics of targets."""
+
+    name = "cloudwatch_metrics"
+
+    def __init__(self, aws: Aws, inventory: Inventory, places: Places, config: Config, begin: float = 0.0) -> None:
+        """`begin` (seconds, 0 or less) moves the start of counting at a first start: for demonstrations."""
+        self._aws = aws
+        self._inventory = inventory
+        self._places = places
+        self._config = config
+        self._begin = begin
+        self._rules = config.sources.cloudwatch_metrics
+        self._settings = row_settings(config)
+        self._targets: dict[Target, _OfTarget] = {}
+
+    def confirm(self, receipts: tuple[Any, ...]) -> None:
+        """Do nothing: CloudWatch does not forget what was read."""
+
+    def read(self, target: Target, known: Known, now: float) -> Reading:
+        """Ask what is due, and return all that came of it."""
+        kept = self._of(target)
+        census = self._inventory.census(target)
+        notes = self._notes(known.notes, census, kept, now)
+        begins = Begins(notes["begin"], known.notes.get("listed", {}))
+        plan = kept.planner.plan(census, known, begins, kept.strands, now, notes["attended"])
+        kept.strands, kept.last_run = plan.strands, now
+        asks = self._asks(plan, known.meters, now)
+        tried = kept.fetcher.fetch(asks, now)
+        crop = harvest(tried, known.meters, target, now, self._rules.max_age)
+        self._mark(tried, now)
+        heard = {id(ask.strand) for ask in tried}
+        waiting = [placed(strand) for strand in plan.strands.values() if strand.begin and id(strand) not in heard]
+        worked = not crop.failures or any(answer.complete for read in crop.reads for answer in read.answers)
+        return Reading(
+            self.name,
+            target,
+            now,
+            samples=(*crop.samples, *self._about(target, plan)),
+            looked=(self.name,) if worked else (),
+            failed=tuple(crop.failures),
+            reads=(*crop.reads, *waiting),
+            standings=plan.standings,
+            switches=plan.switches,
+            forget=plan.forget,
+            notes=notes,
+            tallies=tuple(crop.tallies),
+            attended=notes["attended"],
+        )
+
+    def _of(self, target: Target) -> _OfTarget:
+        if target not in self._targets:
+            selection = Selection(self._config.resources)
+            planner = Planner(target, self._places, self._settings, selection)
+            self._targets[target] = _OfTarget(planner, Fetcher(self._aws, target))
+        return self._targets[target]
+
+    def _notes(self, before: Mapping[str, Any], census: Census, kept: _OfTarget, now: float) -> dict[str, Any]:
+        """Return the notes after this run: when each family was switched on, when each namespace was last listed.
+
+        A changed selection of resources lets all new series begin now: what was left out so far must not be counted.
+        """
+        minute = int(now) // MINUTE * MINUTE
+        start = minute if before else int(now + self._begin) // MINUTE * MINUTE
+        selection = repr(self._config.resources)
+        known = before.get("begin", {}) if before.get("selection", selection) == selection else {}
+        begin = {name: known.get(name, start) for name in self._settings}
+        listed = {**before.get("listed", {}), **{name: listing.at for name, listing in census.listings.items()}}
+        whole = all(now - listing.at <= CHAIN for listing in census.listings.values()) and bool(census.listings)
+        passed = now - kept.last_run
+        attended = before.get("attended", 0.0) + (passed if whole and 0 < passed <= HOUR else 0.0)
+        return {"begin": begin, "listed": listed, "selection": selection, "attended": attended}
+
+    def _asks(self, plan: Plan, meters: Mapping[Any, Metered], now: float) -> list[Ask]:
+        """Return what is due, in the windows that it needs."""
+        asks: list[Ask] = []
+        points = 0
+        due = now + self._rules.every / 2  # a run that comes a moment early must not skip a cycle
+        for strand in plan.strands.values():
+            if not strand.counts:
+                if strand.due <= due and not self._over(strand, now):
+                    width = max(self._rules.max_age, HOST_AGE if strand.host else 0.0, 3 * strand.period + strand.pace)
+                    span = gauge_span(now, width + self._rules.gauge_delay, strand.period)
+                    asks += [Ask(strand, unit, span) for unit in strand.units]
+                continue
+            counters = strand.counters(meters.get(strand.resource))
+            hidden = any(lease <= now for *_, lease in counters)
+            if not counters or (strand.due > due and not hidden) or points > CATCH_UP:
+                continue
+            deep = hidden or strand.deep_due <= due
+            width = self._rules.settle if strand.settle_due <= due else NARROW
+            at = marks(counter[:3] for counter in counters)
+            for span in spans(now, at, width, deep=deep, deep_settle=self._rules.deep_settle):
+                counting = strand.units if span.recent else [unit for unit in strand.units if unit.counts]
+                asks += [Ask(strand, unit, span) for unit in counting]
+                points += 0 if span.recent else len(counting) * (span.end - span.start) // span.period
+        return asks
+
+    def _over(self, strand: Strand, now: float) -> bool:
+        """Say whether a host of a job has had its last data: it stays listed for hours after its end."""
+        return strand.host and strand.answered and strand.newest < now - HOST_AGE
+
+    def _mark(self, tried: Iterable[Ask], now: float) -> None:
+        """Let the strands that were answered plan their next readings."""
+        spans_of: dict[int, tuple[Strand, int]] = {}
+        for ask in tried:
+            if not ask.error:
+                start = min(ask.span.start, spans_of.get(id(ask.strand), (ask.strand, ask.span.start))[1])
+                spans_of[id(ask.strand)] = (ask.strand, start)
+        for strand, start in spans_of.values():
+            strand.read(
+                now,
+                settled=start <= now - self._rules.settle,
+                deep=start <= now - self._rules.deep_settle,
+                settle_every=SETTLE_EVERY,
+                deep_every=DEEP_EVERY,
+            )
+
+    def _about(self, target: Target, plan: Plan) -> Iterable[Sample]:
+        """Yield what this source says of itself."""
+        where = (target.account_id, target.region)
+        series: dict[str, int] = {}
+        newest: dict[str, int] = {}
+        for strand in plan.strands.values():
+            namespace = strand.resource.namespace
+            series[namespace] = series.get(namespace, 0) + len(strand.units)
+            newest[namespace] = max(newest.get(namespace, 0), strand.newest)
+        for namespace, count in series.items():
+            yield Sample(_OWN + "discovered_series", (*where, namespace), float(count), scope=self.name)
+            if newest[namespace]:
+                end = float(newest[namespace])
+                yield Sample(_OWN + "data_newest_timestamp_seconds", (*where, namespace), end, scope=self.name)
+        for (namespace, reason), count in plan.unasked.items():
+            yield Sample(_OWN + "unasked_series", (*where, namespace, reason), float(count), scope=self.name)
+
+
+def row_settings(config: Config) -> dict[str, Settings]:
+    """Return how each CloudWatch family that is on is asked (seconds)."""
+    source = config.sources.cloudwatch_metrics
+    paces = {"hot": source.every, "warm": source.pace.warm, "cold": source.pace.cold}
+    found = {}
+    for name, row in CATALOGUE.items():
+        if row.pace is None or not source.enabled or not config.on(name):
+            continue
+        own = config.rows.get(name)
+        pace = paces[own.pace if own and own.pace else row.pace]
+        found[name] = Settings(
+            pace=max(source.every, pace),
+            max_age=own.max_age if own and own.max_age is not None else source.max_age,
+            gauge_delay=own.gauge_delay if own and own.gauge_delay is not None else source.gauge_delay,
+        )
+    return found

@@ -1,0 +1,313 @@
+"""Which series of a target are asked: what is listed, what is seeded, and what still has open blocks.
+
+Pure: the census, what the ledger knows and the notes go in; strands, switches and standings come out. The strands of
+the last plan are taken over where nothing about them has changed, with their timers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter as Tallies
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from exporter.aws.metric_data import dimensions as encode
+from exporter.catalogue.places import Dimensions, Place, Places
+from exporter.inventory import Census, Endpoint, Listing, Selection
+from exporter.model import BLOCK, DAY, HOUR, MINUTE, Known, Metered, Resource, Standing, Switch, Target
+from exporter.sources.cloudwatch_metrics.strands import Settings, Strand, Unit, units
+
+FORGET_AFTER = 63 * DAY  # as long as CloudWatch keeps what could still be counted
+BEFORE_LISTED = HOUR  # CloudWatch lists a new series up to 15 minutes late: what was not shown may be older by that
+
+QUIET_PACE = float(HOUR)  # of what is no longer listed: it is asked only until its last blocks are closed
+
+_INVOCATIONS, _HOSTS, _COMPONENT_HOSTS = (
+    "AWS/SageMaker",
+    "/aws/sagemaker/Endpoints",
+    "/aws/sagemaker/InferenceComponents",
+)
+StrandKey = tuple[Resource, bool, int, float, bool]  # resource, counts, period, pace, quiet
+
+
+class Plan(NamedTuple):
+    """What to ask on a target, and what the ledger must be told about what is not asked."""
+
+    strands: Mapping[StrandKey, Strand]
+    switches: tuple[Switch, ...]
+    standings: tuple[Standing, ...]
+    forget: tuple[Resource, ...]
+    unasked: Mapping[tuple[str, str], int]  # by namespace and reason
+
+
+class Begins(NamedTuple):
+    """From when series without state are counted: by family when it was switched on, by namespace when last listed."""
+
+    families: Mapping[str, int]
+    listed: Mapping[str, float]
+
+    def of(self, family: str, namespace: str, created: float) -> int:
+        """Return the first second that counts for a new series of a family.
+
+        It was not listed the last time, so what is older than that (and CloudWatch's delay) does not exist; nor does
+        anything older than the thing itself.
+        """
+        known = max(self.listed.get(namespace, 0.0) - BEFORE_LISTED, created)
+        return max(self.families[family], int(known) // BLOCK * BLOCK)
+
+
+class _Draft:
+    """A plan in the making."""
+
+    def __init__(self) -> None:
+        self.asked: dict[tuple[Resource, bool], dict[int, tuple[Place, set[str]]]] = {}  # places by their identity
+        self.metrics: dict[Resource, set[str]] = {}  # asked because they are listed or seeded, in the first spelling
+        self.switches: list[Switch] = []
+        self.unasked: Tallies[tuple[str, str]] = Tallies()
+
+    def ask(self, resource: Resource, place: Place, names: Iterable[str], *, quiet: bool = False) -> None:
+        by_place = self.asked.setdefault((resource, quiet), {})
+        by_place.setdefault(id(place), (place, set()))[1].update(names)
+        if not quiet:
+            known = self.metrics.setdefault(resource, set())
+            known.update(asked.first for name in names for asked in place.metrics[name])
+
+
+class Planner:
+    """Makes the plans of one target. Keeps resources and units, so that equal ones are one object."""
+
+    def __init__(self, target: Target, places: Places, settings: Mapping[str, Settings], selection: Selection) -> None:
+        self._target = target
+        self._places = places
+        self._settings = settings
+        self._selection = selection
+        self._resources: dict[tuple[str, Dimensions], Resource] = {}
+        self._units: dict[tuple[int, str, int], list[Unit]] = {}
+        self._counted: dict[int, frozenset[tuple[str, str]]] = {}
+        self._spelt = _spellings(places)
+
+    def plan(
+        self,
+        census: Census,
+        known: Known,
+        begins: Begins,
+        kept: Mapping[StrandKey, Strand],
+        now: float,
+        attended: float,
+    ) -> Plan:
+        """Return the plan for what is known now."""
+        draft = _Draft()
+        for namespace, listing in census.listings.items():
+            self._add_listed(draft, namespace, listing, census)
+        self._add_seeded(draft, census)
+        for resource, meter in known.meters.items():
+            self._add_known(draft, resource, meter, census)
+        strands: dict[StrandKey, Strand] = {}
+        for (resource, quiet), by_place in draft.asked.items():
+            state = known.meters.get(resource)
+            for strand in self._strands(resource, by_place.values(), census, state, begins, quiet=quiet):
+                key = (resource, strand.counts, strand.period, strand.pace, quiet)
+                strands[key] = _take_over(strand, kept.get(key))
+        counting = {resource for resource, counts, *_ in strands if counts}
+        idle = [(resource, meter) for resource, meter in known.meters.items() if resource not in counting]
+        return Plan(
+            strands,
+            tuple(draft.switches),
+            tuple(Standing(r, not m.alive) for r, m in idle if self._alive(r, census) != m.alive),
+            tuple(r for r, m in idle if attended - m.used >= FORGET_AFTER and not _shown(m, now)),
+            draft.unasked,
+        )
+
+    # -- what is asked -----------------------------------------------------------------------------------------------
+
+    def _add_listed(self, draft: _Draft, namespace: str, listing: Listing, census: Census) -> None:
+        """Ask for what is listed, as far as its families are on and its resource is wanted."""
+        for reason, count in listing.left_out.items():
+            draft.unasked[namespace, reason] += count
+        for dimensions, names in listing.metrics.items():
+            place = self._places[namespace, tuple(name for name, _ in dimensions)]
+            on = {name for name in names if any(asked.row.name in self._settings for asked in place.metrics[name])}
+            draft.unasked[namespace, "disabled"] += len(names) - len(on)
+            resource = self._resource(place, dimensions)
+            if not self._wanted(resource, census):
+                draft.unasked[namespace, "filtered"] += len(on)
+            elif on:
+                draft.ask(resource, place, on)
+
+    def _add_seeded(self, draft: _Draft, census: Census) -> None:
+        """Ask for what stands at 0 from the start, whether it is listed or not."""
+        place = self._places.get((_INVOCATIONS, ("EndpointName", "VariantName")))
+        if place is None:
+            return
+        seeded = {
+            asked.first
+            for known in place.metrics.values()
+            for asked in known
+            if asked.row.seeded == "inventory" and asked.row.name in self._settings
+        }
+        for endpoint in census.endpoints.values():
+            for variant in endpoint.variants:
+                resource = self._resource(place, (("EndpointName", endpoint.name), ("VariantName", variant.name)))
+                if self._wanted(resource, census):
+                    draft.ask(resource, place, seeded - draft.metrics.get(resource, set()))
+
+    def _add_known(self, draft: _Draft, resource: Resource, meter: Metered, census: Census) -> None:
+        """Switch counters on and off; ask for open blocks of what is not listed, and for spellings that they keep."""
+        place = self._places.get(resource.shape)
+        if place is None:
+            return
+        counted = self._counters(place) if self._wanted(resource, census) else frozenset()
+        on = tuple(key for key, i in meter.position.items() if meter.paused[i] and key in counted)
+        off = tuple(key for key, i in meter.position.items() if not meter.paused[i] and key not in counted)
+        draft.switches += [Switch(resource, keys, on=which) for keys, which in ((on, True), (off, False)) if keys]
+        listed = draft.metrics.get(resource, set()).copy()
+        for (metric, stat), i in meter.position.items():
+            if (metric, stat) not in counted:
+                continue
+            spelt = self._spelt[resource.shape][metric]
+            quiet = False
+            if metric not in listed:
+                since = max(_quiet_since(census, place, name, resource) for place, name in spelt.values())
+                if meter.closed_until[i] >= since:
+                    continue
+                quiet = since < math.inf
+            for spelling in meter.spellings(i) or (() if metric in listed else (0,)):
+                place, name = spelt[spelling]
+                draft.ask(resource, place, (name,), quiet=quiet)
+
+    # -- how it is asked ---------------------------------------------------------------------------------------------
+
+    def _strands(
+        self,
+        resource: Resource,
+        by_place: Iterable[tuple[Place, set[str]]],
+        census: Census,
+        meter: Metered | None,
+        begins: Begins,
+        *,
+        quiet: bool,
+    ) -> Iterable[Strand]:
+        """Return the strands of a resource: one for each way in which some of its metrics are asked together."""
+        period, created = _publishing(resource, census), _created(resource, census)
+        groups: dict[tuple[bool, int, float], list[Unit]] = {}
+        for place, names in by_place:
+            for unit in self._units_of(place, names, period):
+                pace = max(unit.pace, QUIET_PACE) if quiet else unit.pace
+                groups.setdefault((unit.counts, unit.period, pace), []).append(unit)
+        middle = encode(resource.dimensions)
+        for (counts, at, pace), of_group in groups.items():
+            known = meter.position if meter else {}
+            new = {
+                (counter.metric, counter.stat): begins.of(counter.family, unit.namespace, created)
+                for unit in of_group
+                for counter in unit.counters
+                if counter and (counter.metric, counter.stat) not in known
+            }
+            alive = self._alive(resource, census)
+            yield Strand(resource, tuple(of_group), counts, at, pace, middle, alive, quiet, new)
+
+    def _units_of(self, place: Place, names: Iterable[str], period: int) -> Iterator[Unit]:
+        for name in sorted(names):
+            key = (id(place), name, period)
+            if key not in self._units:
+                self._units[key] = units(place, name, self._settings, period)
+            yield from self._units[key]
+
+    def _counters(self, place: Place) -> frozenset[tuple[str, str]]:
+        """Return the counters that are on at a place, by metric and statistic."""
+        if id(place) not in self._counted:
+            made = self._units_of(place, place.metrics, MINUTE)
+            keys = ((counter.metric, counter.stat) for unit in made for counter in unit.counters if counter)
+            self._counted[id(place)] = frozenset(keys)
+        return self._counted[id(place)]
+
+    # -- whose it is -------------------------------------------------------------------------------------------------
+
+    def _resource(self, place: Place, dimensions: Dimensions) -> Resource:
+        namespace = place.shape.namespaces[0]
+        known = self._resources.get((namespace, dimensions))
+        if known is None:
+            labels = (self._target.account_id, self._target.region, *place.labels(dimensions))
+            known = self._resources[namespace, dimensions] = Resource(self._target, namespace, dimensions, labels)
+        return known
+
+    def _wanted(self, resource: Resource, census: Census) -> bool:
+        values = dict(resource.dimensions)
+        if "InferenceComponentName" in values:
+            return self._selection.admits(census, "inference-component", values["InferenceComponentName"])
+        if "EndpointName" in values:
+            return self._selection.admits(census, "endpoint", values["EndpointName"])
+        return len(resource.labels) < 3 or self._selection.admits(census, "", resource.labels[2])
+
+    def _alive(self, resource: Resource, census: Census) -> bool:
+        """Say whether a resource exists; what could not be looked at does."""
+        values = dict(resource.dimensions)
+        if "InferenceComponentName" in values:
+            return not census.components_at or values["InferenceComponentName"] in census.components
+        if "EndpointName" in values:
+            endpoint = census.endpoints.get(values["EndpointName"])
+            variant = values.get("VariantName")
+            if endpoint is None:
+                return not census.endpoints_at
+            return variant is None or not endpoint.variants or any(one.name == variant for one in endpoint.variants)
+        spelt = self._spelt.get(resource.shape, {})
+        namespaces = {place.namespace for of_metric in spelt.values() for place, _ in of_metric.values()}
+        listings = [census.listings[namespace] for namespace in namespaces if namespace in census.listings]
+        return not listings or any(resource.dimensions in listing.metrics for listing in listings)
+
+
+def _spellings(places: Places) -> dict[tuple[str, tuple[str, ...]], dict[str, dict[int, tuple[Place, str]]]]:
+    """Return, by shape and metric in the first spelling, the place and name of each spelling."""
+    found: dict[tuple[str, tuple[str, ...]], dict[str, dict[int, tuple[Place, str]]]] = {}
+    for place in places.values():
+        of_shape = found.setdefault((place.shape.namespaces[0], place.names), {})
+        for name, known in place.metrics.items():
+            for asked in known:
+                of_shape.setdefault(asked.first, {})[asked.spelling] = (place, name)
+    return found
+
+
+def _quiet_since(census: Census, place: Place, name: str, resource: Resource) -> float:
+    """Return since when listings do not show a spelling; for ever if there is no listing that could."""
+    listing = census.listings.get(place.namespace)
+    since = listing.quiet_since(resource.dimensions, name) if listing else None
+    return math.inf if since is None else since
+
+
+def _take_over(strand: Strand, before: Strand | None) -> Strand:
+    """Return the strand, or the one before it if they ask the same; less than before keeps its timers too."""
+    if before is None:
+        return strand
+    asked = {id(unit) for unit in before.units}  # equal units are one object
+    if not all(id(unit) in asked for unit in strand.units):
+        return strand
+    if len(strand.units) == len(asked):
+        before.alive, before.begin = strand.alive, strand.begin
+        return before
+    strand.due, strand.settle_due, strand.deep_due = before.due, before.settle_due, before.deep_due
+    strand.newest, strand.answered = before.newest, before.answered
+    return strand
+
+
+def _endpoint(resource: Resource, census: Census) -> Endpoint | None:
+    values = dict(resource.dimensions)
+    component = census.components.get(values.get("InferenceComponentName", ""))
+    return census.endpoints.get(component.endpoint if component else values.get("EndpointName", ""))
+
+
+def _publishing(resource: Resource, census: Census) -> int:
+    """Return the publishing period of a resource (seconds): of its hosts, or with enhanced metrics of all it has."""
+    endpoint = _endpoint(resource, census)
+    follows = resource.namespace in {_HOSTS, _COMPONENT_HOSTS} or (endpoint is not None and endpoint.enhanced)
+    return endpoint.publish_period if endpoint and follows else MINUTE
+
+
+def _created(resource: Resource, census: Census) -> float:
+    """Return when a resource was created, 0 if that is not known."""
+    values = dict(resource.dimensions)
+    thing = census.components.get(values.get("InferenceComponentName", "")) or _endpoint(resource, census)
+    return thing.created if thing else 0.0
+
+
+def _shown(meter: Metered, now: float) -> bool:
+    return any(meter.visible(i, now) for i in range(len(meter.lease)))

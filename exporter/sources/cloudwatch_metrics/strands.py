@@ -1,0 +1,196 @@
+"""What is asked of CloudWatch about each resource, and when it is due.
+
+A strand is what is asked together about one resource: its counters of one pace, or its gauges of one pace and period.
+Strands are a cache: a new process makes them again from the catalogue, the census and the ledger, and finds everything
+due. Nothing here calls AWS.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from exporter.aws.metric_data import statistic, subject
+from exporter.catalogue.places import Asked, Place
+from exporter.catalogue.rows import Row
+from exporter.model import BLOCK, MINUTE, Counter, Metered, Resource
+
+PRICED_TOGETHER = 5  # statistics of one metric in one call that AWS bills as one metric
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configuration says of a row (seconds)."""
+
+    pace: float
+    max_age: float
+    gauge_delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A statistic that is shown as it is: under which family and part, times which factor, for how long."""
+
+    row: Row
+    part: str
+    extra: tuple[str, ...]  # label values beyond those of the resource
+    delay: float
+    lasts: float  # seconds from the end of its period
+
+    def labels(self, resource: Resource) -> tuple[str, ...]:
+        """Return its label values."""
+        return (*resource.labels, *self.extra) if self.extra else resource.labels
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One metric in one spelling, asked at one period: each statistic is counted, shown, or both.
+
+    `spelling` is the index of the spelling; `metric` the first one, under which a counter is filed.
+    """
+
+    namespace: str
+    asked: str
+    metric: str
+    spelling: int
+    period: int
+    pace: float
+    seeded: bool
+    stats: tuple[str, ...]
+    counters: tuple[Counter | None, ...]
+    gauges: tuple[tuple[Gauge, ...], ...]
+    subject: bytes  # how its queries begin,
+    endings: tuple[bytes, ...]  # and how they end, by statistic
+
+    @property
+    def counts(self) -> bool:
+        """Whether any of its statistics is counted."""
+        return any(self.counters)
+
+    @property
+    def price(self) -> int:
+        """Metrics that AWS bills for asking it once."""
+        return -(-len(self.stats) // PRICED_TOGETHER)
+
+
+@dataclass(slots=True)
+class Strand:
+    """Units that are asked together about one resource, and when the next readings of each width are due."""
+
+    resource: Resource
+    units: tuple[Unit, ...]
+    counts: bool
+    period: int
+    pace: float
+    middle: bytes  # of its queries
+    alive: bool = True
+    quiet: bool = False  # asked only until its last blocks are closed: no complete listing shows it any more
+    begin: Mapping[tuple[str, str], int] = field(default_factory=dict)  # of counters that have no state yet
+    due: float = -math.inf
+    settle_due: float = -math.inf
+    deep_due: float = -math.inf
+    newest: int = 0  # end of the newest period with data, 0 if none was seen
+    answered: bool = False
+
+    @property
+    def host(self) -> bool:
+        """Whether it is about a host of a job, which has an end."""
+        return self.resource.dimensions[:1] != () and self.resource.dimensions[0][0] == "Host"
+
+    def counters(self, meter: Metered | None) -> list[tuple[int, int, int, float]]:
+        """Return read_until, closed_until, counted_from and lease of its counters; of new ones from their begin."""
+        found = []
+        for unit in self.units:
+            for counter in unit.counters:
+                if counter is None:
+                    continue
+                key = (counter.metric, counter.stat)
+                i = meter.position.get(key) if meter else None
+                if meter is None or i is None:
+                    begin = self.begin[key]
+                    found.append((begin, begin // BLOCK * BLOCK, begin, -math.inf))
+                elif not meter.paused[i]:
+                    found.append((meter.read_until[i], meter.closed_until[i], meter.counted_from[i], meter.lease[i]))
+        return found
+
+    @property
+    def phase(self) -> float:
+        """A fraction that is the same for all strands of a resource, and differs between resources."""
+        return zlib.crc32(repr(self.resource.dimensions).encode()) / 2**32
+
+    def read(self, now: float, *, settled: bool, deep: bool, settle_every: float, deep_every: float) -> None:
+        """Plan the next readings after one that was answered; wide ones are spread over resources by their phase."""
+        first = self.due == -math.inf
+        self.due = now + self.pace
+        if settled:
+            self.settle_due = now + settle_every * (self.phase if first else 1.0)
+        if deep:
+            self.deep_due = now + deep_every * (self.phase if first else 1.0)
+        if first and self.pace > MINUTE:
+            self.due = now + self.pace * self.phase
+
+
+def units(place: Place, name: str, settings: Mapping[str, Settings], period: int) -> list[Unit]:
+    """Return how a metric of AWS is asked at a place: not at all, once, or apart for gauges of a finer period.
+
+    `settings` holds the rows that are on. A gauge that stands beside no counter follows `period`, the publishing period
+    of the resource (seconds); everything else is asked at a minute.
+    """
+    rows = [asked for asked in place.metrics.get(name, ()) if asked.row.name in settings]
+    counted = any(asked.row.type in {"counter", "summary"} for asked in rows)
+    apart = [asked for asked in rows if asked.row.type == "gauge" and counted and period < MINUTE]
+    together = [asked for asked in rows if asked not in apart]
+    found = []
+    for group, usual in ((together, MINUTE if counted else period), (apart, period)):
+        if group:
+            own = next((asked.row.ask.period for asked in group if asked.row.ask and asked.row.ask.period), None)
+            found.append(_unit(place, name, group, settings, own or usual))
+    return found
+
+
+def _unit(place: Place, name: str, rows: Sequence[Asked], settings: Mapping[str, Settings], period: int) -> Unit:
+    stats = tuple(dict.fromkeys(stat for asked in rows if asked.row.ask for stat in asked.row.ask.stats))
+    counters: list[Counter | None] = []
+    gauges: list[tuple[Gauge, ...]] = []
+    for stat in stats:
+        of_stat = [asked for asked in rows if asked.row.ask and stat in asked.row.ask.stats]
+        counters.append(next((_counter(one, stat) for one in of_stat if _counted(one.row, stat)), None))
+        shown = (one for one in of_stat if not _counted(one.row, stat))
+        gauges.append(tuple(_gauge(one, stat, settings[one.row.name], period) for one in shown))
+    return Unit(
+        namespace=place.namespace,
+        asked=name,
+        metric=rows[0].first,
+        spelling=rows[0].spelling,
+        period=period,
+        pace=min(settings[asked.row.name].pace for asked in rows),
+        seeded=any(asked.row.seeded == "inventory" for asked in rows),
+        stats=stats,
+        counters=tuple(counters),
+        gauges=tuple(gauges),
+        subject=subject(place.namespace, name),
+        endings=tuple(statistic(period, stat) for stat in stats),
+    )
+
+
+def _counted(row: Row, stat: str) -> bool:
+    return row.type == "counter" or (row.type == "summary" and stat in {"Sum", "SampleCount"})
+
+
+def _counter(asked: Asked, stat: str) -> Counter:
+    row = asked.row
+    part = "" if row.type == "counter" else {"Sum": "sum", "SampleCount": "count"}[stat]
+    scale = row.ask.scale if row.ask and part != "count" else 1.0
+    return Counter(asked.first, stat, row.name, part, scale)
+
+
+def _gauge(asked: Asked, stat: str, settings: Settings, period: int) -> Gauge:
+    row = asked.row
+    fleeting = 3 * period + settings.pace + settings.gauge_delay
+    of_traffic = row.type == "summary" or "_max" in row.name  # no alert may fire on traffic that has ended
+    part = next((repr(q) for q in row.quantiles if f"p{100 * q:g}" == stat), "")
+    extra = (asked.word,) if asked.word else ()
+    lasts = fleeting if of_traffic else max(settings.max_age, fleeting)
+    return Gauge(row, part, extra, settings.gauge_delay, lasts)
