@@ -30,11 +30,12 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 class Page(NamedTuple):
-    """Everything that a scrape can ask for, made before it asks."""
+    """Everything that a scrape can ask for, made before it asks; and how many series it holds."""
 
     snapshot: Snapshot
     text: Member
     openmetrics: Member
+    series: int
 
 
 class Renderer:
@@ -62,7 +63,8 @@ class Renderer:
             for pieces in formats.values():
                 pieces.append(rendered)
         self._forget_labels(snapshot)
-        return Page(snapshot, stitch(formats["text"]), stitch((*formats["openmetrics"], _END)))
+        series = sum(chunk.series for chunk in snapshot.chunks.values())
+        return Page(snapshot, stitch(formats["text"]), stitch((*formats["openmetrics"], _END)), series)
 
     def _head(self, family: str, name: Format) -> Piece:
         heads = self._heads.get(family)

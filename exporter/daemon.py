@@ -1,0 +1,230 @@
+"""Builds every part from a `Config`, starts them, drains and stops them. The only file that knows them all."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import threading
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import version as version_of
+
+from exporter import __version__
+from exporter.aws import Aws, AwsError
+from exporter.catalogue import CATALOGUE
+from exporter.catalogue.places import Places, places
+from exporter.collection import Collection, Source
+from exporter.config import Account, Config, fingerprint
+from exporter.inventory import Inventory, Pacing, Selection
+from exporter.ledger import Ledger, Rules
+from exporter.ledger.store import Store
+from exporter.model import Clock, Target
+from exporter.scheduler import Entry, Scheduler
+from exporter.sinks.prometheus import Page, Renderer
+from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
+from exporter.sources.inventory import InventorySource
+from exporter.tally import Tally
+from exporter.web import status
+from exporter.web.negotiation import Format
+from exporter.web.server import Site, WebServer
+
+OWN_EVERY = 15.0  # seconds between two looks of the process at itself
+LOGIN_EVERY = 60.0  # seconds between two attempts to log in
+RENDER_EVERY = 1.0  # seconds between two pages at the least, of real time
+FIRST_ROUND = 120.0  # seconds after which we are ready, even if a source has not ended its first run
+DRAIN = 10.0  # seconds of real time that running sources have to end; Kubernetes kills after 30
+
+_log = logging.getLogger(__name__)
+
+
+class SetupError(Exception):
+    """Something outside the configuration file keeps the program from starting; the text says what to do."""
+
+
+class Parts:
+    """What every command that reads AWS needs, built from a configuration."""
+
+    def __init__(self, config: Config, clock: Clock, store: Store, begin: float = 0.0) -> None:
+        self.config = config
+        self.clock = clock
+        self.tally = Tally()
+        metrics, listing = config.sources.cloudwatch_metrics, config.sources.inventory
+        rules = Rules(metrics.settle, metrics.deep_settle)
+        self.ledger = Ledger(store, clock, self.tally, rules, config.web.zero_hold)
+        self.aws = Aws(clock, self.tally, f"sagemaker-exporter/{__version__}", config.limits.requests_per_second)
+        known = _places(config)
+        pacing = Pacing(
+            listing.describe_every,
+            listing.list_metrics_every,
+            tags=Selection(config.resources).tags,
+            resources=listing.enabled,
+        )
+        self.inventory = Inventory(self.aws, known, pacing)
+        self.sources: list[tuple[Source, float]] = [(InventorySource(self.inventory, config), listing.every)]
+        if metrics.enabled:
+            source = CloudWatchMetrics(self.aws, self.inventory, known, config, begin)
+            self.sources.append((source, metrics.every))
+        self.collection = Collection(self.ledger, clock, self.tally)
+        self._tell_what_runs()
+
+    def logins(self) -> Iterator[tuple[Account, str]]:
+        """Yield what is to be logged in to: accounts by regions. Raises `SetupError` where no region is known."""
+        for n, account in enumerate(self.config.targets):
+            regions = account.regions or ((self.aws.region,) if self.aws.region else ())
+            if not regions:
+                raise SetupError(f"targets[{n}] names no region, and neither does the AWS environment (AWS_REGION)")
+            yield from ((account, region) for region in regions)
+
+    def seed(self, target: Target) -> None:
+        """Let the process's own counters about a target stand at 0 before anything happens."""
+        sources = [source.name for source, _ in self.sources]
+        for name, row in CATALOGUE.items():
+            if row.source == "own" and row.seeded is True and "cloudwatch_namespace" not in row.labels:
+                known = {"account_id": [target.account_id], "region": [target.region], "source": sources}
+                choices = [known.get(label, row.known(label)) for label in row.labels]
+                self.tally.seed(name.removeprefix("sagemaker_exporter_"), *choices)
+
+    def close(self) -> None:
+        """Give everything up."""
+        self.aws.close()
+        self.ledger.close()
+
+    def _tell_what_runs(self) -> None:
+        revision = os.environ.get("SAGEMAKER_EXPORTER_REVISION", "")
+        facts = (__version__, revision, platform.python_version(), version_of("botocore"))
+        self.tally.set("build_info", *facts, value=1.0)
+        self.tally.set("config_info", fingerprint(self.config), value=1.0)
+        self.tally.set("config_last_reload_successful", value=1.0)
+        self.tally.set("config_last_reload_timestamp_seconds", value=self.clock.now())
+
+
+class Daemon:
+    """The running program: parts, schedule, pages, server."""
+
+    def __init__(self, parts: Parts, *, metrics_path: str = "/metrics", note: str = "") -> None:
+        self._parts = parts
+        self._clock = parts.clock
+        self._tally = parts.tally
+        self._scheduler = Scheduler(parts.clock, parts.tally)
+        self._logins = tuple(parts.logins())
+        self._waiting: dict[tuple[Account, str], Entry] = {}
+        self._entries: dict[Target, list[Entry]] = {}
+        self._stopping = threading.Event()
+        self._started = parts.clock.monotonic()
+        self._renderer = Renderer()
+        self._page = self._renderer.render(parts.ledger.snapshot())
+        self._pages = threading.Thread(target=self._make_pages, name="render", daemon=True)
+        self._site = Site(self._metrics, partial(self._status, note, metrics_path), self.ready, metrics_path)
+        self.servers: list[WebServer] = []
+
+    def start(self) -> None:
+        """Listen first, so that the process can be seen; then log in and run what there is to run."""
+        addresses = self._parts.config.web.listen_addresses
+        try:
+            self.servers += [WebServer(address, self._site, self._tally) for address in addresses]
+        except (OSError, ValueError) as error:
+            raise SetupError(f"can't listen on {' '.join(addresses)}: {error}") from error
+        self._parts.collection.own()
+        self._pages.start()
+        for account, region in self._logins:
+            entry = Entry("login", LOGIN_EVERY, partial(self._log_in, account, region))
+            self._waiting[account, region] = entry
+            self._scheduler.add(entry)
+        self._scheduler.add(Entry("own", OWN_EVERY, self._own))
+        self._scheduler.start()
+
+    def wait(self) -> None:
+        """Return when somebody has asked the daemon to stop."""
+        self._stopping.wait()
+
+    def ask_to_stop(self) -> None:
+        """Let `wait` return. Safe in a signal handler."""
+        self._stopping.set()
+
+    def stop(self) -> bool:
+        """Start nothing more, let runs end, commit, give up; return whether all of it ended in time."""
+        self._stopping.set()
+        self._parts.aws.close()
+        drained = self._scheduler.stop(DRAIN)
+        for server in self.servers:
+            server.close()
+        if drained:
+            self._parts.ledger.close()
+        return drained
+
+    def ready(self) -> bool:
+        """Say whether the first round of all sources on all targets has ended, or has had its time."""
+        if self._stopping.is_set():
+            return False
+        ran = len(self._entries) == len(self._logins) and all(e.runs for of in self._entries.values() for e in of)
+        return ran or self._clock.monotonic() > self._started + FIRST_ROUND
+
+    # -- what runs ---------------------------------------------------------------------------------------------------
+
+    def _log_in(self, account: Account, region: str) -> None:
+        """Try to log in; once that works, run the sources on the target instead."""
+        try:
+            target = self._parts.aws.login(account, region)
+        except AwsError as error:
+            _log.warning("can't log in to %s %s: %s", account.account_id or "the ambient account", region, error)
+            return
+        self._scheduler.remove(self._waiting.pop((account, region)))
+        self._add_target(target)
+
+    def _add_target(self, target: Target) -> None:
+        if target in self._entries:
+            _log.error("%s %s is configured twice: the second one is ignored", target.account_id, target.region)
+            return
+        self._parts.seed(target)
+        entries = []
+        for source, every in self._parts.sources:
+            entry = Entry(source.name, every, partial(self._parts.collection.run, source, target), target)
+            if source.name != "inventory":
+                entry.may = partial(self._listed, target)
+            entries.append(entry)
+        self._entries[target] = entries
+        for entry in entries:
+            self._scheduler.add(entry)
+
+    def _listed(self, target: Target) -> bool:
+        """Say whether the inventory has seen a target: before that, no other source knows what to ask."""
+        return self._parts.inventory.census(target).at > 0
+
+    def _own(self) -> None:
+        self._tally.set("ready", value=float(self.ready()))
+        self._parts.collection.own()
+
+    # -- what is shown -----------------------------------------------------------------------------------------------
+
+    def _make_pages(self) -> None:
+        """Make a page of what has changed, at most once a second, for as long as the process lives."""
+        ledger = self._parts.ledger
+        while not self._stopping.wait(RENDER_EVERY):
+            snapshot = ledger.snapshot()
+            if snapshot is self._page.snapshot:
+                continue
+            began = self._clock.monotonic()
+            try:
+                self._page = self._renderer.render(snapshot)
+            except Exception:  # noqa: BLE001 - the last page stays, and the next second tries again
+                _log.exception("a page could not be rendered")
+                continue
+            ledger.shown(snapshot)
+            self._tally.observe("snapshot_render_duration_seconds", value=self._clock.monotonic() - began)
+            self._tally.set("snapshot_timestamp_seconds", value=snapshot.at)
+            self._tally.set("series", value=float(self._page.series))
+
+    def _metrics(self, form: Format) -> bytes:
+        page: Page = self._page
+        return (page.openmetrics if form == "openmetrics" else page.text).gzip
+
+    def _status(self, note: str, metrics_path: str) -> bytes:
+        return status.page(__version__, tuple(self._parts.collection.runs), note, metrics_path)
+
+
+def _places(config: Config) -> Places:
+    """Return where CloudWatch keeps what is on, and what else lies in those namespaces, to tell one from the other."""
+    rows = [row for row in CATALOGUE.values() if row.ask]
+    asked = {namespace for row in rows if row.ask and config.on(row.name) for namespace in row.ask.shape.namespaces}
+    return places(row for row in rows if row.ask and asked.intersection(row.ask.shape.namespaces))

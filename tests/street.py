@@ -1,0 +1,96 @@
+"""The whole street in one process, on a clock that stands still: the SDK, but for its sockets, included."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).parent / "demo"))  # where the fake's transport for tests lives
+
+from fake_transport import plug
+from worlds import T0, FakeClock
+
+from exporter import config as configuration
+from exporter.aws import Aws
+from exporter.aws.sessions import Sessions
+from exporter.catalogue import CATALOGUE
+from exporter.catalogue.places import places
+from exporter.collection import Collection
+from exporter.demo import FakeAws, access_key
+from exporter.inventory import Inventory, Pacing, Selection
+from exporter.ledger import Ledger, Rules
+from exporter.ledger.memory import MemoryStore
+from exporter.sinks.prometheus import Renderer
+from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
+from exporter.sources.inventory import InventorySource
+from exporter.tally import Tally
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+
+
+class PluggedSessions(Sessions):
+    """Logins whose clients talk to a fake AWS without a wire."""
+
+    fake: FakeAws
+
+    def client(self, session, service, region):
+        return plug(super().client(session, service, region), self.fake)
+
+
+class Street:
+    """A daemon without its threads: `cycle` does what a minute does."""
+
+    def __init__(self, world, *, text="", now=T0, store=None, seed=0, begin=0.0):
+        self.clock = FakeClock(now)
+        self.fake = FakeAws(world, self.clock.now, seed)
+        self.store = store or MemoryStore()
+        self.text = text
+        self.begin = begin
+        self.start()
+
+    def start(self, text=None):
+        """Start the daemon anew on what the store has kept."""
+        self.text = self.text if text is None else text
+        self.config = configuration.parse(self.text)
+        rules = self.config.sources.cloudwatch_metrics
+        self.tally = Tally()
+        with mock.patch("exporter.aws.Sessions", PluggedSessions):
+            environment = {
+                "AWS_ACCESS_KEY_ID": access_key(ACCOUNT),
+                "AWS_SECRET_ACCESS_KEY": "any",
+                "AWS_DEFAULT_REGION": REGION,
+            }
+            with mock.patch.dict(os.environ, environment):
+                self.aws = Aws(self.clock, self.tally, "test")
+                self.aws._sessions.fake = self.fake
+                account = self.config.targets[0]
+                self.target = self.aws.login(account, REGION)
+        self.ledger = Ledger(
+            self.store, self.clock, self.tally, Rules(rules.settle, rules.deep_settle), self.config.web.zero_hold
+        )
+        known = places(row for row in CATALOGUE.values() if row.ask)
+        settings = self.config.sources.inventory
+        pacing = Pacing(settings.describe_every, settings.list_metrics_every, Selection(self.config.resources).tags)
+        self.inventory = Inventory(self.aws, known, pacing)
+        self.sources = (
+            InventorySource(self.inventory, self.config),
+            CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.begin),
+        )
+        self.collection = Collection(self.ledger, self.clock, self.tally)
+        self.renderer = Renderer()
+
+    def kill(self):
+        """End the daemon as a power cut does: what was not committed is gone."""
+        self.ledger.close()
+        self.aws.close()
+
+    def cycle(self, seconds=0.0):
+        """Let time pass, run every source, make a page; return the snapshot."""
+        self.clock.forward(seconds)
+        self.runs = [self.collection.run(source, self.target) for source in self.sources]
+        self.collection.own()
+        snapshot = self.ledger.snapshot()
+        self.ledger.shown(snapshot)
+        return snapshot
