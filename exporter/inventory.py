@@ -20,8 +20,8 @@ from exporter.config import Resources
 from exporter.model import DAY, HOUR, Failure, Target
 
 MOST_DESCRIBES = 150  # of a kind in one look: 30 s at 5 a second; the rest follows in the next one
-FORGOTTEN = 15 * DAY  # a series that was gone for so long is like one that never was
-CHAIN = 2 * HOUR  # listings of series active in the last 3 h leave no hole if no further apart than this
+LASTING_EVERY = HOUR  # how often everything is listed that had data in the last two weeks
+UNBROKEN = 13 * DAY  # such listings leave no hole in time if no further apart than this
 STEADY = {"InService", "OutOfService", "Failed", "UpdateRollbackFailed"}  # what does not change by itself
 
 
@@ -83,22 +83,17 @@ class ScalingBound(Struct, frozen=True):
 class Listing(Struct, frozen=True):
     """The series that CloudWatch lists in a namespace, by their dimensions.
 
-    `at` is when the newest complete listing began, `since` that of the first one in a chain without holes: a series
-    that the chain did not show had no data from 3 h before `since` on. `gone` tells when a listing first did not show
-    what an earlier one had. `left_out` counts series that we never ask for, by reason.
+    `metrics` were active in the last 3 h, as of `at`. `lasting` had data in the last two weeks, as of `lasting_at`; it
+    is kept where something is counted, and `since` is when the first such listing of an unbroken row was made: a series
+    that none of them shows has had no data since two weeks before. `left_out` counts series that are never asked for.
     """
 
     at: float
-    since: float
     metrics: Mapping[Dimensions, frozenset[str]]
-    gone: Mapping[tuple[Dimensions, str], float] = {}
     left_out: Mapping[str, int] = {}
-
-    def quiet_since(self, dimensions: Dimensions, metric: str) -> float | None:
-        """Return since when no complete listing has shown a series; None if the newest one does."""
-        if metric in self.metrics.get(dimensions, ()):
-            return None
-        return self.gone.get((dimensions, metric), self.since)
+    lasting_at: float = 0.0
+    lasting: Mapping[Dimensions, frozenset[str]] = {}
+    since: float = 0.0
 
 
 class Census(Struct, frozen=True):
@@ -317,14 +312,30 @@ class _Look:
             by_namespace.setdefault(sweep.namespace, []).append(sweep)
         for namespace, of_namespace in by_namespace.items():
             before = listings.get(namespace)
-            if before and self._now < before.at + self._pacing.list_metrics_every:
-                continue
-            unbroken = before is not None and self._now - before.at <= CHAIN
-            gathered = _Gathered(namespace, known)
-            if all(self._sweep(sweep, gathered, recent=unbroken or not sweep.counts) for sweep in of_namespace):
-                counts = any(sweep.counts for sweep in of_namespace)
-                listings[namespace] = gathered.listing(self._now, before if unbroken else None, counts=counts)
+            if before is None or self._now >= before.at + self._pacing.list_metrics_every:
+                now = self._gather(namespace, of_namespace, known, recent=True)
+                if now:
+                    before = listings[namespace] = structs.replace(
+                        before or Listing(0.0, {}), at=self._now, metrics=now.metrics(), left_out=now.left_out()
+                    )
+            counts = before is not None and any(sweep.counts for sweep in of_namespace)
+            if before and counts and self._now >= before.lasting_at + LASTING_EVERY:
+                lasting = self._gather(namespace, of_namespace, known, recent=False)
+                if lasting:
+                    unbroken = self._now - before.lasting_at <= UNBROKEN
+                    listings[namespace] = structs.replace(
+                        before,
+                        lasting_at=self._now,
+                        lasting=lasting.metrics(),
+                        since=before.since if unbroken else self._now,
+                    )
         self._seen["listings"] = listings
+
+    def _gather(self, namespace: str, of_namespace: list[Sweep], known: Places, *, recent: bool) -> _Gathered | None:
+        """Return all that is listed in a namespace; None if any part of it can't be had."""
+        gathered = _Gathered(namespace, known)
+        whole = all(self._sweep(sweep, gathered, recent=recent) for sweep in of_namespace)
+        return gathered if whole else None
 
     def _sweep(self, sweep: Sweep, gathered: _Gathered, *, recent: bool) -> bool:
         """Gather all that a sweep lists: what was active in the last 3 h, or in two weeks. Say whether it was all."""
@@ -414,16 +425,11 @@ class _Gathered:
                 continue
             self._left_out[reason].add(hash((dimensions, one["MetricName"])))  # AWS lists some twice
 
-    def listing(self, now: float, before: Listing | None, *, counts: bool) -> Listing:
-        """Return the listing; `before` is the last one, if there is no hole in time between them."""
-        same: dict[frozenset[str], frozenset[str]] = {}  # most resources have the same metrics: one set serves them
-        metrics = {d: same.setdefault(frozenset(names), frozenset(names)) for d, names in self._found.items()}
-        gone: dict[tuple[Dimensions, str], float] = {}
-        if before and counts:
-            nothing: frozenset[str] = frozenset()
-            kept = (item for item in before.gone.items() if item[1] > now - FORGOTTEN)
-            gone = {key: at for key, at in kept if key[1] not in metrics.get(key[0], nothing)}
-            for dimensions, names in before.metrics.items():
-                gone.update(((dimensions, name), now) for name in names - metrics.get(dimensions, nothing))
-        left_out = {reason: len(hashes) for reason, hashes in self._left_out.items()}
-        return Listing(now, before.since if before else now, metrics, gone, left_out)
+    def metrics(self) -> dict[Dimensions, frozenset[str]]:
+        """Return the metrics by dimensions. Most resources have the same ones: one set serves them all."""
+        same: dict[frozenset[str], frozenset[str]] = {}
+        return {d: same.setdefault(frozenset(names), frozenset(names)) for d, names in self._found.items()}
+
+    def left_out(self) -> dict[str, int]:
+        """Return the number of other series by reason."""
+        return {reason: len(hashes) for reason, hashes in self._left_out.items()}

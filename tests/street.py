@@ -22,6 +22,7 @@ from exporter.demo import FakeAws, access_key
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.memory import MemoryStore
+from exporter.model import SystemClock
 from exporter.sinks.prometheus import Renderer
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.inventory import InventorySource
@@ -31,20 +32,41 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
 class PluggedSessions(Sessions):
-    """Logins whose clients talk to a fake AWS without a wire."""
+    """Logins whose clients talk to a fake AWS without a wire; service models are loaded once for all tests."""
 
     fake: FakeAws
+    loader = None
+
+    def __init__(self, user_agent):
+        super().__init__(user_agent)
+        if PluggedSessions.loader is None:
+            PluggedSessions.loader = self._base.get_component("data_loader")
+        self._base.register_component("data_loader", PluggedSessions.loader)
 
     def client(self, session, service, region):
         return plug(super().client(session, service, region), self.fake)
+
+
+class LocalClock(SystemClock):
+    """The daemon's clock: the real one, on a machine whose time may be `off` from that of AWS."""
+
+    def __init__(self, true):
+        self.off = 0.0
+        self.true = true
+        super().__init__(local=lambda: true.time + self.off, steady=lambda: true.steady)
+
+    def wait(self, event, seconds):
+        self.true.forward(max(0.0, seconds))
+        return event.is_set()
 
 
 class Street:
     """A daemon without its threads: `cycle` does what a minute does."""
 
     def __init__(self, world, *, text="", now=T0, store=None, seed=0, begin=0.0):
-        self.clock = FakeClock(now)
-        self.fake = FakeAws(world, self.clock.now, seed)
+        self.true = FakeClock(now)
+        self.clock = LocalClock(self.true)
+        self.fake = FakeAws(world, self.true.now, seed)
         self.store = store or MemoryStore()
         self.text = text
         self.begin = begin
@@ -88,7 +110,7 @@ class Street:
 
     def cycle(self, seconds=0.0):
         """Let time pass, run every source, make a page; return the snapshot."""
-        self.clock.forward(seconds)
+        self.true.forward(seconds)
         self.runs = [self.collection.run(source, self.target) for source in self.sources]
         self.collection.own()
         snapshot = self.ledger.snapshot()

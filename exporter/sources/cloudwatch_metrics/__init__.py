@@ -17,7 +17,7 @@ from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
 from exporter.config import Config
-from exporter.inventory import CHAIN, Census, Inventory, Selection
+from exporter.inventory import Census, Inventory, Selection
 from exporter.model import HOUR, MINUTE, Known, Metered, Reading, Sample, Target
 from exporter.sources.cloudwatch_metrics.answers import harvest, placed
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher
@@ -111,7 +111,7 @@ class CloudWatchMetrics:
         known = before.get("begin", {}) if before.get("selection", selection) == selection else {}
         begin = {name: known.get(name, start) for name in self._settings}
         listed = {**before.get("listed", {}), **{name: listing.at for name, listing in census.listings.items()}}
-        whole = all(now - listing.at <= CHAIN for listing in census.listings.values()) and bool(census.listings)
+        whole = all(now - listing.at <= HOUR for listing in census.listings.values()) and bool(census.listings)
         passed = now - kept.last_run
         attended = before.get("attended", 0.0) + (passed if whole and 0 < passed <= HOUR else 0.0)
         return {"begin": begin, "listed": listed, "selection": selection, "attended": attended}
@@ -136,9 +136,11 @@ class CloudWatchMetrics:
             width = self._rules.settle if strand.settle_due <= due else NARROW
             at = marks(counter[:3] for counter in counters)
             for span in spans(now, at, width, deep=deep, deep_settle=self._rules.deep_settle):
-                counting = strand.units if span.recent else [unit for unit in strand.units if unit.counts]
-                asks += [Ask(strand, unit, span) for unit in counting]
-                points += 0 if span.recent else len(counting) * (span.end - span.start) // span.period
+                if span.period == MINUTE:
+                    asks += [Ask(strand, unit, span) for unit in strand.units]
+                else:
+                    asks += [Ask(strand, unit.coarse, span) for unit in strand.units if unit.coarse]
+                    points += len(strand.units) * (span.end - span.start) // span.period
         return asks
 
     def _over(self, strand: Strand, now: float) -> bool:

@@ -20,7 +20,7 @@ from exporter.sources.cloudwatch_metrics.strands import Settings, Strand, Unit, 
 FORGET_AFTER = 63 * DAY  # as long as CloudWatch keeps what could still be counted
 BEFORE_LISTED = HOUR  # CloudWatch lists a new series up to 15 minutes late: what was not shown may be older by that
 
-QUIET_PACE = float(HOUR)  # of what is no longer listed: it is asked only until its last blocks are closed
+QUIET_PACE = float(HOUR)  # of counters without data in the last 3 h: they are asked so that what comes late is counted
 
 _INVOCATIONS, _HOSTS, _COMPONENT_HOSTS = (
     "AWS/SageMaker",
@@ -61,16 +61,16 @@ class _Draft:
 
     def __init__(self) -> None:
         self.asked: dict[tuple[Resource, bool], dict[int, tuple[Place, set[str]]]] = {}  # places by their identity
-        self.metrics: dict[Resource, set[str]] = {}  # asked because they are listed or seeded, in the first spelling
+        self.metrics: dict[Resource, set[str]] = {}  # asked at their own pace, in the first spelling
+        self.idle: dict[Resource, set[str]] = {}  # asked now and then, likewise
         self.switches: list[Switch] = []
         self.unasked: Tallies[tuple[str, str]] = Tallies()
 
     def ask(self, resource: Resource, place: Place, names: Iterable[str], *, quiet: bool = False) -> None:
         by_place = self.asked.setdefault((resource, quiet), {})
         by_place.setdefault(id(place), (place, set()))[1].update(names)
-        if not quiet:
-            known = self.metrics.setdefault(resource, set())
-            known.update(asked.first for name in names for asked in place.metrics[name])
+        known = (self.idle if quiet else self.metrics).setdefault(resource, set())
+        known.update(asked.first for name in names for asked in place.metrics[name])
 
 
 class Planner:
@@ -100,6 +100,8 @@ class Planner:
         for namespace, listing in census.listings.items():
             self._add_listed(draft, namespace, listing, census)
         self._add_seeded(draft, census)
+        for namespace, listing in census.listings.items():
+            self._add_lasting(draft, namespace, listing, census)
         for resource, meter in known.meters.items():
             self._add_known(draft, resource, meter, census)
         strands: dict[StrandKey, Strand] = {}
@@ -134,6 +136,21 @@ class Planner:
             elif on:
                 draft.ask(resource, place, on)
 
+    def _add_lasting(self, draft: _Draft, namespace: str, listing: Listing, census: Census) -> None:
+        """Ask now and then for counters that had data in the last two weeks, but not lately."""
+        for dimensions, names in listing.lasting.items():
+            idle = names - listing.metrics.get(dimensions, frozenset())
+            if not idle:
+                continue
+            place = self._places[namespace, tuple(name for name, _ in dimensions)]
+            resource = self._resource(place, dimensions)
+            if self._wanted(resource, census):
+                asked = draft.metrics.get(resource, set())
+                counted = {metric for metric, _ in self._counters(place)} - asked
+                names_of = {name for name in idle if any(one.first in counted for one in place.metrics[name])}
+                if names_of:
+                    draft.ask(resource, place, names_of, quiet=True)
+
     def _add_seeded(self, draft: _Draft, census: Census) -> None:
         """Ask for what stands at 0 from the start, whether it is listed or not."""
         place = self._places.get((_INVOCATIONS, ("EndpointName", "VariantName")))
@@ -160,20 +177,20 @@ class Planner:
         on = tuple(key for key, i in meter.position.items() if meter.paused[i] and key in counted)
         off = tuple(key for key, i in meter.position.items() if not meter.paused[i] and key not in counted)
         draft.switches += [Switch(resource, keys, on=which) for keys, which in ((on, True), (off, False)) if keys]
-        listed = draft.metrics.get(resource, set()).copy()
+        often, idle = draft.metrics.get(resource, set()).copy(), draft.idle.get(resource, set()).copy()
         for (metric, stat), i in meter.position.items():
             if (metric, stat) not in counted:
                 continue
             spelt = self._spelt[resource.shape][metric]
-            quiet = False
-            if metric not in listed:
-                since = max(_quiet_since(census, place, name, resource) for place, name in spelt.values())
+            quiet, spellings = metric in idle, meter.spellings(i)
+            if metric not in often and not quiet:
+                since = max(_unlisted_since(census, place) for place, _ in spelt.values())
                 if meter.closed_until[i] >= since:
-                    continue
-                quiet = since < math.inf
-            for spelling in meter.spellings(i) or (() if metric in listed else (0,)):
-                place, name = spelt[spelling]
-                draft.ask(resource, place, (name,), quiet=quiet)
+                    continue  # all that it may have had is counted
+                quiet, spellings = since < math.inf, spellings or {0}
+            for spelling in spellings:
+                spelt_place, name = spelt[spelling]
+                draft.ask(resource, spelt_place, (name,), quiet=quiet)
 
     # -- how it is asked ---------------------------------------------------------------------------------------------
 
@@ -253,7 +270,8 @@ class Planner:
         spelt = self._spelt.get(resource.shape, {})
         namespaces = {place.namespace for of_metric in spelt.values() for place, _ in of_metric.values()}
         listings = [census.listings[namespace] for namespace in namespaces if namespace in census.listings]
-        return not listings or any(resource.dimensions in listing.metrics for listing in listings)
+        dimensions = resource.dimensions
+        return not listings or any(dimensions in one.metrics or dimensions in one.lasting for one in listings)
 
 
 def _spellings(places: Places) -> dict[tuple[str, tuple[str, ...]], dict[str, dict[int, tuple[Place, str]]]]:
@@ -267,11 +285,10 @@ def _spellings(places: Places) -> dict[tuple[str, tuple[str, ...]], dict[str, di
     return found
 
 
-def _quiet_since(census: Census, place: Place, name: str, resource: Resource) -> float:
-    """Return since when listings do not show a spelling; for ever if there is no listing that could."""
+def _unlisted_since(census: Census, place: Place) -> float:
+    """Return since when what a namespace does not list has had no data; for ever if it could not be listed."""
     listing = census.listings.get(place.namespace)
-    since = listing.quiet_since(resource.dimensions, name) if listing else None
-    return math.inf if since is None else since
+    return listing.since if listing and listing.since else math.inf
 
 
 def _take_over(strand: Strand, before: Strand | None) -> Strand:

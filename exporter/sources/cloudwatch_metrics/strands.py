@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.aws.metric_data import statistic, subject
 from exporter.catalogue.places import Asked, Place
@@ -63,6 +63,7 @@ class Unit:
     gauges: tuple[tuple[Gauge, ...], ...]
     subject: bytes  # how its queries begin,
     endings: tuple[bytes, ...]  # and how they end, by statistic
+    coarse: Unit | None = None  # what of it is counted, asked at the width of a block to catch up
 
     @property
     def counts(self) -> bool:
@@ -159,7 +160,7 @@ def _unit(place: Place, name: str, rows: Sequence[Asked], settings: Mapping[str,
         counters.append(next((_counter(one, stat) for one in of_stat if _counted(one.row, stat)), None))
         shown = (one for one in of_stat if not _counted(one.row, stat))
         gauges.append(tuple(_gauge(one, stat, settings[one.row.name], period) for one in shown))
-    return Unit(
+    unit = Unit(
         namespace=place.namespace,
         asked=name,
         metric=rows[0].first,
@@ -172,6 +173,19 @@ def _unit(place: Place, name: str, rows: Sequence[Asked], settings: Mapping[str,
         gauges=tuple(gauges),
         subject=subject(place.namespace, name),
         endings=tuple(statistic(period, stat) for stat in stats),
+    )
+    return replace(unit, coarse=_coarse(unit)) if unit.counts else unit
+
+
+def _coarse(unit: Unit) -> Unit:
+    counted = [(stat, counter) for stat, counter in zip(unit.stats, unit.counters, strict=True) if counter]
+    return replace(
+        unit,
+        period=BLOCK,
+        stats=tuple(stat for stat, _ in counted),
+        counters=tuple(counter for _, counter in counted),
+        gauges=((),) * len(counted),
+        endings=tuple(statistic(BLOCK, stat) for stat, _ in counted),
     )
 
 
