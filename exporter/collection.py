@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter as Tallies
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
-from exporter.aws.errors import AwsError
+from exporter.aws import AwsError
+from exporter.catalogue import CATALOGUE
 from exporter.ledger import Ledger, LedgerError
-from exporter.model import Clock, Failure, Known, Reading, Target
+from exporter.model import Clock, Failure, Known, Reading, Snapshot, Target
 from exporter.tally import Tally
 
 _log = logging.getLogger(__name__)
@@ -52,7 +55,12 @@ class Collection:
         self._tally = tally
         self._lock = threading.Lock()
         self._complaints: dict[tuple[str, Target], tuple[tuple[str, str], ...]] = {}
-        self.runs: deque[Run] = deque(maxlen=KEPT_RUNS)
+        self._runs: deque[Run] = deque(maxlen=KEPT_RUNS)
+
+    def runs(self) -> tuple[Run, ...]:
+        """Return the last runs, the oldest first."""
+        with self._lock:
+            return tuple(self._runs)
 
     def run(self, source: Source, target: Target) -> Run:
         """Read, apply, confirm, report. Raises nothing: what went wrong is in the run."""
@@ -106,7 +114,7 @@ class Collection:
         if run.outcome == "ok":
             self._tally.set("source_last_success_timestamp_seconds", *where, value=ended)
         with self._lock:
-            self.runs.append(run)
+            self._runs.append(run)
             complaints = tuple(sorted({(failure.scope, failure.error_class) for failure in run.failures}))
             new = complaints != self._complaints.get((run.source, run.target), ())
             self._complaints[run.source, run.target] = complaints
@@ -137,10 +145,21 @@ class Collection:
         ]
         self._tally.fill("checkpoint_timestamp_seconds", ((labels, float(until)) for labels, _, until in read))
         self._tally.fill("catching_up", ((labels, float(t in figures.catching_up)) for labels, t, _ in read))
+        self._tally.fill("source_series", _series_by_source(self._ledger.snapshot()))
         self._tally.set("ledger_size_bytes", value=float(figures.size_bytes))
         self._tally.set("ledger_persistent", value=float(figures.persistent))
         samples = self._tally.samples(scope="own")
         self._ledger.apply(Reading("own", None, now, samples=samples, looked=("own",), volatile=True))
+
+
+def _series_by_source(snapshot: Snapshot) -> Iterable[tuple[tuple[str, str, str], float]]:
+    """Return how many series each source has on each target."""
+    found: Tallies[tuple[str, str, str]] = Tallies()
+    for (family, target), chunk in snapshot.chunks.items():
+        source = CATALOGUE[family].source
+        if target and source != "own":
+            found[target.account_id, target.region, source] += chunk.series
+    return ((labels, float(count)) for labels, count in found.items())
 
 
 def _outcome(reading: Reading) -> str:

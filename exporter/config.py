@@ -273,6 +273,8 @@ class _Reader:
         value: Any = text
         if base is bool:
             value = {"true": True, "false": False}.get(text.lower(), text) if plain or "$" in node.value else text
+        elif base in {int, float} and re.fullmatch(r"\d+(\.\d+)?", text):
+            value = base(text) if base is float or "." not in text else text
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError:

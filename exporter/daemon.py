@@ -220,7 +220,7 @@ class Daemon:
         return (page.openmetrics if form == "openmetrics" else page.text).gzip
 
     def _status(self, note: str, metrics_path: str) -> bytes:
-        return status.page(__version__, tuple(self._parts.collection.runs), note, metrics_path)
+        return status.page(__version__, self._parts.collection.runs(), note, metrics_path)
 
 
 def _places(config: Config) -> Places:

@@ -13,6 +13,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -56,6 +57,7 @@ class Aws:
         self._tally = tally
         self._rates = rates or {}
         self._sessions = Sessions(user_agent)
+        self._sessions_of: dict[Account, Session] = {}
         self._logins: dict[Target, Session] = {}
         self._limits: dict[tuple[Target, str], Limit] = {}
         self._lock = threading.Lock()
@@ -70,13 +72,7 @@ class Aws:
     def login(self, account: Account, region: str) -> Target:
         """Find out who we are in a region; return the target. Raises `AwsError` (denied): nobody, or the wrong one."""
         supposed = Target(account.account_id or "", region)
-        if account.role_arn:
-            session = self._sessions.role(
-                account.role_arn, account.external_id, region, lambda: self._count(supposed, OPERATIONS["AssumeRole"])
-            )
-        else:
-            session = self._sessions.ambient()
-        self._logins[supposed] = session
+        session = self._logins[supposed] = self._sessions_of.get(account) or self._session(account, region)
         who = self.call(supposed, "GetCallerIdentity")
         target = Target(who["Account"], region)
         right = account.account_id in {None, target.account_id}
@@ -84,10 +80,20 @@ class Aws:
         if not right:
             text = f"logged in to account {target.account_id}, but the configuration says {account.account_id}"
             raise AwsError("denied", text, login=True)
-        self._logins[target] = session
+        self._sessions_of[account] = self._logins[target] = session
+        if target != supposed:
+            self._tally.set("target_up", *_labels(supposed), value=None)
         self._tally.set("target_up", *_labels(target), value=1.0)
         self._tally.set("target_info", *_labels(target), account.alias or "", who["Arn"].split(":")[1], value=1.0)
         return target
+
+    def _session(self, account: Account, region: str) -> Session:
+        """Return the login of an account: one for all of its regions."""
+        if not account.role_arn:
+            return self._sessions.ambient()
+        there = Target(account.account_id or "", region)
+        assumed = partial(self._count, there, OPERATIONS["AssumeRole"])
+        return self._sessions.role(account.role_arn, account.external_id, region, assumed)
 
     def call(self, target: Target, operation: str, **params: Any) -> dict[str, Any]:
         """Return the answer of an operation. Raises `AwsError` after its retries."""

@@ -78,7 +78,6 @@ class Sessions:
         )
         self._http: dict[Any, _Http] = {}
         self._tls: dict[Any, ssl.SSLContext] = {}
-        self._ambient: Session | None = None
 
     @property
     def region(self) -> str | None:
@@ -89,9 +88,7 @@ class Sessions:
     def ambient(self) -> Session:
         """Return the login that the SDK finds by itself: environment, profile, web identity, container, instance."""
         with self.lock:
-            if self._ambient is None:
-                self._ambient = Session(self, self._base.get_credentials())
-            return self._ambient
+            return Session(self, self._base.get_credentials())
 
     def role(self, arn: str, external_id: str | None, region: str, assumed: Callable[[], None]) -> Session:
         """Return the login as a role, refreshed before it expires; `assumed` is called at each AssumeRole."""
