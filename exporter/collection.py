@@ -65,27 +65,27 @@ class Collection:
     def run(self, source: Source, target: Target) -> Run:
         """Read, apply, confirm, report. Raises nothing: what went wrong is in the run."""
         began, now = self._clock.monotonic(), self._clock.now()
+        failures: tuple[Failure, ...] = ()
         try:
             reading = source.read(target, self._ledger.known(source.name, target), now)
-            failures = reading.failed
-            outcome = _outcome(reading)
+            failures, outcome = reading.failed, _outcome(reading)
+            self._apply(source, reading)
         except AwsError as error:
-            reading = None
             failures = (Failure(source.name, error.error_class, str(error)),)
             outcome = error.error_class if error.error_class in {"denied", "throttled"} else "failed"
+        except LedgerError as error:
+            failures, outcome = (*failures, Failure("ledger", "transient", str(error))), "failed"
         except Exception:  # noqa: BLE001 - a bug in one source must not take the others with it
             _log.exception("source %s has a bug, on %s %s", source.name, target.account_id, target.region)
-            reading, failures, outcome = None, (Failure(source.name, "bug", "see the log"),), "failed"
-        if reading is not None:
-            try:
-                self._apply(source, reading)
-            except LedgerError as error:
-                failures, outcome = (*failures, Failure("ledger", "transient", str(error))), "failed"
+            failures, outcome = (Failure(source.name, "bug", "see the log"),), "failed"
         run = Run(source.name, target, now, self._clock.monotonic() - began, outcome, failures)
         self._report(run)
         return run
 
     def _apply(self, source: Source, reading: Reading) -> None:
+        unnamed = {sample.family for sample in reading.samples} - CATALOGUE.keys()
+        if unnamed:  # one such family would keep every page from being made
+            raise ValueError(f"source {source.name} has families without a row: {sorted(unnamed)}")
         applied = self._ledger.apply(reading)
         self._tally.take(reading.tallies)
         if reading.receipts:

@@ -157,7 +157,8 @@ class Daemon:
         """Say whether the first round of all sources on all targets has ended, or has had its time."""
         if self._stopping.is_set():
             return False
-        ran = len(self._entries) == len(self._logins) and all(e.runs for of in self._entries.values() for e in of)
+        entries = tuple(self._entries.values())
+        ran = len(entries) == len(self._logins) and all(entry.runs for of_target in entries for entry in of_target)
         return ran or self._clock.monotonic() > self._started + FIRST_ROUND
 
     # -- what runs ---------------------------------------------------------------------------------------------------

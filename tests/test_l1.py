@@ -314,7 +314,7 @@ class CounterLaw(RuleBasedStateMachine):
         for line in busy:
             self.put(line, self.luck.uniform(self.street.true.time, end - HOUR), self.luck.randrange(1, 100))
         if hours > 300:  # AWS does not list what has had no data for two weeks: what is new and gone by then is unknown
-            for line in busy:
+            for line in [*busy, *(line for line in self.lines if line.minutes and not self.known(line))]:
                 self.put(line, end - 2 * HOUR, 7)
         self.street.true.forward(hours * HOUR)
         if running:

@@ -159,8 +159,9 @@ class Aws:
                     self._attempt.payload = None
                 self._tally.add("aws_metrics_requested_total", *_labels(target), amount=call.metrics)
                 self._spend(target, operation, call.metrics * METRIC_PRICE)
+                answer, self._attempt.body = self._attempt.body, b""
                 try:
-                    page = metric_data.decode(self._attempt.body)
+                    page = metric_data.decode(answer)
                 except msgspec.MsgspecError as error:
                     raise AwsError("transient", f"GetMetricData: unreadable answer: {error}") from error
                 return page, self._attempt.began, self._attempt.date or self._clock.now()

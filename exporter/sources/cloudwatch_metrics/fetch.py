@@ -51,6 +51,7 @@ class Fetcher:
 
     def fetch(self, asks: Sequence[Ask], now: float) -> list[Ask]:
         """Fill in the asks; return those that were tried. The others failed alone lately, and wait for their time."""
+        self._apart = {key: held for key, held in self._apart.items() if held[1] > now - HOUR}  # or it is gone
         held = {ask.key: self._apart[ask.key] for ask in asks if ask.key in self._apart}
         tried = [ask for ask in asks if ask.key not in held or held[ask.key][1] <= now]
         together = pack([ask for ask in tried if ask.key not in held], now)

@@ -81,7 +81,8 @@ class Planner:
         self._places = places
         self._settings = settings
         self._selection = selection
-        self._resources: dict[tuple[str, Dimensions], Resource] = {}
+        self._resources: dict[tuple[str, Dimensions], Resource] = {}  # of this plan
+        self._resources_before: dict[tuple[str, Dimensions], Resource] = {}  # and of the last one
         self._units: dict[tuple[int, str, int], list[Unit]] = {}
         self._counted: dict[int, frozenset[tuple[str, str]]] = {}
         self._spelt = _spellings(places)
@@ -96,6 +97,7 @@ class Planner:
         attended: float,
     ) -> Plan:
         """Return the plan for what is known now."""
+        self._resources_before, self._resources = self._resources, {}
         draft = _Draft()
         for namespace, listing in census.listings.items():
             self._add_listed(draft, namespace, listing, census)
@@ -242,10 +244,12 @@ class Planner:
 
     def _resource(self, place: Place, dimensions: Dimensions) -> Resource:
         namespace = place.shape.namespaces[0]
-        known = self._resources.get((namespace, dimensions))
+        key = (namespace, dimensions)
+        known = self._resources.get(key) or self._resources_before.get(key)
         if known is None:
             labels = (self._target.account_id, self._target.region, *place.labels(dimensions))
-            known = self._resources[namespace, dimensions] = Resource(self._target, namespace, dimensions, labels)
+            known = Resource(self._target, namespace, dimensions, labels)
+        self._resources[key] = known
         return known
 
     def _wanted(self, resource: Resource, census: Census) -> bool:
