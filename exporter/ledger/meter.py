@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
 from copy import copy
 from itertools import groupby
 from typing import NamedTuple, Self
@@ -244,7 +243,7 @@ class Meter:
         if before <= self.closed_until[i]:
             return 0.0
         lost = max(0, before - self.read_until[i])
-        self.closed[i] += math.fsum(self._block(i, block).sum for block in self._filled(i) if block < before)
+        self.closed[i] += math.fsum(self._block(i, block).sum for block in self._filled(i, end=before))
         self._clear(i, before)
         self.closed_until[i] = before
         self.read_until[i] = max(self.read_until[i], before)
@@ -258,7 +257,7 @@ class Meter:
         from_closed = window.start <= max(had_closed, self.counted_from[i])
         first = had_closed if from_closed else -(-window.start // BLOCK) * BLOCK  # a block cut by the start is not read
         blocks = {block for answer in answers for block, _, points in answer.blocks if points and block >= first}
-        blocks.update(block for block in self._filled(i) if first <= block < window.end)
+        blocks.update(self._filled(i, first, window.end))
         taken: dict[int, _Block] = {}
         unread = window.end
         revisions: list[Revision] = []
@@ -269,7 +268,7 @@ class Meter:
                 unread = min(unread, block)
                 continue
             taken[block] = given
-            if min(had_read, window.end) >= end and not math.isclose(given.sum, stored.sum, rel_tol=TOLERANCE):
+            if given.sum != stored.sum and min(had_read, window.end) >= end and not _alike(given.sum, stored.sum):
                 revisions.append(Revision("up" if given.sum > stored.sum else "down", window.date > end + rules.settle))
         if window.start <= had_read:
             self.read_until[i] = max(had_read, unread)
@@ -312,14 +311,14 @@ class Meter:
 
     # -- the ring of open blocks -------------------------------------------------------------------------------------
 
-    def _filled(self, i: int) -> Iterator[int]:
-        """Yield the starts of the open blocks that hold points."""
-        row = i * self.size
-        if any(self.points[row : row + self.size]):
-            start = self.closed_until[i]
-            for block in range(start, start + self.size * BLOCK, BLOCK):
-                if self.points[row + block // BLOCK % self.size]:
-                    yield block
+    def _filled(self, i: int, start: int = 0, end: int | None = None) -> list[int]:
+        """Return the starts of the open blocks in [start, end) that hold points."""
+        row, closed = i * self.size, self.closed_until[i]
+        if not any(self.points[row : row + self.size]):
+            return []
+        last = closed + self.size * BLOCK
+        reach = range(max(start, closed), last if end is None else min(end, last), BLOCK)
+        return [block for block in reach if self.points[row + block // BLOCK % self.size]]
 
     def _block(self, i: int, block: int) -> _Block:
         if block >= self.closed_until[i] + self.size * BLOCK:
@@ -336,9 +335,8 @@ class Meter:
 
     def _clear(self, i: int, before: int) -> None:
         """Empty the open blocks before a border."""
-        for block in tuple(self._filled(i)):
-            if block < before:
-                self._store(i, block, _Block())
+        for block in self._filled(i, end=before):
+            self._store(i, block, _Block())
 
     def _resize(self, size: int) -> None:
         """Lay the ring out anew: a block that can't be read keeps all later ones open."""
@@ -431,6 +429,11 @@ class Meter:
 
 
 _Dump = tuple[tuple[tuple[str, str], ...], int, bool, float, dict[str, bytes]]
+
+
+def _alike(one: float, other: float) -> bool:
+    """Say whether two sums differ by arithmetic only."""
+    return math.isclose(one, other, rel_tol=TOLERANCE)
 
 
 def _counter(answer: Answer) -> Counter:
