@@ -30,7 +30,7 @@ from exporter.tally import Tally
 
 __all__ = ["Aws", "AwsError", "MetricCall", "Reply"]
 
-WORKERS = 16  # GetMetricData calls in flight
+WORKERS = 16  # GetMetricData calls in flight, for each target
 TRIES = 3  # of a call that fails with a server error, a time-out or an unreadable answer
 PATIENCE = 60.0  # seconds that a call waits out throttles before it gives up
 LONGEST_PAUSE = 20.0
@@ -42,10 +42,13 @@ _T = TypeVar("_T")
 class _Attempt(threading.local):
     """The request that this thread is sending: what the SDK's hooks are told, and what they tell."""
 
-    payload: bytes | None = None  # the body to send instead of the SDK's
-    body: bytes = b""
-    began: float = 0.0
-    date: float = 0.0  # of the answer; 0 while there is none
+    def __init__(self) -> None:
+        self.payload: bytes | None = None  # the body to send instead of the SDK's
+        self.sent: Callable[[], object] = str  # to be called when it goes out
+        self.began = 0.0
+        self.body = b""
+        self.date = 0.0  # of the answer; 0 while there is none
+        self.accepted = False  # AWS has answered, and done what was asked
 
 
 class Aws:
@@ -62,7 +65,6 @@ class Aws:
         self._limits: dict[tuple[Target, str], Limit] = {}
         self._lock = threading.Lock()
         self._attempt = _Attempt()
-        self._workers = ThreadPoolExecutor(WORKERS, "get-metric-data")
 
     @property
     def region(self) -> str | None:
@@ -70,19 +72,20 @@ class Aws:
         return self._sessions.region
 
     def login(self, account: Account, region: str) -> Target:
-        """Find out who we are in a region; return the target. Raises `AwsError` (denied): nobody, or the wrong one."""
+        """Find out who we are in a region; return the target. Raises `AwsError`: nobody, the wrong one, or no way."""
         supposed = Target(account.account_id or "", region)
         session = self._logins[supposed] = self._sessions_of.get(account) or self._session(account, region)
+        self._tally.set("target_up", *_labels(supposed), value=0.0)
         who = self.call(supposed, "GetCallerIdentity")
         target = Target(who["Account"], region)
-        right = account.account_id in {None, target.account_id}
-        self._tally.set("target_up", *_labels(supposed), value=float(right))
-        if not right:
+        if account.account_id not in {None, target.account_id}:
+            self._tally.set("target_up", *_labels(supposed), value=0.0)
             text = f"logged in to account {target.account_id}, but the configuration says {account.account_id}"
             raise AwsError("denied", text, login=True)
         self._sessions_of[account] = self._logins[target] = session
         if target != supposed:
-            self._tally.set("target_up", *_labels(supposed), value=None)
+            for gauge in ("target_up", "clock_skew_seconds", "aws_credentials_expiry_timestamp_seconds"):
+                self._tally.set(gauge, *_labels(supposed), value=None)
         self._tally.set("target_up", *_labels(target), value=1.0)
         self._tally.set("target_info", *_labels(target), account.alias or "", who["Arn"].split(":")[1], value=1.0)
         return target
@@ -92,8 +95,16 @@ class Aws:
         if not account.role_arn:
             return self._sessions.ambient()
         there = Target(account.account_id or "", region)
-        assumed = partial(self._count, there, OPERATIONS["AssumeRole"])
-        return self._sessions.role(account.role_arn, account.external_id, region, assumed)
+        return self._sessions.role(account.role_arn, account.external_id, region, partial(self._assume, there))
+
+    def _assume(self, target: Target, send: Callable[[], _T]) -> _T:
+        """Let the SDK assume a role, on the way to the call that needs it."""
+        self._count(target, OPERATIONS["AssumeRole"])
+        try:
+            return send()
+        except Exception as error:
+            failed = classify(error)
+            raise AwsError(failed.error_class, str(failed), login=True, operation="AssumeRole") from error
 
     def call(self, target: Target, operation: str, **params: Any) -> dict[str, Any]:
         """Return the answer of an operation. Raises `AwsError` after its retries."""
@@ -131,12 +142,15 @@ class Aws:
             except AwsError as error:
                 return error
 
-        return list(self._workers.map(ask, calls))
+        if len(calls) < 2:
+            return [ask(call) for call in calls]
+        # Threads of its own, so that a target whose calls are throttled for a minute does not hold up the others.
+        with ThreadPoolExecutor(min(WORKERS, len(calls)), "get-metric-data") as workers:
+            return list(workers.map(ask, calls))
 
     def close(self) -> None:
         """Let nothing wait any more."""
         self.stopping.set()
-        self._workers.shutdown(wait=False, cancel_futures=True)
 
     # -- behind the door ---------------------------------------------------------------------------------------------
 
@@ -157,8 +171,9 @@ class Aws:
                     self._send(target, operation, {"MetricDataQueries": [], "StartTime": 0, "EndTime": 0})
                 finally:
                     self._attempt.payload = None
-                self._tally.add("aws_metrics_requested_total", *_labels(target), amount=call.metrics)
-                self._spend(target, operation, call.metrics * METRIC_PRICE)
+                    if self._attempt.accepted:  # and billed, even if the answer did not reach us whole
+                        self._tally.add("aws_metrics_requested_total", *_labels(target), amount=call.metrics)
+                        self._spend(target, operation, call.metrics * METRIC_PRICE)
                 answer, self._attempt.body = self._attempt.body, b""
                 try:
                     page = metric_data.decode(answer)
@@ -184,15 +199,14 @@ class Aws:
                 answer = send()
             except Exception as error:
                 failed = error if isinstance(error, AwsError) else classify(error)
-                self._tally.add(
-                    "aws_errors_total", *_labels(target), operation.prefix, operation.name, failed.error_class
-                )
+                culprit = OPERATIONS[failed.operation] if failed.operation else operation
+                self._tally.add("aws_errors_total", *_labels(target), culprit.prefix, culprit.name, failed.error_class)
                 tries += 1
                 pause = self._pause(failed, tries, waited)
                 if pause is None or self.stopping.is_set():
                     self._note_login(target, failed)
                     raise failed from error
-                self._tally.add("aws_retries_total", *_labels(target), operation.prefix, operation.name)
+                self._tally.add("aws_retries_total", *_labels(target), culprit.prefix, culprit.name)
                 self._clock.wait(self.stopping, pause)
                 waited += pause
             else:
@@ -203,27 +217,27 @@ class Aws:
         """Return the seconds before the next attempt, with jitter; None for no further one."""
         jitter = 0.5 + random.random() / 2  # noqa: S311 - no secret
         if error.error_class == "throttled" and waited < PATIENCE:
-            return max(error.wait, min(LONGEST_PAUSE, 2.0 ** (tries - 1)) * jitter)
+            return min(LONGEST_PAUSE, 2.0 ** (tries - 1)) * jitter
         if error.error_class == "transient" and tries < TRIES:
-            return max(error.wait, min(LONGEST_PAUSE, 0.1 * 4.0 ** (tries - 1)) * jitter)
+            return min(LONGEST_PAUSE, 0.1 * 4.0 ** (tries - 1)) * jitter
         return None
 
     def _send(self, target: Target, operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one request; count it, whatever comes of it."""
+        """Send one request; count it as soon as it is on its way, whatever comes of it."""
         session = self._logins[target]
-        self._attempt.date = 0.0
-        self._attempt.began = self._clock.monotonic()
-        self._count(target, operation)
+        attempt = self._attempt
+        attempt.date, attempt.accepted, attempt.began = 0.0, False, self._clock.monotonic()
+        attempt.sent = partial(self._count, target, operation)
         try:
             answer: dict[str, Any] = session.invoke(
                 operation.service, target.region, operation.name, params, self._watch
             )
         finally:
-            took = self._clock.monotonic() - self._attempt.began
+            took = self._clock.monotonic() - attempt.began
             self._tally.observe("aws_request_duration_seconds", operation.prefix, operation.name, value=took)
-            if self._attempt.date:
-                self._clock.witness(self._attempt.date)
-                skew = self._clock.local() - self._attempt.date
+            if attempt.date:
+                self._clock.witness(attempt.date)
+                skew = self._clock.local() - attempt.date
                 self._tally.set("clock_skew_seconds", *_labels(target), value=skew)
             self._tally.set("aws_credentials_expiry_timestamp_seconds", *_labels(target), value=session.expiry())
         return answer
@@ -235,14 +249,16 @@ class Aws:
             of["params"]["body"] = attempt.payload
         elif event == "before-send":
             attempt.began = self._clock.monotonic()
+            attempt.sent()
         elif event == "before-parse":
             answer = of["response_dict"]
             headers = {name.lower(): value for name, value in answer["headers"].items()}
             attempt.date = _date(headers.get("date"))
+            attempt.accepted = answer["status_code"] < 300
             whole = headers.get("content-length")
             if whole is not None and int(whole) != len(answer["body"]):
                 raise AwsError("transient", f"{of['operation_model'].name}: the answer was cut off")
-            if attempt.payload is not None and answer["status_code"] < 300:
+            if attempt.payload is not None and attempt.accepted:
                 attempt.body, answer["body"] = answer["body"], b"{}"
 
     def _count(self, target: Target, operation: Operation) -> None:
@@ -262,13 +278,13 @@ class Aws:
 
     def _wait(self, target: Target, operation: Operation, limit: Limit, units: float) -> None:
         """Wait for our turn under a limit."""
-        if self.stopping.is_set():
-            raise AwsError("transient", f"{operation.name}: stopping")
-        waited = limit.take(units)
+        waited = 0.0 if self.stopping.is_set() else limit.take(units)
         if waited:
             self._tally.add(
                 "aws_budget_wait_seconds_total", *_labels(target), operation.prefix, operation.name, amount=waited
             )
+        if self.stopping.is_set():
+            raise AwsError("transient", f"{operation.name}: stopping")
 
     def _note_login(self, target: Target, error: AwsError | None) -> None:
         if error is None or error.login:

@@ -29,7 +29,7 @@ class Limit:
         with self._turn:
             while not self._stopping.is_set():
                 now = self._clock.monotonic()
-                while self._spent and self._spent[0][0] <= now - width:
+                while self._spent and self._spent[0][0] + width <= now:  # rounded as the pause below
                     self._spent.popleft()
                 if not self._spent or sum(spent for _, spent in self._spent) + units <= most:
                     break
@@ -38,8 +38,3 @@ class Limit:
                 waited += pause
             self._spent.append((self._clock.monotonic(), units))
         return waited
-
-    def pause(self) -> None:
-        """Let a whole second pass: AWS has said that we are too fast."""
-        with self._turn:
-            self._spent.append((self._clock.monotonic(), self.rate))

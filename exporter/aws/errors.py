@@ -7,6 +7,7 @@ from typing import Literal
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,  # noqa: A004 - the SDK's, of what could not be reached
     CredentialRetrievalError,
     HTTPClientError,
     MetadataRetrievalError,
@@ -47,7 +48,16 @@ _NO_ENTRY = (
     "NotAuthorized",
 )
 _NOT_THERE = ("NotFound", "NoSuch", "DoesNotExist")
-_LOGIN = ("UnrecognizedClient", "InvalidClientTokenId", "ExpiredToken", "InvalidToken", "MissingAuthenticationToken")
+_LOGIN = (
+    "UnrecognizedClient",
+    "InvalidClientTokenId",
+    "InvalidSignature",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "ExpiredToken",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+)
 
 
 class AwsError(Exception):
@@ -55,14 +65,15 @@ class AwsError(Exception):
 
     `error_class`: denied (no permission, no or wrong credentials), throttled, absent (the thing asked for does not
     exist), transient (server error, time-out, unreadable answer), bug (AWS refuses the request as we wrote it).
-    `login` marks a denial that is about who we are, not about what we asked.
+    `login` marks a failure that is about who we are, not about what we asked. `operation` names the one that failed
+    where that is not the one that was called: AssumeRole, on the way to it.
     """
 
-    def __init__(self, error_class: ErrorClass, text: str, *, login: bool = False, wait: float = 0.0) -> None:
+    def __init__(self, error_class: ErrorClass, text: str, *, login: bool = False, operation: str = "") -> None:
         super().__init__(text)
         self.error_class: ErrorClass = error_class
         self.login = login
-        self.wait = wait  # seconds that AWS asks us to wait
+        self.operation = operation
 
 
 def classify(error: Exception) -> AwsError:
@@ -71,7 +82,9 @@ def classify(error: Exception) -> AwsError:
         return _of_answer(error)
     if isinstance(error, _NO_LOGIN):
         return AwsError("denied", str(error), login=True)
-    if isinstance(error, HTTPClientError | ResponseParserError):
+    if isinstance(error, RuntimeError) and "credentials" in str(error):  # the SDK's, of new ones that have expired
+        return AwsError("denied", str(error), login=True)
+    if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError):
         return AwsError("transient", str(error))
     if isinstance(error, ParamValidationError | BotoCoreError):
         return AwsError("bug", str(error))

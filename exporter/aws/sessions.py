@@ -6,6 +6,7 @@ config files). Retries are ours (`exporter.aws`), because the SDK sleeps on the 
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ ROLE_SECONDS = 3600  # the longest session of a chained role; one of 900 s would
 HOSTS = 200  # endpoint hosts to keep connections to: regions times services, and more
 
 Watch = Callable[..., None]
+Assume = Callable[[], Any]
 
 
 class Session:
@@ -49,7 +51,7 @@ class Session:
             if client is None:
                 client = self._clients[service, region] = self._sessions.client(self._session, service, region)
                 for event in ("before-call", "before-send", "before-parse"):
-                    client.meta.events.register(event, partial(watch, event))
+                    client.meta.events.register_first(event, partial(watch, event))
             return client
 
     def invoke(self, service: str, region: str, operation: str, params: Mapping[str, Any], watch: Watch) -> Any:
@@ -81,8 +83,8 @@ class Sessions:
 
     @property
     def region(self) -> str | None:
-        """The region of the SDK's own configuration."""
-        region: str | None = self._base.get_config_variable("region")
+        """The region of the environment: AWS_REGION, as in all other SDKs, or what this one reads."""
+        region: str | None = os.environ.get("AWS_REGION") or self._base.get_config_variable("region")
         return region
 
     def ambient(self) -> Session:
@@ -90,8 +92,8 @@ class Sessions:
         with self.lock:
             return Session(self, self._base.get_credentials())
 
-    def role(self, arn: str, external_id: str | None, region: str, assumed: Callable[[], None]) -> Session:
-        """Return the login as a role, refreshed before it expires; `assumed` is called at each AssumeRole."""
+    def role(self, arn: str, external_id: str | None, region: str, watched: Callable[[Assume], Any]) -> Session:
+        """Return the login as a role, refreshed before it expires; `watched` calls AssumeRole, each time it must be."""
         extra = {"RoleSessionName": "sagemaker-exporter", "DurationSeconds": ROLE_SECONDS}
         if external_id:
             extra["ExternalId"] = external_id
@@ -100,11 +102,7 @@ class Sessions:
             return Session(self, None)
         create = partial(self._base.create_client, region_name=region, config=self._config)
         fetcher = AssumeRoleCredentialFetcher(create, source, arn, extra_args=extra)
-
-        def fetch() -> Any:
-            assumed()
-            return fetcher.fetch_credentials()
-
+        fetch = partial(watched, fetcher.fetch_credentials)
         return Session(self, DeferredRefreshableCredentials(fetch, "assume-role"))
 
     def session(self, credentials: Credentials | None) -> botocore.session.Session:

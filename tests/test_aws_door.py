@@ -1,0 +1,714 @@
+"""The one door: every attempt counted, priced and timed; what can pass is waited for, what can't fails at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from unittest import mock
+
+import orjson
+import pytest
+from street import ACCOUNT, REGION, LocalClock, PluggedSessions
+from worlds import T0, FakeClock
+
+from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall
+from exporter.aws.metric_data import dimensions, statistic, subject
+from exporter.config import Account
+from exporter.demo import FakeAws, World, access_key, serve
+from exporter.demo.resources import Role
+from exporter.model import HOUR, MINUTE, SystemClock, Target
+from exporter.tally import Tally
+
+TARGET = Target(ACCOUNT, REGION)
+WHERE = (ACCOUNT, REGION)
+
+
+class Clock(LocalClock):
+    """A clock on which any wait takes time, however short: see test_budget about the last picosecond of a second."""
+
+    def wait(self, event, seconds):
+        return super().wait(event, max(seconds, 1e-6))
+
+
+class Door:
+    """A door to a fake AWS, on a clock that stands still, and what it tells of itself."""
+
+    def __init__(self, **more):
+        self.begin()
+        with mock.patch("exporter.aws.Sessions", PluggedSessions):
+            self.aws = Aws(self.clock, self.tally, "test", **more)
+        self.aws._sessions.fake = self
+
+    def begin(self):
+        self.true = FakeClock(T0)
+        self.clock = Clock(self.true)
+        self.world = World()
+        self.fake = FakeAws(self.world, self.true.now)
+        self.tally = Tally()
+
+    def begin_again(self):
+        """Forget everything but the login and its clients, which take the SDK long to make."""
+        self.begin()
+        self.aws._clock, self.aws._tally = self.clock, self.tally
+        self.aws._limits.clear()
+        self.aws._rates = {}
+        self.aws.stopping.clear()
+
+    def answer(self, *request):
+        return self.fake.answer(*request)
+
+    def login(self, region=REGION, **account):
+        return self.aws.login(Account(**account), region)
+
+    def told(self, name, part=""):
+        """Return the values of an own family by labels."""
+        family = f"sagemaker_exporter_{name}"
+        return {s.labels: s.value for s in self.tally.samples("own") if s.family == family and s.part == part}
+
+    def count(self, name, operation, *more, part=""):
+        """Return how often something happened with an operation."""
+        found = self.told(name, part)
+        return sum(
+            value for labels, value in found.items() if operation in labels and all(one in labels for one in more)
+        )
+
+    def sent(self, operation):
+        """Return the number of requests that the fake has seen."""
+        return sum(n for name, n in self.fake.bill.requests.items() if name.endswith("." + operation))
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    """Credentials of an account, where the SDK looks for them."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    return monkeypatch
+
+
+@pytest.fixture
+def fresh(keys):
+    """A door before any login."""
+    door = Door()
+    yield door
+    door.aws.close()
+
+
+@pytest.fixture(scope="module")
+def one_door():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+        door = Door()
+        assert door.login() == TARGET
+    yield door
+    door.aws.close()
+
+
+@pytest.fixture
+def door(one_door):
+    """A door with a login, as nothing had happened since."""
+    one_door.begin_again()
+    return one_door
+
+
+def query(stat="Sum", metric="Invocations", name="churn", period=MINUTE):
+    return subject("AWS/SageMaker", metric) + dimensions([("EndpointName", name)]) + statistic(period, stat)
+
+
+def call(*queries, start=T0 - HOUR, end=T0, datapoints=60, metrics=1):
+    return MetricCall(start, end, queries or (query(),), datapoints, metrics)
+
+
+# Each operation once, as the program uses it; what it sends goes through `call` or through `metric_data`.
+USES = {
+    "ListEndpoints": lambda door: door.aws.call(TARGET, "ListEndpoints"),
+    "ListMetrics": lambda door: door.aws.call(TARGET, "ListMetrics", Namespace="AWS/SageMaker"),
+    "GetCallerIdentity": lambda door: door.aws.call(TARGET, "GetCallerIdentity"),
+    "GetResources": lambda door: door.aws.call(TARGET, "GetResources"),
+    "DescribeScalableTargets": lambda door: door.aws.call(
+        TARGET, "DescribeScalableTargets", ServiceNamespace="sagemaker"
+    ),
+    "GetMetricData": lambda door: raised(door.aws.metric_data(TARGET, [call()])[0]),
+}
+
+
+def raised(reply):
+    if isinstance(reply, AwsError):
+        raise reply
+    return reply
+
+
+def use(door, operation):
+    return USES[operation](door)
+
+
+every_use = pytest.mark.parametrize("operation", USES)
+
+
+# -- counted, priced, timed --------------------------------------------------------------------------------------------
+
+
+@every_use
+def test_a_call_that_works_is_counted_and_timed(door, operation):
+    before = door.count("aws_requests_total", operation)
+    use(door, operation)
+    assert door.count("aws_requests_total", operation) == before + 1 == door.sent(operation)
+    assert door.count("aws_request_duration_seconds", operation, part="count") == before + 1
+    assert not door.told("aws_errors_total")
+    assert not door.told("aws_retries_total")
+
+
+def test_labels_of_a_count_are_target_service_and_operation(door):
+    use(door, "GetMetricData")
+    assert door.told("aws_requests_total")[*WHERE, "monitoring", "GetMetricData"] == 1
+    assert door.told("aws_metrics_requested_total") == {WHERE: 1}
+
+
+def test_datapoints_are_counted_as_they_come(door):
+    for minute in range(5):
+        door.world.put(
+            *WHERE, "AWS/SageMaker", "Invocations", {"EndpointName": "churn"}, T0 - HOUR + minute * MINUTE, 1
+        )
+    door.aws.metric_data(TARGET, [call()])
+    assert door.told("aws_datapoints_total") == {WHERE: 5}
+
+
+FAULTS = [
+    "throttle",
+    "deny",
+    "http_500",
+    "expired_token",
+    "empty",
+    "garbage",
+    "truncated",
+]
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_we_say_what_aws_will_bill_whatever_comes_of_the_calls(door, kind):
+    door.fake.faults.add(kind, service="cloudwatch", every=2)
+    for _ in range(4):
+        for operation in ("ListMetrics", "GetMetricData"):
+            with suppress(AwsError):
+                use(door, operation)
+    assert sum(door.told("aws_cost_usd_total").values()) == pytest.approx(door.fake.bill.dollars)
+    assert door.told("aws_metrics_requested_total").get(WHERE, 0) == door.fake.bill.metrics
+
+
+# -- what can pass -----------------------------------------------------------------------------------------------------
+
+PASSING = {
+    "http_500": {},
+    "http_503": {},
+    "reset": {},
+    "truncated": {},
+    "empty": {},
+    "garbage": {},
+    "slow": {"seconds": 31.0},
+}
+
+
+@every_use
+@pytest.mark.parametrize("kind", PASSING)
+def test_what_may_pass_is_tried_three_times(door, operation, kind):
+    """An answer that can't be read is none: it is never taken for an empty one."""
+    before = door.sent(operation)
+    door.fake.faults.add(kind, operation=operation, **PASSING[kind])
+    with pytest.raises(AwsError) as failed:
+        use(door, operation)
+    assert failed.value.error_class == "transient"
+    assert door.sent(operation) - before == TRIES
+    assert door.count("aws_requests_total", operation) == before + TRIES
+    assert door.count("aws_errors_total", operation, "transient") == TRIES
+    assert door.count("aws_retries_total", operation) == TRIES - 1
+    assert door.count("aws_request_duration_seconds", operation, part="count") == before + TRIES
+
+
+@every_use
+@pytest.mark.parametrize("kind", PASSING)
+def test_what_has_passed_is_an_answer(door, operation, kind):
+    door.fake.faults.add(kind, operation=operation, first=TRIES - 1, **PASSING[kind])
+    assert use(door, operation)
+    assert door.count("aws_errors_total", operation, "transient") == TRIES - 1
+
+
+@every_use
+def test_throttles_are_waited_out(door, operation):
+    door.fake.faults.add("throttle", operation=operation, first=5)
+    began = door.true.time
+    assert use(door, operation)
+    assert door.count("aws_errors_total", operation, "throttled") == 5
+    assert door.count("aws_retries_total", operation) == 5
+    assert (1 + 2 + 4 + 8 + 16) / 2 <= door.true.time - began <= 1 + 2 + 4 + 8 + 16 + 2
+
+
+@every_use
+def test_throttles_that_do_not_end_are_given_up(door, operation):
+    door.fake.faults.add("throttle", operation=operation)
+    began = door.true.time
+    with pytest.raises(AwsError) as failed:
+        use(door, operation)
+    assert failed.value.error_class == "throttled"
+    assert PATIENCE <= door.true.time - began <= PATIENCE + 21
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        *(("ListEndpoints", kind) for kind in ("deny", "expired_token")),
+        *(("GetMetricData", kind) for kind in ("deny", "expired_token")),
+        *(("GetCallerIdentity", kind) for kind in ("deny", "expired_token")),
+    ],
+)
+def test_a_denial_is_final(door, operation, kind):
+    before, began = door.sent(operation), door.true.time
+    door.fake.faults.add(kind, operation=operation)
+    with pytest.raises(AwsError, match=operation) as failed:
+        use(door, operation)
+    assert failed.value.error_class == "denied"
+    assert door.sent(operation) == before + 1
+    assert door.true.time == began
+    assert not door.told("aws_retries_total")
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked", "error_class"),
+    [
+        ("DescribeEndpoint", {"EndpointName": "gone"}, "absent"),
+        ("DescribeEndpointConfig", {"EndpointConfigName": "gone"}, "absent"),
+        ("DescribeInferenceComponent", {"InferenceComponentName": "gone"}, "absent"),
+        ("ListEndpoints", {"NextToken": "made up"}, "bug"),
+        ("ListMetrics", {"RecentlyActive": "PT4H"}, "bug"),
+        ("ListEndpoints", {"MaxResults": 1000}, "bug"),
+        ("ListEndpoints", {"NoSuchParameter": 1}, "bug"),
+    ],
+)
+def test_what_is_not_there_and_what_is_wrong_is_not_asked_again(door, operation, asked, error_class):
+    with pytest.raises(AwsError) as failed:
+        door.aws.call(TARGET, operation, **asked)
+    assert failed.value.error_class == error_class
+    assert door.count("aws_requests_total", operation) == door.sent(operation) <= 1
+    assert door.count("aws_errors_total", operation, error_class) == 1
+
+
+def test_a_query_that_aws_refuses_is_a_bug(door):
+    (failed,) = door.aws.metric_data(TARGET, [call(query("no such statistic"))])
+    assert (failed.error_class, door.sent("GetMetricData")) == ("bug", 1)
+
+
+def test_calls_fail_one_by_one(door):
+    door.fake.faults.add("deny", metric="Secret")
+    replies = door.aws.metric_data(TARGET, [call(), call(query(metric="Secret")), call()])
+    assert [getattr(reply, "error_class", "answered") for reply in replies] == ["answered", "denied", "answered"]
+
+
+def test_nothing_is_called_that_is_not_in_the_table(door):
+    with pytest.raises(KeyError):
+        door.aws.call(TARGET, "DeleteEndpoint", EndpointName="churn")
+    assert not door.fake.bill.requests
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+
+def endpoints(door, count):
+    for n in range(count):
+        door.world.add_endpoint(*WHERE, f"e{n:03d}", T0 - HOUR, tags={"team": "ml"})
+
+
+def test_pages_are_followed_to_the_end(door):
+    endpoints(door, 250)
+    pages = list(door.aws.pages(TARGET, "ListEndpoints", MaxResults=100))
+    assert [len(page["Endpoints"]) for page in pages] == [100, 100, 50]
+    assert len({one["EndpointName"] for page in pages for one in page["Endpoints"]}) == 250
+
+
+def test_pages_by_another_token_too(door):
+    endpoints(door, 3)
+    pages = door.aws.pages(TARGET, "GetResources", ResourcesPerPage=1)
+    found = [one["ResourceARN"] for page in pages for one in page["ResourceTagMappingList"]]
+    assert len(found) == 3 == door.sent("GetResources")
+
+
+def test_a_page_that_can_not_be_had_ends_the_listing_with_an_error(door):
+    endpoints(door, 250)
+    pages = door.aws.pages(TARGET, "ListEndpoints", MaxResults=100)
+    next(pages)
+    door.fake.faults.add("http_500", operation="ListEndpoints")
+    with pytest.raises(AwsError):
+        next(pages)
+
+
+class LoopingAws(FakeAws):
+    """Answers with one of two tokens for ever."""
+
+    def answer(self, method, path, headers, body):
+        answer = super().answer(method, path, headers, orjson.dumps({**orjson.loads(body), "NextToken": None}))
+        token = {"a": "b"}.get(orjson.loads(body).get("NextToken"), "a")
+        looping = orjson.dumps({**orjson.loads(answer.body), "NextToken": token})
+        answer.headers["Content-Length"] = str(len(looping))
+        return type(answer)(answer.status, answer.headers, looping)
+
+
+def test_pages_that_do_not_end_are_an_error(door):
+    door.fake = LoopingAws(door.world, door.true.now)
+    with pytest.raises(AwsError, match="do not end") as failed:
+        list(door.aws.pages(TARGET, "ListEndpoints"))
+    assert failed.value.error_class == "transient"
+    assert door.count("aws_requests_total", "ListEndpoints") == 3
+
+
+# -- how fast ----------------------------------------------------------------------------------------------------------
+
+
+def test_requests_wait_for_their_turn_and_that_is_told(door):
+    for _ in range(11):
+        use(door, "ListEndpoints")
+    assert door.true.time == pytest.approx(T0 + 2, abs=0.01)
+    assert door.count("aws_budget_wait_seconds_total", "ListEndpoints") == pytest.approx(2.0)
+
+
+def test_rates_are_per_target_and_operation(door):
+    for _ in range(5):
+        use(door, "ListEndpoints")
+        use(door, "ListMetrics")
+    assert door.true.time == T0
+
+
+def test_rates_can_be_set(door):
+    door.aws._rates = {"ListEndpoints": 0.5}
+    for _ in range(3):
+        use(door, "ListEndpoints")
+    assert door.true.time == pytest.approx(T0 + 4, abs=0.01)
+
+
+def test_retries_wait_for_their_turn_too(door):
+    door.aws._rates = {"ListEndpoints": 0.1}
+    door.fake.faults.add("http_500", operation="ListEndpoints", first=2)
+    use(door, "ListEndpoints")
+    assert door.true.time == pytest.approx(T0 + 20, abs=0.01)
+
+
+@pytest.mark.parametrize(("start", "name", "rate"), [(T0 - HOUR, "recent", 90_000), (T0 - 9 * HOUR, "older", 198_000)])
+def test_datapoints_asked_for_in_a_second_stay_below_half_of_the_quota(door, start, name, rate):
+    asked = call(*[query()] * 200, start=start, datapoints=200 * (T0 - start) // MINUTE)
+    for _ in range(20):
+        door.aws.metric_data(TARGET, [asked])
+    assert rate / 2 < door.fake.bill.highest[f"datapoints.{name}"] <= rate
+
+
+# -- who we are --------------------------------------------------------------------------------------------------------
+
+
+def test_login_says_who_we_are(fresh):
+    assert fresh.login(alias="prod") == TARGET
+    assert fresh.told("target_up") == {WHERE: 1.0}
+    assert fresh.told("target_info") == {(*WHERE, "prod", "aws"): 1.0}
+
+
+def test_the_account_that_was_expected(fresh):
+    assert fresh.login(account_id=ACCOUNT) == TARGET
+    assert fresh.told("target_up") == {WHERE: 1.0}
+
+
+def test_the_wrong_account_is_denied(fresh):
+    with pytest.raises(AwsError, match=f"logged in to account {ACCOUNT}, but .* says 999999999999") as failed:
+        fresh.login(account_id="999999999999")
+    assert (failed.value.error_class, failed.value.login) == ("denied", True)
+    assert fresh.told("target_up") == {("999999999999", REGION): 0.0}
+    assert not fresh.told("target_info")
+
+
+def test_nobody_is_denied(fresh, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(AwsError, match="credentials") as failed:
+        fresh.login(account_id=ACCOUNT)
+    assert (failed.value.error_class, failed.value.login) == ("denied", True)
+    assert fresh.told("target_up") == {WHERE: 0.0}
+
+
+def test_credentials_that_come_later_are_found(fresh):
+    with pytest.MonkeyPatch.context() as nobody:
+        nobody.delenv("AWS_ACCESS_KEY_ID")
+        nobody.delenv("AWS_SECRET_ACCESS_KEY")
+        with pytest.raises(AwsError):
+            fresh.login(account_id=ACCOUNT)
+    assert fresh.login(account_id=ACCOUNT) == TARGET
+    assert fresh.told("target_up") == {WHERE: 1.0}
+
+
+def test_strange_keys_are_denied(fresh, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASTRANGER")
+    with pytest.raises(AwsError) as failed:
+        fresh.login(account_id=ACCOUNT)
+    assert (failed.value.error_class, failed.value.login) == ("denied", True)
+    assert fresh.told("target_up") == {WHERE: 0.0}
+
+
+@pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
+def test_partitions(fresh, region, partition):
+    answer = {"Account": ACCOUNT, "Arn": f"arn:{partition}:iam::{ACCOUNT}:user/demo"}
+    with mock.patch.object(fresh.aws, "call", return_value=answer):
+        fresh.login(region)
+    assert fresh.told("target_info") == {(ACCOUNT, region, "", partition): 1.0}
+
+
+@pytest.mark.parametrize("operation", ["ListEndpoints", "GetMetricData"])
+def test_credentials_that_expire_mid_run_take_the_target_down_until_they_work_again(door, operation):
+    door.fake.faults.add("expired_token", first=1)
+    with pytest.raises(AwsError, match="expired") as failed:
+        use(door, operation)
+    assert failed.value.login
+    assert door.told("target_up") == {WHERE: 0.0}
+    use(door, operation)
+    assert door.told("target_up") == {WHERE: 1.0}
+
+
+@pytest.mark.parametrize("kind", ["deny", "throttle", "http_500"])
+def test_other_failures_do_not_take_the_target_down(door, kind):
+    use(door, "ListMetrics")
+    door.fake.faults.add(kind, operation="ListEndpoints")
+    with pytest.raises(AwsError):
+        use(door, "ListEndpoints")
+    assert door.told("target_up") == {WHERE: 1.0}
+
+
+def test_errors_go_by_both_of_their_names(door):
+    """STS speaks the query protocol, CloudWatch keeps its names beside JSON, SageMaker speaks JSON alone."""
+    for kind, error_class, told in (
+        ("throttle", "throttled", 1),
+        ("deny", "denied", 1),
+        ("expired_token", "denied", 2),
+    ):
+        for operation in ("GetCallerIdentity", "ListMetrics", "ListEndpoints"):
+            door.fake.faults.add(kind, operation=operation, first=1)
+            with suppress(AwsError):
+                use(door, operation)
+            assert door.count("aws_errors_total", operation, error_class) == told
+
+
+# -- roles, over the wire ----------------------------------------------------------------------------------------------
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-exporter"
+
+
+class ServedDoor:
+    """A door to a fake AWS on a loopback port, in real time: the SDK itself looks when credentials expire."""
+
+    def __init__(self, monkeypatch, role):
+        self.world = World()
+        self.world.add_role(ACCOUNT, role)
+        self.fake = FakeAws(self.world, time.time)
+        self.server = serve(self.fake)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", self.server.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key("111111111111"))
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+        self.tally = Tally()
+        self.aws = Aws(SystemClock(), self.tally, "test")
+
+    told, count = Door.told, Door.count
+
+    def close(self):
+        self.aws.close()
+        self.server.close()
+
+
+@pytest.fixture
+def served(monkeypatch):
+    made = []
+
+    def serve_with(role):
+        made.append(ServedDoor(monkeypatch, role))
+        return made[-1]
+
+    yield serve_with
+    for door in made:
+        door.close()
+
+
+def test_a_role_is_assumed_with_the_external_id_that_it_demands(served):
+    door = served(Role("sagemaker-exporter", "secret-id"))
+    target = door.aws.login(Account(account_id=ACCOUNT, role_arn=ROLE, external_id="secret-id"), REGION)
+    assert target == TARGET
+    assert door.told("target_up") == {WHERE: 1.0}
+    assert door.count("aws_requests_total", "AssumeRole") == 1
+    assert door.fake.bill.requests["sts.AssumeRole"] == 1
+    assert door.told("aws_credentials_expiry_timestamp_seconds")[WHERE] == pytest.approx(time.time() + 3600, abs=60)
+    door.aws.call(target, "ListEndpoints")
+    assert door.fake.bill.requests["sts.AssumeRole"] == 1, "a role is assumed once"
+    assert f"arn:aws:sts::{ACCOUNT}:assumed-role/sagemaker-exporter/sagemaker-exporter" in door.fake.bill.actions
+
+
+def test_two_regions_share_a_role(served):
+    door = served(Role("sagemaker-exporter"))
+    account = Account(role_arn=ROLE)
+    targets = [door.aws.login(account, region) for region in (REGION, "eu-west-1")]
+    assert targets == [TARGET, Target(ACCOUNT, "eu-west-1")]
+    assert door.fake.bill.requests["sts.AssumeRole"] == 1
+
+
+@pytest.mark.parametrize("external_id", [None, "wrong"])
+def test_a_role_that_may_not_be_assumed_is_a_denial(served, external_id):
+    door = served(Role("sagemaker-exporter", "secret-id"))
+    with pytest.raises(AwsError, match="AssumeRole") as failed:
+        door.aws.login(Account(account_id=ACCOUNT, role_arn=ROLE, external_id=external_id), REGION)
+    assert failed.value.error_class == "denied"
+    assert "secret-id" not in str(failed.value)
+    assert door.count("aws_requests_total", "AssumeRole") == 1
+
+
+def test_a_target_whose_role_may_not_be_assumed_is_down(served):
+    door = served(Role("sagemaker-exporter", "secret-id"))
+    with pytest.raises(AwsError):
+        door.aws.login(Account(account_id=ACCOUNT, role_arn=ROLE), REGION)
+    assert door.told("target_up") == {WHERE: 0.0}
+
+
+def test_the_error_is_counted_for_the_operation_that_was_denied(served):
+    door = served(Role("sagemaker-exporter", "secret-id"))
+    with pytest.raises(AwsError):
+        door.aws.login(Account(account_id=ACCOUNT, role_arn=ROLE), REGION)
+    assert door.count("aws_errors_total", "AssumeRole", "denied") == 1
+    assert door.count("aws_requests_total", "GetCallerIdentity") == door.fake.bill.requests["sts.GetCallerIdentity"]
+
+
+def test_a_machine_whose_clock_is_hours_ahead_gets_an_error_of_aws(served):
+    door = served(Role("sagemaker-exporter"))
+    door.fake.advance(-2 * HOUR)
+    with pytest.raises(AwsError):
+        door.aws.login(Account(role_arn=ROLE), REGION)
+
+
+def test_aws_that_can_not_be_reached_is_tried_again(served):
+    door = served(Role("sagemaker-exporter"))
+    door.aws.login(Account(), REGION)
+    door.server.close()
+    with pytest.raises(AwsError) as failed:
+        door.aws.call(Target("111111111111", REGION), "ListEndpoints")
+    assert failed.value.error_class == "transient"
+    assert door.count("aws_requests_total", "ListEndpoints") == TRIES
+
+
+# -- what time it is ---------------------------------------------------------------------------------------------------
+
+
+def test_the_time_of_aws_holds_back_a_clock_that_runs_ahead(door):
+    door.clock.off = 3600.0
+    use(door, "ListEndpoints")
+    assert door.clock.now() == door.true.time
+    assert door.told("clock_skew_seconds")[WHERE] == 3600.0
+    door.clock.off = -120.0
+    use(door, "ListEndpoints")
+    assert door.clock.now() == door.true.time - 120
+    assert door.told("clock_skew_seconds")[WHERE] == -120.0
+
+
+def test_a_reply_carries_the_time_of_aws(door):
+    door.clock.off = 3600.0
+    (reply,) = door.aws.metric_data(TARGET, [call()])
+    assert reply.date == door.true.time
+    assert reply.began == door.true.steady
+
+
+def test_an_answer_without_a_date_teaches_nothing(door):
+    door.fake._headers = lambda *_: {"Content-Type": "application/json", "Date": "yesterday"}
+    door.clock.off = 50.0
+    (reply,) = door.aws.metric_data(TARGET, [call()])
+    assert reply.date == door.clock.now() == T0 + 50
+    assert WHERE not in door.told("clock_skew_seconds")
+
+
+def test_nothing_is_left_of_the_time_before_the_account_was_known(fresh):
+    fresh.login()
+    for family in ("target_up", "clock_skew_seconds", "aws_credentials_expiry_timestamp_seconds"):
+        assert ("", REGION) not in fresh.told(family)
+
+
+# -- stopping ----------------------------------------------------------------------------------------------------------
+
+
+def test_after_a_stop_calls_fail_and_nothing_is_sent(door):
+    before = door.fake.bill.requests.total()
+    door.aws.stopping.set()
+    with pytest.raises(AwsError, match="stopping"):
+        use(door, "ListEndpoints")
+    with pytest.raises(AwsError, match="stopping"):
+        use(door, "GetMetricData")
+    assert door.fake.bill.requests.total() == before
+
+
+def stop_at_the_first_wait(door):
+    wait = door.clock.wait
+
+    def stop(event, seconds):
+        door.aws.stopping.set()
+        return wait(event, 0.0)
+
+    door.clock.wait = stop
+
+
+@pytest.mark.parametrize("kind", ["throttle", "http_500"])
+def test_a_stop_ends_the_wait_for_another_try(door, kind):
+    door.fake.faults.add(kind, operation="ListEndpoints")
+    stop_at_the_first_wait(door)
+    with pytest.raises(AwsError):
+        use(door, "ListEndpoints")
+    assert door.sent("ListEndpoints") == 1
+    assert door.true.time == pytest.approx(T0, abs=0.01)
+
+
+def test_a_stop_ends_the_wait_for_a_turn(door):
+    for _ in range(5):
+        use(door, "ListEndpoints")
+    stop_at_the_first_wait(door)
+    with pytest.raises(AwsError, match="stopping"):
+        use(door, "ListEndpoints")
+    assert door.sent("ListEndpoints") == 5
+
+
+def test_after_the_close_calls_fail_as_they_do_when_stopping(fresh):
+    fresh.login()
+    fresh.aws.close()
+    (failed,) = fresh.aws.metric_data(TARGET, [call()])
+    assert isinstance(failed, AwsError)
+
+
+# -- many at once ------------------------------------------------------------------------------------------------------
+
+
+def test_threads_get_the_answers_to_their_own_questions(door):
+    """What a thread hands to the hooks of the SDK must never reach the request of another one."""
+    endpoints(door, 20)
+    for n in range(20):
+        for minute in range(n + 1):
+            at = T0 - HOUR + minute * MINUTE
+            door.world.put(*WHERE, "AWS/SageMaker", "Invocations", {"EndpointName": f"e{n:03d}"}, at, 1)
+    wrong = []
+
+    def describe(n):
+        name = f"e{n:03d}"
+        if door.aws.call(TARGET, "DescribeEndpoint", EndpointName=name)["EndpointName"] != name:
+            wrong.append(name)
+
+    def read(n):
+        (reply,) = door.aws.metric_data(TARGET, [call(query(name=f"e{n:03d}"))])
+        if sum(reply.results[0].values) != n + 1:
+            wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(20) for work in (describe, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not wrong
+    assert door.count("aws_requests_total", "DescribeEndpoint") == 20
+    assert door.count("aws_requests_total", "GetMetricData") == 20
+
+
+def test_replies_come_in_the_order_of_their_calls(door):
+    for n in range(40):
+        door.world.put(*WHERE, "AWS/SageMaker", "Invocations", {"EndpointName": f"e{n}"}, T0 - HOUR, n)
+    replies = door.aws.metric_data(TARGET, [call(query(name=f"e{n}")) for n in range(40)])
+    assert [reply.results[0].values for reply in replies] == [[float(n)] for n in range(40)]
