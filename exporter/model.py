@@ -93,7 +93,8 @@ class Read(Struct, frozen=True):
     """The answers about one resource from one window.
 
     The counters may stand until `until` without another complete reading; if the resource is not `alive` they leave
-    24 h after their last increase. What lies before `lost_before` and was not read by now can't be had any more.
+    24 h after their last increase. What lies before `lost_before` and was not read by now can't be had any more; before
+    `coarse_before` only whole blocks can, so that one in which counting began midway is lost.
     """
 
     resource: Resource
@@ -102,6 +103,7 @@ class Read(Struct, frozen=True):
     until: float = math.inf
     alive: bool = True
     lost_before: int = 0
+    coarse_before: int = 0
 
 
 class Standing(Struct, frozen=True):

@@ -30,6 +30,7 @@ from exporter.model import (
     HOUR,
     MINUTE,
     Answer,
+    Counter,
     Effect,
     Event,
     Failure,
@@ -303,6 +304,24 @@ def test_what_aws_no_longer_holds_is_counted_as_lost(world):
     applied = world.apply(Read(VARIANT, late.window, late.answers, until=math.inf, lost_before=floor))
     assert applied.lost_seconds == floor - read_until
     assert world.value() == 7.0
+
+
+def test_first_block_of_which_no_minutes_are_left_is_lost_and_no_other_counter_loses_anything(world):
+    """Counting of errors began midway in a block, that of calls long before; then 20 days went by."""
+    world.clock.forward(BLOCK + 5 * MINUTE)
+    began = T0 + BLOCK + 3 * MINUTE
+    window = Window(T0, T0 + BLOCK + 6 * MINUTE, MINUTE, world.clock.monotonic(), world.clock.now())
+    failed = Counter("Invocation5XXErrors", "Sum", "sagemaker_endpoint_invocation_5xx_errors_total")
+    calls, errors = Answer(INVOCATIONS, begin=T0), Answer(failed, begin=began)
+    world.apply(Read(VARIANT, window, (calls, errors)))
+    world.clock.forward(20 * DAY)
+    coarse = Window(T0, T0 + DAY, BLOCK, world.clock.monotonic(), world.clock.now(), recent=False)
+    blocks = ((T0, 1.0, 1), (T0 + BLOCK, 2.0, 1), (T0 + 2 * BLOCK, 4.0, 1))
+    answers = tuple(Answer(counter, blocks=blocks) for counter in (INVOCATIONS, failed))
+    applied = world.apply(Read(VARIANT, coarse, answers, coarse_before=T0 + 2 * BLOCK))
+    meter = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT]
+    assert [meter.total(i) for i in range(2)] == [7.0, 4.0]
+    assert applied.lost_seconds == T0 + 2 * BLOCK - window.end, "the rest of the block of errors"
 
 
 def test_counter_of_a_resource_that_is_gone_stays_a_day_after_its_last_increase(world):

@@ -167,7 +167,7 @@ class Ledger:
                 self._books.install(stage.changes)
                 self._board.install(stage.changes, readings, self._clock.now())
             for reading in readings:
-                self._board.place(reading)
+                self._board.put(reading)
         for (reading, done), applied in zip(batch, results, strict=True):
             if refused is None or reading.volatile:
                 done.set_result(applied)

@@ -91,7 +91,7 @@ class Board:
             else:
                 self._hold(key, total.first_shown)
 
-    def place(self, reading: Reading) -> None:
+    def put(self, reading: Reading) -> None:
         """Show samples; within the scopes that were read whole, drop the others."""
         scopes = self._scopes.setdefault((reading.source, reading.target), {})
         gone = {entry for scope in reading.looked for entry in scopes.pop(scope, ())}

@@ -34,6 +34,7 @@ ROOMY = 64  # a ring of more blocks than this is given back once it has emptied
 
 COARSE = 0x80  # of a block's kind: counted at the block's width, not at 60 s; the low bits are the spelling
 
+_OF_BLOCKS = ("sums", "points", "kinds")
 _STORED = (
     "closed",
     "exposed",
@@ -43,9 +44,7 @@ _STORED = (
     "increased",
     "first_shown",
     "paused",
-    "sums",
-    "points",
-    "kinds",
+    *_OF_BLOCKS,
 )
 
 
@@ -205,6 +204,8 @@ class Meter:
                 continue
             self.began[i] = read.window.began
             lost += self._lose(i, read.lost_before)
+            if self.closed_until[i] < min(self.counted_from[i], read.coarse_before):
+                lost += self._lose(i, self.closed_until[i] + BLOCK)  # its first block can't be told apart any more
             if all(answer.complete for answer in answers):
                 progress = self._count(i, answers, read.window, rules)
                 revisions += progress.revisions
@@ -416,13 +417,16 @@ class Meter:
 
     @classmethod
     def load(cls, resource: Resource, dumped: bytes) -> Self:
-        """Return the meter that was dumped; nothing of it is seen before it is read again."""
+        """Return the meter that was dumped; nothing of it is seen before it is read again. Raises ValueError."""
         counters, size, alive, used, stored = msgspec.msgpack.decode(dumped, type=_Dump)
         meter = cls(resource, size)
         meter.counters, meter.alive, meter.used = counters, alive, used
         meter.position = {key: i for i, key in enumerate(counters)}
-        for name, column in stored.items():
-            getattr(meter, name).frombytes(column)
+        for name in _STORED:
+            column = getattr(meter, name)
+            column.frombytes(stored.get(name, b""))
+            if len(column) != len(counters) * (size if name in _OF_BLOCKS else 1):
+                raise ValueError(f"{len(counters)} counters of {resource}, and {len(column)} values of {name}")
         meter.began.extend([-math.inf] * len(counters))
         meter.lease.extend([-math.inf] * len(counters))
         return meter

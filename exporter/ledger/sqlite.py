@@ -6,18 +6,20 @@ however the process ends.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from exporter.ledger.meter import Meter
-from exporter.ledger.store import Changes, Key, LedgerError, LedgerUnusableError, State, Total
+from exporter.ledger.store import Changes, Key, LedgerError, LedgerHeldError, LedgerUnusableError, State, Total
 from exporter.model import Resource, Target
 
+PATIENCE = 0.5  # seconds to wait for a lock: whoever holds it holds it for good
 APPLICATION = 0x5A6D4578  # "what is this file" for SQLite: ours
 SCHEMA = 1
 
@@ -40,6 +42,8 @@ _TABLES = """
 """
 _MANY = 500  # variables in one statement; SQLite's own limit is 32,766, older builds allowed 999
 
+_log = logging.getLogger(__name__)
+
 _pack = msgspec.msgpack.encode
 _unpack = msgspec.msgpack.decode
 
@@ -52,56 +56,32 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ids: dict[Resource, int] = {}
-        try:
+        _look(path)
+        with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            raise LedgerUnusableError(f"can't open the ledger {path}: {error}") from error
+            self._db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
-            self._open()
+            with _told(path):
+                self._open()
         except BaseException:
             self._db.close()
             raise
 
     def _open(self) -> None:
-        try:
-            for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.execute("BEGIN IMMEDIATE")  # takes the lock that is then held for good
-            application = self._pragma("application_id")
-            empty = not self._db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
-            if not empty and application != APPLICATION:
-                raise LedgerUnusableError(f"{self._path} is a database of another program")
-            if empty:
-                for statement in _TABLES.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
-            version = self._pragma("user_version")
-            if version != SCHEMA:
-                raise LedgerUnusableError(
-                    f"{self._path} was written by another version (schema {version}, this one knows {SCHEMA})"
-                )
-            self._db.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-                raise LedgerUnusableError(
-                    f"another process holds the ledger {self._path}: two exporters can't count into one ledger"
-                ) from error
-            raise LedgerUnusableError(
-                f"can't use the ledger {self._path}: {error}; "
-                "start with --ledger.move-aside to keep it under another name and begin anew"
-            ) from error
-
-    def _pragma(self, name: str) -> int:
-        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.execute("BEGIN IMMEDIATE")  # takes the lock that is then held for good
+        if _check(self._path, self._db):
+            for statement in _TABLES.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+            self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+        self._db.execute("COMMIT")
 
     def load(self) -> State:
         """Return what has been committed."""
-        try:
+        with _told(self._path):
             return State(list(self._meters()), list(self._totals()), list(self._notes()))
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
-            raise LedgerUnusableError(f"the ledger {self._path} is damaged: {error}") from error
 
     def _meters(self) -> Iterator[Meter]:
         columns = "id, account_id, region, namespace, dimensions, labels, state"
@@ -209,6 +189,45 @@ class SqliteStore:
         self._db.close()
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say in words what keeps a ledger from being used, and what can be done about it."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, ValueError, msgspec.MsgspecError) as error:
+        if getattr(error, "sqlite_errorcode", 0) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            text = f"another process holds the ledger {path}: two exporters can't count into one ledger"
+            raise LedgerHeldError(text) from error
+        if isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CANTOPEN:
+            text = f"can't open the ledger {path}: {error}"
+        else:
+            advice = "start with --ledger.move-aside to keep it under another name and begin anew"
+            text = f"can't use the ledger {path}: {error}; {advice}"
+        raise LedgerUnusableError(text) from error
+
+
+def _look(path: Path) -> None:
+    """Raise `LedgerUnusableError` for a file that is held or not ours, without changing a byte of it."""
+    if path.exists():
+        with (
+            _told(path),
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as db,
+        ):
+            _check(path, db)
+
+
+def _check(path: Path, db: sqlite3.Connection) -> bool:
+    """Return whether a database is empty; raise `LedgerUnusableError` for one of another program or version."""
+    application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    if not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+        return True
+    if application != APPLICATION:
+        raise LedgerUnusableError(f"{path} is a database of another program")
+    if version != SCHEMA:
+        raise LedgerUnusableError(f"{path} was written by another version (schema {version}, this one knows {SCHEMA})")
+    return False
+
+
 def _columns(target: Target | None) -> tuple[str, str]:
     return (target.account_id, target.region) if target else ("", "")
 
@@ -218,7 +237,16 @@ def _target(account: str, region: str) -> Target | None:
 
 
 def move_aside(path: Path, suffix: str) -> Path:
-    """Rename a ledger and its log, so that a new one can begin; return the new name. Nothing is ever deleted."""
+    """Rename a ledger and its log, so that a new one can begin; return the new name. Nothing is ever deleted.
+
+    Raises `LedgerUnusableError` if another process holds it: that one would go on to count where nobody looks.
+    """
+    try:
+        _look(path)
+    except LedgerHeldError:
+        raise
+    except LedgerUnusableError as error:
+        _log.warning("%s", error)
     moved = path.with_name(f"{path.name}.{suffix}")
     for extra in ("", "-wal", "-shm"):
         file = path.with_name(path.name + extra)

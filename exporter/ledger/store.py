@@ -35,6 +35,10 @@ class LedgerUnusableError(Exception):
     """The store can't be opened: held by another process, damaged, or not ours. The text tells people what to do."""
 
 
+class LedgerHeldError(LedgerUnusableError):
+    """Another process counts into it."""
+
+
 class Total(Struct):
     """Event-fed values of one set of labels: the parts of a counter ("" alone) or of a histogram.
 

@@ -18,11 +18,11 @@ from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
 from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection
-from exporter.model import HOUR, MINUTE, Known, Metered, Reading, Sample, Target
-from exporter.sources.cloudwatch_metrics.answers import harvest, placed
+from exporter.model import BLOCK, HOUR, MINUTE, Known, Metered, Reading, Sample, Switch, Target
+from exporter.sources.cloudwatch_metrics.answers import begun, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
-from exporter.sources.cloudwatch_metrics.strands import Settings, Strand
+from exporter.sources.cloudwatch_metrics.strands import Settings, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
 
 SETTLE_EVERY = 5 * MINUTE  # how old the last reading of the settle window may get,
@@ -70,12 +70,11 @@ class CloudWatchMetrics:
         begins = Begins(notes["begin"], known.notes.get("listed", {}))
         plan = kept.planner.plan(census, known, begins, kept.strands, now, notes["attended"])
         kept.strands, kept.last_run = plan.strands, now
-        asks = self._asks(plan, known.meters, now)
-        tried = kept.fetcher.fetch(asks, now)
-        crop = harvest(tried, known.meters, target, now, self._rules.max_age)
-        self._mark(tried, now)
-        heard = {id(ask.strand) for ask in tried}
-        waiting = [placed(strand) for strand in plan.strands.values() if strand.begin and id(strand) not in heard]
+        asks = kept.fetcher.fetch(self._asks(plan, known.meters, now), now)
+        crop = harvest(asks, known.meters, target, now, self._rules.max_age)
+        self._mark(asks, now)
+        heard = {id(ask.strand) for ask in asks}
+        waiting = [begun(strand) for strand in plan.strands.values() if strand.begin and id(strand) not in heard]
         worked = not crop.failures or any(answer.complete for read in crop.reads for answer in read.answers)
         return Reading(
             self.name,
@@ -120,48 +119,74 @@ class CloudWatchMetrics:
         """Return what is due, in the windows that it needs."""
         asks: list[Ask] = []
         points = 0
-        due = now + self._rules.every / 2  # a run that comes a moment early must not skip a cycle
         for strand in plan.strands.values():
-            if not strand.counts:
-                if strand.due <= due and not self._over(strand, now):
-                    width = max(self._rules.max_age, HOST_AGE if strand.host else 0.0, 3 * strand.period + strand.pace)
-                    span = gauge_span(now, width + self._rules.gauge_delay, strand.period)
-                    asks += [Ask(strand, unit, span) for unit in strand.units]
-                continue
-            counters = strand.counters(meters.get(strand.resource))
+            if strand.counts:
+                if points <= CATCH_UP:
+                    of_strand = self._counting(strand, meters.get(strand.resource), now)
+                    points += sum((ask.span.end - ask.span.start) // BLOCK for ask in of_strand if not ask.span.recent)
+                    asks += of_strand
+            elif (strand.unheard or self._due(strand, now)) and not self._over(strand, now):
+                width = max(self._rules.max_age, HOST_AGE if strand.host else 0.0, 3 * strand.period + strand.pace)
+                span = gauge_span(now, width + self._rules.gauge_delay, strand.period)
+                due = strand.units if self._due(strand, now) else [u for u in strand.units if u.key in strand.unheard]
+                asks += [Ask(strand, unit, span) for unit in due]
+        return asks
+
+    def _due(self, strand: Strand, now: float) -> bool:
+        """Say whether all of a strand is to be asked: a run that comes a moment early must not skip a cycle."""
+        return strand.due <= now + self._rules.every / 2
+
+    def _counting(self, strand: Strand, meter: Metered | None, now: float) -> list[Ask]:
+        """Return what is due of a strand of counters: all, or those that can't be seen or were not answered.
+
+        One that can't be read must not let the others be asked again and again from where it stands: units share a
+        window only where they have the same marks.
+        """
+        all_due, soon = self._due(strand, now), now + self._rules.every / 2
+        alike: dict[tuple[bool, frozenset[tuple[int, int, int]]], list[Unit]] = {}
+        for unit in strand.units:
+            counters = strand.counters(unit, meter)
             hidden = any(lease <= now for *_, lease in counters)
-            if not counters or (strand.due > due and not hidden) or points > CATCH_UP:
-                continue
-            deep = hidden or strand.deep_due <= due
-            width = self._rules.settle if strand.settle_due <= due else NARROW
-            at = marks(counter[:3] for counter in counters)
-            for span in spans(now, at, width, deep=deep, deep_settle=self._rules.deep_settle):
-                if span.period == MINUTE:
-                    asks += [Ask(strand, unit, span) for unit in strand.units]
-                else:
-                    asks += [Ask(strand, unit.coarse, span) for unit in strand.units if unit.coarse]
-                    points += len(strand.units) * (span.end - span.start) // span.period
+            if counters and (all_due or hidden or unit.key in strand.unheard):
+                key = hidden, frozenset(counter[:3] for counter in counters)
+                alike.setdefault(key, []).append(unit)
+        asks = []
+        width = self._rules.settle if strand.settle_due <= soon else NARROW
+        for (hidden, at), units in alike.items():
+            deep = hidden or strand.deep_due <= soon
+            for span in spans(now, marks(at), width, deep=deep, deep_settle=self._rules.deep_settle):
+                fine = span.period == MINUTE
+                asks += [Ask(strand, asked, span) for unit in units if (asked := unit if fine else unit.coarse)]
         return asks
 
     def _over(self, strand: Strand, now: float) -> bool:
         """Say whether a host of a job has had its last data: it stays listed for hours after its end."""
         return strand.host and strand.answered and strand.newest < now - HOST_AGE
 
-    def _mark(self, tried: Iterable[Ask], now: float) -> None:
-        """Let the strands that were answered plan their next readings."""
-        spans_of: dict[int, tuple[Strand, int]] = {}
-        for ask in tried:
-            if not ask.error:
-                start = min(ask.span.start, spans_of.get(id(ask.strand), (ask.strand, ask.span.start))[1])
-                spans_of[id(ask.strand)] = (ask.strand, start)
-        for strand, start in spans_of.values():
-            strand.read(
-                now,
-                settled=start <= now - self._rules.settle,
-                deep=start <= now - self._rules.deep_settle,
-                settle_every=SETTLE_EVERY,
-                deep_every=DEEP_EVERY,
-            )
+    def _mark(self, asks: Iterable[Ask], now: float) -> None:
+        """Let each strand plan its next reading by what came of this one."""
+        of_strands: dict[int, list[Ask]] = {}
+        for ask in asks:
+            of_strands.setdefault(id(ask.strand), []).append(ask)
+        for of_strand in of_strands.values():
+            strand = of_strand[0].strand
+            starts: dict[tuple[str, str], int] = {}
+            whole: dict[tuple[str, str], bool] = {}
+            for ask in of_strand:
+                key = ask.unit.key
+                whole[key] = ask.whole and whole.get(key, True)
+                if not ask.error:
+                    starts[key] = min(ask.span.start, starts.get(key, ask.span.start))
+            strand.unheard = strand.unheard - whole.keys() | {key for key, heard in whole.items() if not heard}
+            if starts and self._due(strand, now):
+                start = max(starts.values())
+                strand.read(
+                    now,
+                    settled=start <= now - self._rules.settle,
+                    deep=start <= now - self._rules.deep_settle,
+                    settle_every=SETTLE_EVERY,
+                    deep_every=DEEP_EVERY,
+                )
 
     def _about(self, target: Target, plan: Plan) -> Iterable[Sample]:
         """Yield what this source says of itself."""
@@ -179,6 +204,16 @@ class CloudWatchMetrics:
                 yield Sample(_OWN + "data_newest_timestamp_seconds", (*where, namespace), end, scope=self.name)
         for (namespace, reason), count in plan.unasked.items():
             yield Sample(_OWN + "unasked_series", (*where, namespace, reason), float(count), scope=self.name)
+
+
+def switched_off(target: Target, known: Known, now: float) -> Reading:
+    """Return a reading that ends the count of everything on a target: for when the source itself is switched off."""
+    switches = tuple(
+        Switch(resource, tuple(key for key, i in meter.position.items() if not meter.paused[i]), on=False)
+        for resource, meter in known.meters.items()
+        if not all(meter.paused)
+    )
+    return Reading(CloudWatchMetrics.name, target, now, switches=switches)
 
 
 def row_settings(config: Config) -> dict[str, Settings]:

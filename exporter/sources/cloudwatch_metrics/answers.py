@@ -71,10 +71,10 @@ def _read(asks: Sequence[Ask], meter: Metered | None, until: float) -> Read:
             answers.setdefault(key, []).append(Answer(counter, result.complete, blocks, ask.unit.spelling, begin))
     window = Window(span.start, span.end, span.period, asks[0].began, asks[0].date, span.recent)
     spelt = tuple(answer for of_counter in answers.values() for answer in of_counter)
-    return Read(strand.resource, window, spelt, until, strand.alive, span.lost_before)
+    return Read(strand.resource, window, spelt, until, strand.alive, span.lost_before, span.coarse_before)
 
 
-def placed(strand: Strand) -> Read:
+def begun(strand: Strand) -> Read:
     """Return a reading that only says from when the new counters of a strand count: it could not be asked yet."""
     answers = tuple(
         Answer(counter, complete=False, begin=strand.begin[counter.metric, counter.stat])

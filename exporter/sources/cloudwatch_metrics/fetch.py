@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 from exporter.aws import Aws, AwsError, MetricCall, Reply
 from exporter.aws.metric_data import Result
@@ -34,10 +35,24 @@ class Ask:
     @property
     def key(self) -> Hashable:
         """What is asked, whatever the window."""
-        return self.strand.resource, self.unit.namespace, self.unit.asked, self.unit.period
+        return self.strand.resource, *self.unit.key, self.unit.period
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was answered completely."""
+        return not self.error and all(result.complete for result in self.results)
 
 
 Call = list[Ask]
+
+
+class _Apart(NamedTuple):
+    """What makes calls fail: the group that it fails in, when that is tried again, and how it failed."""
+
+    group: int
+    due: float
+    error: str
+    detail: str
 
 
 class Fetcher:
@@ -46,27 +61,34 @@ class Fetcher:
     def __init__(self, aws: Aws, target: Target) -> None:
         self._aws = aws
         self._target = target
-        self._apart: dict[Hashable, tuple[int, float]] = {}  # ask to the group it fails in, and when that is tried
+        self._apart: dict[Hashable, _Apart] = {}
         self._groups = 0
 
-    def fetch(self, asks: Sequence[Ask], now: float) -> list[Ask]:
-        """Fill in the asks; return those that were tried. The others failed alone lately, and wait for their time."""
-        self._apart = {key: held for key, held in self._apart.items() if held[1] > now - HOUR}  # or it is gone
-        held = {ask.key: self._apart[ask.key] for ask in asks if ask.key in self._apart}
-        tried = [ask for ask in asks if ask.key not in held or held[ask.key][1] <= now]
-        together = pack([ask for ask in tried if ask.key not in held], now)
+    def fetch(self, asks: Sequence[Ask], now: float) -> Sequence[Ask]:
+        """Fill in the asks and return them. One that failed alone lately is not tried again, and has its old error."""
+        self._apart = {key: apart for key, apart in self._apart.items() if apart.due > now - HOUR}  # or it is gone
+        together: Call = []
         groups: dict[int, Call] = {}
-        for ask in tried:
-            if ask.key in held:
-                groups.setdefault(held[ask.key][0], []).append(ask)
+        for ask in asks:
+            apart = self._apart.get(ask.key)
+            if apart is None:
+                together.append(ask)
+            elif apart.due <= now:
+                groups.setdefault(apart.group, []).append(ask)
+            else:
+                ask.error, ask.detail = apart.error, apart.detail
         alone = [call for group in groups.values() for call in pack(group, now)]
         spare = [EXTRA_CALLS]
-        culprits = [culprit for call in self._send([*together, *alone]) for culprit in self._narrow(call, spare)]
-        if any(not ask.error for ask in tried):  # where nothing works at all, nothing is to blame for the rest
+        failed = self._send([*pack(together, now), *alone])
+        culprits = [culprit for call in failed for culprit in self._narrow(call, spare)]
+        if any(not ask.error for ask in asks):  # where nothing works at all, nothing is to blame for the rest
             for call in culprits:
                 self._groups += 1
-                self._apart.update(dict.fromkeys((ask.key for ask in call), (self._groups, now + ALONE_EVERY)))
-        return tried
+                found = len(call) == 1 or call[0].error == "transient"  # or we ran out of calls, and look on next time
+                due = now + (ALONE_EVERY if found else 0.0)
+                apart = _Apart(self._groups, due, call[0].error, call[0].detail)
+                self._apart.update(dict.fromkeys((ask.key for ask in call), apart))
+        return asks
 
     def _send(self, calls: Sequence[Call]) -> list[Call]:
         """Send calls, fill in their asks, return the calls that failed."""
@@ -119,16 +141,15 @@ def pack(asks: Iterable[Ask], now: float) -> list[Call]:
             start = strand[0].span.start
             most = MOST_DATAPOINTS if start < now - RECENT else DATAPOINT_RATES[0]
             fit = min(MOST_QUERIES, int(most // ((end - start) // period)))
-            whole = sum(len(ask.unit.stats) for ask in strand)
+            together = min(fit, sum(len(ask.unit.stats) for ask in strand))
             for ask in strand:
                 need = len(ask.unit.stats)
-                if not call or room < min(whole, fit) or start > call[0].span.start + HOUR:
+                if not call or room < max(need, together) or start > call[0].span.start + HOUR:
                     call, room = [], fit
                     calls.append(call)
-                    whole = need  # a strand that fits into no call is cut where it must be
                 call.append(ask)
                 room -= need
-                whole = need
+                together = 0  # a strand that fits into no call is cut where it must be
     return calls
 
 

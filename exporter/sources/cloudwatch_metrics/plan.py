@@ -27,6 +27,7 @@ _INVOCATIONS, _HOSTS, _COMPONENT_HOSTS = (
     "/aws/sagemaker/Endpoints",
     "/aws/sagemaker/InferenceComponents",
 )
+_TAGGED = ("EndpointName", "InferenceComponentName")
 StrandKey = tuple[Resource, bool, int, float, bool]  # resource, counts, period, pace, quiet
 
 
@@ -59,7 +60,8 @@ class Begins(NamedTuple):
 class _Draft:
     """A plan in the making."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[Resource, Metered]) -> None:
+        self.known = known
         self.asked: dict[tuple[Resource, bool], dict[int, tuple[Place, set[str]]]] = {}  # places by their identity
         self.metrics: dict[Resource, set[str]] = {}  # asked at their own pace, in the first spelling
         self.idle: dict[Resource, set[str]] = {}  # asked now and then, likewise
@@ -98,7 +100,7 @@ class Planner:
     ) -> Plan:
         """Return the plan for what is known now."""
         self._resources_before, self._resources = self._resources, {}
-        draft = _Draft()
+        draft = _Draft(known.meters)
         for namespace, listing in census.listings.items():
             self._add_listed(draft, namespace, listing, census)
         self._add_seeded(draft, census)
@@ -133,7 +135,7 @@ class Planner:
             on = {name for name in names if any(asked.row.name in self._settings for asked in place.metrics[name])}
             draft.unasked[namespace, "disabled"] += len(names) - len(on)
             resource = self._resource(place, dimensions)
-            if not self._wanted(resource, census):
+            if not self._wanted(resource, census, draft):
                 draft.unasked[namespace, "filtered"] += len(on)
             elif on:
                 draft.ask(resource, place, on)
@@ -146,7 +148,7 @@ class Planner:
                 continue
             place = self._places[namespace, tuple(name for name, _ in dimensions)]
             resource = self._resource(place, dimensions)
-            if self._wanted(resource, census):
+            if self._wanted(resource, census, draft):
                 asked = draft.metrics.get(resource, set())
                 counted = {metric for metric, _ in self._counters(place)} - asked
                 names_of = {name for name in idle if any(one.first in counted for one in place.metrics[name])}
@@ -167,7 +169,7 @@ class Planner:
         for endpoint in census.endpoints.values():
             for variant in endpoint.variants:
                 resource = self._resource(place, (("EndpointName", endpoint.name), ("VariantName", variant.name)))
-                if self._wanted(resource, census):
+                if self._wanted(resource, census, draft):
                     draft.ask(resource, place, seeded - draft.metrics.get(resource, set()))
 
     def _add_known(self, draft: _Draft, resource: Resource, meter: Metered, census: Census) -> None:
@@ -175,7 +177,7 @@ class Planner:
         place = self._places.get(resource.shape)
         if place is None:
             return
-        counted = self._counters(place) if self._wanted(resource, census) else frozenset()
+        counted = self._counters(place) if self._wanted(resource, census, draft) else frozenset()
         on = tuple(key for key, i in meter.position.items() if meter.paused[i] and key in counted)
         off = tuple(key for key, i in meter.position.items() if not meter.paused[i] and key not in counted)
         draft.switches += [Switch(resource, keys, on=which) for keys, which in ((on, True), (off, False)) if keys]
@@ -252,8 +254,13 @@ class Planner:
         self._resources[key] = known
         return known
 
-    def _wanted(self, resource: Resource, census: Census) -> bool:
+    def _wanted(self, resource: Resource, census: Census, draft: _Draft) -> bool:
+        """Say whether a resource is chosen. One whose tags can't be known, or are gone with it, stays what it was."""
         values = dict(resource.dimensions)
+        tagged = self._selection.tags and not values.keys().isdisjoint(_TAGGED)
+        if tagged and not (census.tags_at and self._alive(resource, census)):
+            meter = draft.known.get(resource)
+            return meter is not None and not all(meter.paused)
         if "InferenceComponentName" in values:
             return self._selection.admits(census, "inference-component", values["InferenceComponentName"])
         if "EndpointName" in values:

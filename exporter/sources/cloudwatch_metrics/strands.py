@@ -71,6 +71,11 @@ class Unit:
         return any(self.counters)
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What it asks, whatever the period."""
+        return self.namespace, self.asked
+
+    @property
     def price(self) -> int:
         """Metrics that AWS bills for asking it once."""
         return -(-len(self.stats) // PRICED_TOGETHER)
@@ -94,26 +99,26 @@ class Strand:
     deep_due: float = -math.inf
     newest: int = 0  # end of the newest period with data, 0 if none was seen
     answered: bool = False
+    unheard: frozenset[tuple[str, str]] = frozenset()  # units without a whole answer: asked again at once
 
     @property
     def host(self) -> bool:
         """Whether it is about a host of a job, which has an end."""
         return self.resource.dimensions[:1] != () and self.resource.dimensions[0][0] == "Host"
 
-    def counters(self, meter: Metered | None) -> list[tuple[int, int, int, float]]:
-        """Return read_until, closed_until, counted_from and lease of its counters; of new ones from their begin."""
+    def counters(self, unit: Unit, meter: Metered | None) -> list[tuple[int, int, int, float]]:
+        """Return read_until, closed_until, counted_from and lease of a unit's counters; of new ones as they begin."""
         found = []
-        for unit in self.units:
-            for counter in unit.counters:
-                if counter is None:
-                    continue
-                key = (counter.metric, counter.stat)
-                i = meter.position.get(key) if meter else None
-                if meter is None or i is None:
-                    begin = self.begin[key]
-                    found.append((begin, begin // BLOCK * BLOCK, begin, -math.inf))
-                elif not meter.paused[i]:
-                    found.append((meter.read_until[i], meter.closed_until[i], meter.counted_from[i], meter.lease[i]))
+        for counter in unit.counters:
+            if counter is None:
+                continue
+            key = (counter.metric, counter.stat)
+            i = meter.position.get(key) if meter else None
+            if meter is None or i is None:
+                begin = self.begin[key]
+                found.append((begin, begin // BLOCK * BLOCK, begin, -math.inf))
+            elif not meter.paused[i]:
+                found.append((meter.read_until[i], meter.closed_until[i], meter.counted_from[i], meter.lease[i]))
         return found
 
     @property
@@ -124,6 +129,7 @@ class Strand:
     def read(self, now: float, *, settled: bool, deep: bool, settle_every: float, deep_every: float) -> None:
         """Plan the next readings after one that was answered; wide ones are spread over resources by their phase."""
         first = self.due == -math.inf
+        self.answered = True
         self.due = now + self.pace
         if settled:
             self.settle_due = now + settle_every * (self.phase if first else 1.0)

@@ -6,6 +6,7 @@ All times are Unix seconds; windows begin and end on the grid of their period.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from exporter.model import BLOCK, DAY, HOUR, MINUTE
@@ -13,16 +14,17 @@ from exporter.model import BLOCK, DAY, HOUR, MINUTE
 NARROW = 5 * MINUTE
 FINE_REACH = 6 * HOUR  # what is older is caught up at the width of a block
 MARGIN = 10 * MINUTE  # a request is not answered at once, and CloudWatch empties what is too old without a word
-KEPT_FINE = 15 * DAY - MARGIN  # how long CloudWatch keeps 60 s: API_GetMetricData, StartTime
+KEPT_FINEST = 3 * HOUR - MARGIN  # how long CloudWatch keeps periods below a minute: API_GetMetricData, StartTime
+KEPT_FINE = 15 * DAY - MARGIN  # how long it keeps 60 s
 KEPT = 63 * DAY - MARGIN  # how long it keeps 300 s, and so the width of a block
 
 
 class Marks(NamedTuple):
-    """How far counters have been read, at the least; `partial` is an open block in which counting began midway."""
+    """How far counters have been read, at the least; `partial` are open blocks in which counting began midway."""
 
     read_until: int
     closed_until: int
-    partial: int | None = None
+    partial: tuple[int, ...] = ()
 
 
 class Span(NamedTuple):
@@ -33,16 +35,16 @@ class Span(NamedTuple):
     period: int
     recent: bool = True
     lost_before: int = 0
+    coarse_before: int = 0
 
 
 def marks(counters: Iterable[tuple[int, int, int]]) -> Marks:
     """Return the marks of counters, given as (read_until, closed_until, counted_from)."""
     known = tuple(counters)
-    partial = [closed for _, closed, counted in known if closed < counted]
     return Marks(
         read_until=min(read for read, _, _ in known),
         closed_until=min(closed for _, closed, _ in known),
-        partial=min(partial, default=None),
+        partial=tuple(sorted({closed for _, closed, counted in known if closed < counted})),
     )
 
 
@@ -57,27 +59,27 @@ def spans(now: float, at: Marks, width: float, *, deep: bool, deep_settle: float
     start = max(start, at.closed_until)
     if start >= end:
         return []
-    lost = 0
-    if at.partial is not None and at.partial < now - KEPT_FINE:
-        lost = at.partial + BLOCK
-    if start < now - KEPT:
-        lost = max(lost, _border(now - KEPT) + BLOCK)
+    lost = _border(now - KEPT) + BLOCK if start < now - KEPT else 0
     start = max(start, lost)
     fine = _border(now - FINE_REACH)
     if start >= fine:
         return [Span(start, end, MINUTE, lost_before=lost)]
+    span = partial(Span, lost_before=lost, coarse_before=_border(now - KEPT_FINE) + BLOCK)
     found = []
-    if at.partial is not None and lost <= at.partial < fine:
-        found.append(Span(at.partial, at.partial + BLOCK, MINUTE, recent=False, lost_before=lost))
-        if start == at.partial:
-            start += BLOCK
+    for block in at.partial:
+        if block >= now - KEPT_FINE:
+            found.append(span(block, block + BLOCK, MINUTE, recent=False))
+            if start == block:
+                start += BLOCK
     if start < fine:
-        found.append(Span(start, fine, BLOCK, recent=False, lost_before=lost))
-    return [*found, Span(fine, end, MINUTE, lost_before=lost)]
+        found.append(span(start, fine, BLOCK, recent=False))
+    return [*found, span(fine, end, MINUTE)]
 
 
 def gauge_span(now: float, width: float, period: int) -> Span:
     """Return the window in which the newest value of a gauge is looked for."""
+    if period < MINUTE:  # kept for 3 h only: beyond that the answer is Complete and empty
+        width = min(width, KEPT_FINEST - 2 * period)
     end = int(now) // period * period + period
     return Span(end - period * (1 + -(-int(width) // period)), end, period)
 

@@ -1,0 +1,559 @@
+"""Which series are asked, how, and what the ledger is told of those that are not."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from msgspec import structs
+from street import ACCOUNT, REGION, Street
+from worlds import ERRORS, HERE, INVOCATIONS, T0, VARIANT, FakeClock, read
+
+from exporter.catalogue import CATALOGUE
+from exporter.catalogue.places import places
+from exporter.config import Resources, parse
+from exporter.demo import World
+from exporter.inventory import Census, Component, Endpoint, Listing, Selection
+from exporter.inventory import Variant as Lists
+from exporter.ledger.meter import Meter, Rules
+from exporter.model import BLOCK, DAY, HOUR, MINUTE, Counter, Known, Resource, Standing, Switch
+from exporter.sources.cloudwatch_metrics import row_settings
+from exporter.sources.cloudwatch_metrics.plan import FORGET_AFTER, Begins, Planner
+
+NOW = T0 + 30 * DAY
+ALL = places(row for row in CATALOGUE.values() if row.ask)
+SAGEMAKER, HOSTS = "AWS/SageMaker", "/aws/sagemaker/Endpoints"
+CHURN = (("EndpointName", "churn"), ("VariantName", "main"))
+SEEDED = {"Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "InvocationModelErrors"}
+
+
+def endpoint(name="churn", variants=("main",), created=NOW - 10 * DAY, **metrics_config):
+    facts = {"MetricsConfig": metrics_config} if metrics_config else {}
+    kept = tuple(Lists(variant, "production", {}, {}) for variant in variants)
+    return Endpoint(name, "InService", created, created, facts, kept, NOW)
+
+
+def listing(metrics, *, lasting=None, since=NOW - 14 * DAY, **more):
+    """What CloudWatch lists of some dimensions, lately and in two weeks."""
+    recent = {dimensions: frozenset(names) for dimensions, names in metrics.items()}
+    older = {dimensions: frozenset(names) for dimensions, names in (lasting or metrics).items()}
+    return Listing(NOW, recent, lasting_at=NOW, lasting=older, since=since, **more)
+
+
+def census(listings=None, endpoints=(), components=(), **more):
+    return Census(
+        endpoints={one.name: one for one in endpoints},
+        endpoints_at=NOW,
+        components={one.name: one for one in components},
+        components_at=NOW,
+        listings=listings or {},
+        at=NOW,
+        **more,
+    )
+
+
+class Plans:
+    """A planner, and the plans that it makes one after the other."""
+
+    def __init__(self, config="", resources=None, known=ALL):
+        self.settings = row_settings(parse(config))
+        self.planner = Planner(HERE, known, self.settings, Selection(resources or Resources()))
+        self.begins = Begins(dict.fromkeys(self.settings, T0), {})
+        self.strands = {}
+
+    def plan(self, census, *meters, attended=0.0):
+        known = Known(meters={meter.resource: meter for meter in meters})
+        plan = self.planner.plan(census, known, self.begins, self.strands, NOW, attended)
+        self.strands = plan.strands
+        return plan
+
+
+def plan(census, *meters, **more):
+    return Plans(**more).plan(census, *meters)
+
+
+def asked(plan, resource=None):
+    """Return what is asked, metric by metric: period and pace."""
+    return {
+        unit.asked: (unit.period, strand.pace)
+        for strand in plan.strands.values()
+        if resource is None or strand.resource == resource
+        for unit in strand.units
+    }
+
+
+def meter(points=None, *, resource=VARIANT, counter=INVOCATIONS, start=NOW - HOUR, used=0.0, **more):
+    """Return what the ledger knows of a counter that was read up to an hour before now, or later."""
+    clock = FakeClock(NOW)
+    found = Meter(resource)
+    taken = read(clock, points or {}, start - start % BLOCK, counter, begin=start, resource=resource, **more)
+    found.read(taken, NOW, Rules())
+    found.used = used
+    return found
+
+
+# -- what is listed ----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_known_is_nothing_asked():
+    made = plan(Census())
+    assert (made.strands, made.switches, made.standings, made.forget, made.unasked) == ({}, (), (), (), {})
+
+
+def test_what_is_listed_is_asked():
+    made = plan(census({SAGEMAKER: listing({CHURN: {"Invocations", "MidStreamErrors"}})}))
+    assert asked(made) == {"Invocations": (60, 60.0), "MidStreamErrors": (60, 60.0)}
+    (strand,) = made.strands.values()
+    assert strand.resource == VARIANT
+    assert strand.counts
+
+
+def test_counters_and_gauges_of_a_resource_are_strands_of_their_own():
+    made = plan(
+        census(
+            {
+                SAGEMAKER: listing({CHURN: {"Invocations"}}),
+                HOSTS: listing({CHURN: {"CPUUtilization", "MemoryUtilization"}}),
+            }
+        )
+    )
+    assert sorted((s.resource.namespace, s.counts, len(s.units)) for s in made.strands.values()) == [
+        (HOSTS, False, 2),
+        (SAGEMAKER, True, 1),
+    ]
+
+
+def test_paces_make_strands():
+    config = (
+        "rows: {sagemaker_endpoint_invocations_total: {pace: cold}, sagemaker_endpoint_mid_stream_errors_total: "
+        "{pace: warm}}"
+    )
+    made = plan(census({SAGEMAKER: listing({CHURN: {"Invocations", "MidStreamErrors"}})}), config=config)
+    assert asked(made) == {"Invocations": (60, 3600.0), "MidStreamErrors": (60, 300.0)}
+    assert len(made.strands) == 2
+
+
+def test_the_effective_pace_is_never_faster_than_the_source_runs():
+    made = plan(
+        census({SAGEMAKER: listing({CHURN: {"Invocations"}})}),
+        config="sources: {cloudwatch_metrics: {every: 10m}}",
+    )
+    assert asked(made) == {"Invocations": (60, 600.0)}
+
+
+def test_what_is_switched_off_is_not_asked_and_is_told():
+    made = plan(
+        census({SAGEMAKER: listing({CHURN: {"Invocations", "MidStreamErrors"}})}),
+        config="families: {exclude: [sagemaker_endpoint_mid_stream_errors_total]}",
+    )
+    assert set(asked(made)) == {"Invocations"}
+    assert made.unasked[SAGEMAKER, "disabled"] == 1
+
+
+def test_what_the_listing_left_out_is_told():
+    made = plan(census({SAGEMAKER: listing({}, left_out={"metric": 3, "dimension_set": 5, "filtered": 0})}))
+    assert made.unasked == {(SAGEMAKER, "metric"): 3, (SAGEMAKER, "dimension_set"): 5, (SAGEMAKER, "filtered"): 0}
+
+
+def test_two_spellings_that_are_listed_are_both_asked_about_one_counter():
+    made = plan(census({SAGEMAKER: listing({CHURN: {"Invocation5XXErrors", "Invocation5XX Errors"}})}))
+    (strand,) = made.strands.values()
+    assert {(unit.asked, unit.metric, unit.spelling) for unit in strand.units} == {
+        ("Invocation5XXErrors", "Invocation5XXErrors", 0),
+        ("Invocation5XX Errors", "Invocation5XXErrors", 2),
+    }
+
+
+def test_two_spellings_of_a_namespace_are_one_resource():
+    made = plan(
+        census(
+            {
+                HOSTS: listing({CHURN: {"CPUUtilization"}}),
+                "aws/sagemaker/Endpoints": listing({CHURN: {"MemoryUtilization"}}),
+            }
+        )
+    )
+    (strand,) = made.strands.values()
+    assert strand.resource.namespace == HOSTS
+    assert {unit.namespace for unit in strand.units} == {HOSTS, "aws/sagemaker/Endpoints"}
+
+
+# -- whose it is -------------------------------------------------------------------------------------------------------
+
+
+OTHER = (("EndpointName", "fraud"), ("VariantName", "main"))
+BOTH = {SAGEMAKER: listing({CHURN: {"Invocations"}, OTHER: {"Invocations"}})}
+
+
+@pytest.mark.parametrize(
+    ("resources", "names"),
+    [
+        (Resources(), {"churn", "fraud"}),
+        (Resources(include=("ch*",)), {"churn"}),
+        (Resources(exclude=("ch*",)), {"fraud"}),
+        (Resources(include=("*",), exclude=("fraud",)), {"churn"}),
+        (Resources(tags={"team": "ml"}), {"churn"}),
+        (Resources(tags={"team": "*"}), {"churn", "fraud"}),
+        (Resources(tags={"team": "ml", "stage": "prod"}), set()),
+    ],
+)
+def test_resources_are_chosen_by_name_and_by_tag(resources, names):
+    tags = {"endpoint/churn": {"team": "ml"}, "endpoint/fraud": {"team": "risk"}}
+    seen = census(BOTH, endpoints=[endpoint("churn", ()), endpoint("fraud", ())], tags=tags, tags_at=T0)
+    made = plan(seen, resources=resources)
+    assert {strand.resource.labels[2] for strand in made.strands.values()} == names
+    assert made.unasked[SAGEMAKER, "filtered"] == 2 - len(names)
+
+
+def test_what_has_no_tags_is_chosen_by_name_alone():
+    pipeline = (("PipelineName", "nightly"),)
+    made = plan(
+        census({"AWS/Sagemaker/ModelBuildingPipeline": listing({pipeline: {"ExecutionFailed"}})}),
+        resources=Resources(tags={"team": "ml"}),
+    )
+    assert set(asked(made)) == {"ExecutionFailed"}
+
+
+# -- what is seeded ----------------------------------------------------------------------------------------------------
+
+
+def test_seeded_counters_of_a_variant_are_asked_before_anything_is_listed():
+    made = plan(census(endpoints=[endpoint()]))
+    assert set(asked(made)) == SEEDED
+    assert {strand.resource for strand in made.strands.values()} == {VARIANT}
+
+
+def test_a_seeded_counter_that_is_listed_in_another_spelling_is_asked_in_that_one_alone():
+    made = plan(census({SAGEMAKER: listing({CHURN: {"Invocation5XX Errors"}})}, [endpoint()]))
+    assert set(asked(made)) == SEEDED - {"Invocation5XXErrors"} | {"Invocation5XX Errors"}
+
+
+def test_each_variant_is_seeded():
+    made = plan(census(endpoints=[endpoint(variants=("main", "shadow"))]))
+    assert {strand.resource.labels[3] for strand in made.strands.values()} == {"main", "shadow"}
+
+
+def test_what_is_not_wanted_is_not_seeded():
+    assert not plan(census(endpoints=[endpoint()]), resources=Resources(exclude=("churn",))).strands
+
+
+def test_what_is_switched_off_is_not_seeded():
+    made = plan(
+        census(endpoints=[endpoint()]), config="families: {exclude: ['sagemaker_endpoint_invocation_*_errors_total']}"
+    )
+    assert set(asked(made)) == {"Invocations"}
+
+
+# -- what was active, but not lately -----------------------------------------------------------------------------------
+
+
+def test_counters_that_were_active_in_two_weeks_are_asked_each_hour():
+    lists = listing({CHURN: {"Invocations"}}, lasting={CHURN: {"Invocations", "MidStreamErrors"}})
+    made = plan(census({SAGEMAKER: lists}))
+    assert asked(made) == {"Invocations": (60, 60.0), "MidStreamErrors": (60, 3600.0)}
+    assert {strand.units[0].asked: strand.quiet for strand in made.strands.values()} == {
+        "Invocations": False,
+        "MidStreamErrors": True,
+    }
+
+
+def test_gauges_that_are_not_active_are_not_asked():
+    assert not plan(census({HOSTS: listing({}, lasting={CHURN: {"CPUUtilization"}})})).strands
+
+
+def test_what_is_quiet_is_not_asked_for_twice_when_it_is_seeded():
+    lists = listing({}, lasting={CHURN: {"Invocations"}})
+    made = plan(census({SAGEMAKER: lists}, [endpoint()]))
+    assert asked(made)["Invocations"] == (60, 60.0)
+    assert sum(len(strand.units) for strand in made.strands.values()) == len(SEEDED)
+
+
+# -- what the ledger knows ---------------------------------------------------------------------------------------------
+
+MIDSTREAM = Counter("MidStreamErrors", "Sum", "sagemaker_endpoint_mid_stream_errors_total")
+
+
+def unlisted(since):
+    return census({SAGEMAKER: listing({OTHER: {"Invocations"}}, since=since)})
+
+
+def test_a_counter_with_open_blocks_is_asked_although_it_is_not_listed():
+    known = meter({NOW - 30 * MINUTE: 5}, counter=MIDSTREAM)
+    assert asked(plan(unlisted(NOW - DAY), known), VARIANT) == {}, "all that it may have had is counted"
+    made = plan(unlisted(NOW), known)
+    assert asked(made, VARIANT) == {"MidStreamErrors": (60, 3600.0)}
+    assert next(s for s in made.strands.values() if s.resource == VARIANT).quiet
+
+
+def test_what_could_not_be_listed_is_asked_as_before():
+    known = meter({NOW - 30 * MINUTE: 5}, counter=MIDSTREAM)
+    assert asked(plan(census(), known)) == {"MidStreamErrors": (60, 60.0)}
+
+
+def test_a_spelling_that_open_blocks_have_counted_is_asked_beside_the_one_that_is_listed():
+    known = meter({NOW - 30 * MINUTE: 5}, counter=ERRORS, spelling=2)
+    made = plan(census({SAGEMAKER: listing({CHURN: {"Invocation5XXErrors"}})}), known)
+    assert set(asked(made)) == {"Invocation5XXErrors", "Invocation5XX Errors"}
+    closed = meter({}, counter=ERRORS, spelling=2)
+    made = plan(census({SAGEMAKER: listing({CHURN: {"Invocation5XXErrors"}})}), closed)
+    assert set(asked(made)) == {"Invocation5XXErrors"}
+
+
+def test_a_counter_that_is_known_goes_on_and_a_new_one_has_a_begin():
+    made = plan(census({SAGEMAKER: listing({CHURN: {"Invocations", "MidStreamErrors"}})}), meter())
+    (strand,) = made.strands.values()
+    assert strand.begin == {("MidStreamErrors", "Sum"): T0}
+
+
+@pytest.mark.parametrize(
+    ("switched_on", "listed", "created", "begin"),
+    [
+        (NOW - 60, 0.0, NOW - DAY, NOW - 60),
+        (T0, NOW - 300, NOW - DAY, (NOW - 300 - HOUR) // BLOCK * BLOCK),
+        (T0, 0.0, NOW - 2 * HOUR, NOW - 2 * HOUR),
+        (T0, NOW - 300, NOW - 10 * MINUTE, (NOW - 10 * MINUTE) // BLOCK * BLOCK),
+        (NOW - 120, NOW - 300, NOW - DAY, NOW - 120),
+    ],
+)
+def test_a_new_counter_counts_from_where_it_can_not_have_been_seen_before(switched_on, listed, created, begin):
+    plans = Plans()
+    plans.begins = Begins(dict.fromkeys(plans.settings, switched_on), {SAGEMAKER: listed} if listed else {})
+    made = plans.plan(census({SAGEMAKER: listing({CHURN: {"MidStreamErrors"}})}, [endpoint(created=created)]))
+    begins = [strand.begin.get(("MidStreamErrors", "Sum")) for strand in made.strands.values()]
+    assert begin in begins
+
+
+# -- switches ----------------------------------------------------------------------------------------------------------
+
+KEYS = (("Invocations", "Sum"),)
+OFF = "families: {exclude: [sagemaker_endpoint_invocations_total]}"
+
+
+def test_a_family_that_is_switched_off_is_no_longer_counted():
+    made = plan(census(), meter(), config=OFF)
+    assert made.switches == (Switch(VARIANT, KEYS, on=False),)
+    assert not made.strands
+
+
+def test_a_family_that_is_switched_on_again_is_counted_again():
+    paused = meter()
+    paused.pause(0)
+    made = plan(census(), paused)
+    assert made.switches == (Switch(VARIANT, KEYS, on=True),)
+    assert not plan(census(), paused, config=OFF).switches
+
+
+def test_a_resource_that_is_no_longer_wanted_is_no_longer_counted():
+    assert plan(census(), meter(), resources=Resources(exclude=("churn",))).switches == (
+        Switch(VARIANT, KEYS, on=False),
+    )
+
+
+def test_tags_that_were_never_listed_switch_nothing_off():
+    """A restart while GetResources is denied must not end the count of everything (law L3)."""
+    unknown = census(endpoints=[endpoint()], tags={}, tags_at=0.0)
+    assert plan(unknown, meter(), resources=Resources(tags={"team": "ml"})).switches == ()
+
+
+def test_the_last_family_of_a_namespace_that_is_switched_off_is_no_longer_counted():
+    """Otherwise the time that it was off is counted once it is on again."""
+    text = "families: {exclude: ['sagemaker_pipeline_*']}"
+    pipeline = (("PipelineName", "nightly"),)
+    nightly = Resource(HERE, "AWS/Sagemaker/ModelBuildingPipeline", pipeline, (*VARIANT.labels[:2], "nightly"))
+    failed = Counter("ExecutionFailed", "Sum", "sagemaker_pipeline_execution_failed_total")
+    made = plan(census(), meter(resource=nightly, counter=failed), config=text)
+    assert made.switches == (Switch(nightly, (("ExecutionFailed", "Sum"),), on=False),)
+
+
+def test_an_endpoint_that_was_chosen_by_its_tags_is_counted_to_its_end():
+    """What its last minutes bring late counts, and its counters stay for a day."""
+    deleted = census({SAGEMAKER: listing({CHURN: {"Invocations"}})}, tags={}, tags_at=NOW)
+    assert plan(deleted, meter(), resources=Resources(tags={"team": "ml"})).switches == ()
+
+
+# -- who exists --------------------------------------------------------------------------------------------------------
+
+
+def alive(seen, dimensions=CHURN, metric="MidStreamErrors"):
+    seen = structs.replace(seen, listings={SAGEMAKER: listing({dimensions: {metric}})})
+    (found,) = {strand.alive for strand in plan(seen).strands.values() if strand.resource.dimensions == dimensions}
+    return found
+
+
+def test_an_endpoint_exists_as_far_as_a_complete_listing_tells():
+    assert alive(census(endpoints=[endpoint()]))
+    assert not alive(census())
+    assert alive(Census()), "what was never listed is not gone"
+
+
+def test_a_variant_exists_while_its_endpoint_has_it():
+    assert not alive(census(endpoints=[endpoint(variants=("other",))]))
+    assert alive(census(endpoints=[endpoint(variants=())])), "what was never described is not gone"
+
+
+COMPONENT = (("InferenceComponentName", "llama"),)
+
+
+def test_an_inference_component_exists_as_far_as_a_complete_listing_tells():
+    llama = Component("llama", "churn", "main", "InService", NOW - DAY, NOW - DAY)
+    assert alive(census(components=[llama]), COMPONENT, metric="InvocationModelErrors")
+    assert not alive(census(), COMPONENT, metric="InvocationModelErrors")
+    assert alive(Census(), COMPONENT, metric="InvocationModelErrors")
+
+
+PIPELINE = "AWS/Sagemaker/ModelBuildingPipeline"
+
+
+def test_anything_else_exists_while_cloudwatch_lists_it():
+    nightly = Resource(HERE, PIPELINE, (("PipelineName", "nightly"),), (*VARIANT.labels[:2], "nightly"))
+    failed = Counter("ExecutionFailed", "Sum", "sagemaker_pipeline_execution_failed_total")
+    known = meter(resource=nightly, counter=failed)
+    since = NOW - 7 * DAY  # all that it may have had since then is counted: it is not asked
+    gone = census({name: listing({}, since=since) for name in {p.namespace for p in ALL.values()} if "ipeline" in name})
+    assert plan(gone, known).standings == (Standing(nightly, alive=False),)
+    known.alive = False
+    assert plan(gone, known).standings == ()
+
+
+def test_a_counter_that_is_not_asked_learns_that_its_endpoint_is_gone():
+    made = plan(unlisted(NOW - DAY), meter(counter=MIDSTREAM))
+    assert made.standings == (Standing(VARIANT, alive=False),)
+
+
+# -- forgetting --------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_not_used_for_63_attended_days_is_forgotten():
+    known = meter(counter=MIDSTREAM, used=5 * DAY, until=NOW - DAY)
+    made = Plans().plan(unlisted(NOW - DAY), known, attended=5 * DAY + FORGET_AFTER)
+    assert made.forget == (VARIANT,)
+    made = Plans().plan(unlisted(NOW - DAY), known, attended=5 * DAY + FORGET_AFTER - 1)
+    assert made.forget == ()
+
+
+def test_what_is_shown_is_not_forgotten():
+    known = meter(counter=MIDSTREAM, until=math.inf)
+    assert Plans().plan(unlisted(NOW - DAY), known, attended=FORGET_AFTER).forget == ()
+
+
+def test_what_is_asked_is_not_forgotten():
+    known = meter(counter=MIDSTREAM, until=NOW - DAY)
+    assert Plans().plan(census(), known, attended=FORGET_AFTER).forget == ()
+
+
+# -- how it is asked ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("published", "period"), [(10, 10), (30, 30), (60, 60), (120, 120), (300, 300)])
+def test_gauges_of_hosts_follow_the_publishing_period_of_their_endpoint(published, period):
+    made = plan(
+        census(
+            {HOSTS: listing({CHURN: {"CPUUtilization"}})},
+            [endpoint(MetricPublishFrequencyInSeconds=published)],
+        )
+    )
+    assert asked(made)["CPUUtilization"][0] == period
+    assert asked(made)["Invocations"][0] == 60
+
+
+def test_counters_are_asked_at_a_minute_whatever_an_endpoint_publishes():
+    made = plan(
+        census(
+            {SAGEMAKER: listing({CHURN: {"Invocations", "ModelLatency"}})},
+            [endpoint(MetricPublishFrequencyInSeconds=10, EnableEnhancedMetrics=True)],
+        )
+    )
+    assert {unit.period for strand in made.strands.values() if strand.counts for unit in strand.units} == {60}
+
+
+def test_a_gauge_beside_a_counter_is_asked_apart_when_it_is_finer_than_a_minute():
+    on = "families: {include: [sagemaker_endpoint_model_latency_max_seconds]}"
+    usual = plan(census({SAGEMAKER: listing({CHURN: {"ModelLatency"}})}, [endpoint()]), config=on)
+    fine = plan(
+        census(
+            {SAGEMAKER: listing({CHURN: {"ModelLatency"}})},
+            [endpoint(MetricPublishFrequencyInSeconds=10, EnableEnhancedMetrics=True)],
+        ),
+        config=on,
+    )
+
+    def shapes(made):
+        return sorted(
+            (strand.counts, unit.period, unit.stats)
+            for strand in made.strands.values()
+            for unit in strand.units
+            if unit.asked == "ModelLatency"
+        )
+
+    latency = ("Sum", "SampleCount", "p50", "p90", "p99")
+    assert shapes(usual) == [(True, 60, (*latency, "Maximum"))]
+    assert shapes(fine) == [(False, 10, ("Maximum",)), (True, 60, latency)]
+
+
+def test_all_statistics_of_a_metric_are_asked_together_and_five_cost_as_much_as_one():
+    made = plan(census({SAGEMAKER: listing({CHURN: {"ModelLatency", "Invocations"}})}))
+    units = {unit.asked: unit for strand in made.strands.values() for unit in strand.units}
+    assert units["ModelLatency"].stats == ("Sum", "SampleCount", "p50", "p90", "p99")
+    assert (units["ModelLatency"].price, units["Invocations"].price) == (1, 1)
+    assert units["ModelLatency"].coarse.stats == ("Sum", "SampleCount")
+    assert units["ModelLatency"].coarse.period == BLOCK
+
+
+# -- from one plan to the next -----------------------------------------------------------------------------------------
+
+
+def test_a_strand_that_has_not_changed_keeps_its_timers():
+    plans = Plans()
+    seen = census({SAGEMAKER: listing({CHURN: {"Invocations"}})})
+    (before,) = plans.plan(seen).strands.values()
+    before.due = NOW + 60
+    (after,) = plans.plan(seen).strands.values()
+    assert after is before
+
+
+def test_a_strand_to_which_a_metric_came_is_due_at_once():
+    plans = Plans()
+    (before,) = plans.plan(census({SAGEMAKER: listing({CHURN: {"Invocations"}})})).strands.values()
+    before.due = NOW + 60
+    seen = census({SAGEMAKER: listing({CHURN: {"Invocations", "MidStreamErrors"}})})
+    (after,) = plans.plan(seen).strands.values()
+    assert after.due == -math.inf
+
+
+def test_a_strand_that_lost_a_metric_keeps_its_timers():
+    plans = Plans()
+    seen = census({SAGEMAKER: listing({CHURN: {"Invocations", "MidStreamErrors"}})})
+    (before,) = plans.plan(seen).strands.values()
+    before.due = NOW + 60
+    (after,) = plans.plan(census({SAGEMAKER: listing({CHURN: {"Invocations"}})})).strands.values()
+    assert after.due == NOW + 60
+
+
+def test_a_strand_learns_that_its_resource_is_gone():
+    plans = Plans()
+    lists = {SAGEMAKER: listing({CHURN: {"Invocations"}})}
+    (before,) = plans.plan(census(lists, [endpoint(variants=())])).strands.values()
+    (after,) = plans.plan(census(lists)).strands.values()
+    assert after is before
+    assert not after.alive
+
+
+# -- hosts of jobs -----------------------------------------------------------------------------------------------------
+
+
+def test_a_host_of_a_job_is_asked_for_half_an_hour_after_its_last_data():
+    """CloudWatch lists it for three hours; each question has its price."""
+    world = World(listed_after=(0, 0))
+    for minute in range(10):
+        at = T0 - HOUR + minute * MINUTE
+        world.put(ACCOUNT, REGION, "/aws/sagemaker/TrainingJobs", "CPUUtilization", {"Host": "job/algo-1"}, at, 50.0)
+    street = Street(world)
+
+    def asked(seconds):
+        street.fake.calls.clear()
+        street.cycle(seconds)
+        return any(call["queries"] for call in street.fake.calls)
+
+    assert asked(60), "a process that has just begun does not know"
+    assert not any(asked(60) for _ in range(5))
+    street.kill()
