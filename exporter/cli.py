@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from exporter import __version__, logs
+from exporter.aws import AwsError
 from exporter.catalogue import permissions
 from exporter.config import Config, ConfigError, Limits, load
 from exporter.daemon import Daemon, Parts, SetupError
@@ -62,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         help="keep the ledger under another name, begin anew",
     )
     add("--web.listen-address", dest="listen", action="append", metavar="ADDRESS", help="repeatable; default :10940")
-    add("--web.telemetry-path", dest="metrics_path", default="/metrics", metavar="PATH")
-    add("--clock", type=float, default=1.0, help=argparse.SUPPRESS)  # simulated seconds a second, on loopback only
+    add("--web.telemetry-path", dest="metrics_path", type=_path, default="/metrics", metavar="PATH")
+    add("--clock", type=_speed, default=1.0, help=argparse.SUPPRESS)  # simulated seconds a second, on loopback only
     add("--begin", type=_ago, default=0.0, help=argparse.SUPPRESS)  # such as -1h: count from an hour ago, likewise
     parser = argparse.ArgumentParser("sagemaker-exporter", description="Amazon SageMaker as Prometheus data.")
     parser.add_argument("--version", action="version", version=f"sagemaker-exporter {__version__}")
@@ -77,6 +78,19 @@ def _parser() -> argparse.ArgumentParser:
     ):
         commands.add_parser(name, help=text, description=text, parents=[common]).set_defaults(command=command)
     return parser
+
+
+def _path(text: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", text):
+        raise argparse.ArgumentTypeError("write /metrics")
+    return text
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 < speed <= 1e6:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return speed
 
 
 def _ago(text: str) -> float:
@@ -104,7 +118,7 @@ def _demo(options: Options) -> int:
         default_world(endpoints=50, accounts=(account,), regions=(region,), begin=clock.local()), clock.local
     )
     aws = serve(fake)
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
         del os.environ[name]  # nothing of a real account may be read, let alone used
     os.environ |= {
         "AWS_ACCESS_KEY_ID": access_key(account),
@@ -163,14 +177,19 @@ def _once(options: Options) -> int:
     parts = Parts(config, SystemClock(options.clock), _store(options, config), options.begin)
     runs = []
     for account, region in parts.logins():
-        target = parts.aws.login(account, region)
-        parts.seed(target)
+        try:
+            target = parts.aws.login(account, region)
+        except AwsError as error:
+            print(f"can't log in to {account.account_id or 'the ambient account'} {region}: {error}", file=sys.stderr)
+            continue
+        parts.prepare(target)
         runs += [parts.collection.run(source, target) for source, _ in parts.sources]
-    parts.collection.own()
-    snapshot = parts.ledger.snapshot()
-    print(zlib.decompress(Renderer().render(snapshot).text.gzip, 31).decode(), end="")
-    sys.stdout.flush()
-    parts.ledger.shown(snapshot)
+    if runs:
+        parts.collection.own()
+        snapshot = parts.ledger.snapshot()
+        print(zlib.decompress(Renderer().render(snapshot).text.gzip, 31).decode(), end="")
+        sys.stdout.flush()
+        parts.ledger.shown(snapshot)
     parts.close()
     return 0 if any(run.outcome in {"ok", "partial"} for run in runs) else 1
 
@@ -189,7 +208,8 @@ def _healthcheck(options: Options) -> int:
         host = "127.0.0.1"
     url = f"http://{host}:{port}/-/ready"
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(url, timeout=5) as answer:
             return 0 if answer.status == 200 else 1
     except (OSError, urllib.error.URLError) as error:
         print(f"{url}: {error}", file=sys.stderr)
@@ -235,10 +255,14 @@ def _only_on_loopback(options: Options) -> None:
     """Refuse a simulated clock unless AWS is a fake on this machine."""
     if options.clock == 1.0 and not options.begin:
         return
-    host = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname or ""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback:
+    urls = {name: url for name, url in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")}
+    if "AWS_ENDPOINT_URL" not in urls or not all(map(_loopback, urls.values())):
         raise SetupError("--clock and --begin are for a fake AWS: AWS_ENDPOINT_URL must be on the loopback")
+
+
+def _loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

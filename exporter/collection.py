@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from exporter.aws import AwsError
 from exporter.catalogue import CATALOGUE
-from exporter.ledger import Ledger, LedgerError
+from exporter.ledger import Applied, Ledger, LedgerError
 from exporter.model import Clock, Failure, Known, Reading, Snapshot, Target
 from exporter.tally import Tally
 
@@ -66,20 +66,20 @@ class Collection:
         """Read, apply, confirm, report. Raises nothing: what went wrong is in the run."""
         began, now = self._clock.monotonic(), self._clock.now()
         failures: tuple[Failure, ...] = ()
+        bug: Exception | None = None
         try:
             reading = source.read(target, self._ledger.known(source.name, target), now)
             failures, outcome = reading.failed, _outcome(reading)
             self._apply(source, reading)
         except AwsError as error:
-            failures = (Failure(source.name, error.error_class, str(error)),)
+            failures = (*failures, Failure(source.name, error.error_class, str(error)))
             outcome = error.error_class if error.error_class in {"denied", "throttled"} else "failed"
         except LedgerError as error:
             failures, outcome = (*failures, Failure("ledger", "transient", str(error))), "failed"
-        except Exception:  # noqa: BLE001 - a bug in one source must not take the others with it
-            _log.exception("source %s has a bug, on %s %s", source.name, target.account_id, target.region)
-            failures, outcome = (Failure(source.name, "bug", "see the log"),), "failed"
+        except Exception as error:  # noqa: BLE001 - a bug in one source must not take the others with it
+            failures, outcome, bug = (*failures, Failure(source.name, "bug", repr(error))), "failed", error
         run = Run(source.name, target, now, self._clock.monotonic() - began, outcome, failures)
-        self._report(run)
+        self._report(run, bug)
         return run
 
     def _apply(self, source: Source, reading: Reading) -> None:
@@ -87,9 +87,13 @@ class Collection:
         if unnamed:  # one such family would keep every page from being made
             raise ValueError(f"source {source.name} has families without a row: {sorted(unnamed)}")
         applied = self._ledger.apply(reading)
-        self._tally.take(reading.tallies)
+        self._tell(reading, applied)
         if reading.receipts:
             source.confirm(reading.receipts)
+
+    def _tell(self, reading: Reading, applied: Applied) -> None:
+        """Count what became of a reading."""
+        self._tally.take(reading.tallies)
         if reading.target is None:
             return
         where = (reading.target.account_id, reading.target.region)
@@ -102,7 +106,7 @@ class Collection:
         if applied.lost_seconds:
             self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
 
-    def _report(self, run: Run) -> None:
+    def _report(self, run: Run, bug: Exception | None) -> None:
         """Tell of a run in metrics, and in the log where it failed in a new way: one place for both."""
         where = (run.target.account_id, run.target.region, run.source)
         ended = run.at + run.seconds
@@ -118,7 +122,9 @@ class Collection:
             complaints = tuple(sorted({(failure.scope, failure.error_class) for failure in run.failures}))
             new = complaints != self._complaints.get((run.source, run.target), ())
             self._complaints[run.source, run.target] = complaints
-        if new and complaints:
+        if new and bug:
+            _log.error("source %s has a bug, on %s %s", run.source, *where[:2], exc_info=bug)
+        elif new and complaints:
             for failure in run.failures[:5]:
                 _log.warning(
                     "%s on %s %s: could not look at %s (%s): %s",

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,12 +21,14 @@ import yaml
 from msgspec import Meta, Struct
 
 from exporter.catalogue import CATALOGUE
+from exporter.catalogue.permissions import ACTIONS
 
 Seconds = Annotated[float, Meta(description="a duration such as 30s, 5m, 3h or 15d")]
 Pace = Literal["hot", "warm", "cold"]
-AccountId = Annotated[str, Meta(pattern=r"^\d{12}$")]
-Region = Annotated[str, Meta(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")]
-RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")]
+AccountId = Annotated[str, Meta(pattern=r"^\d{12}\Z", description="an account number of twelve digits")]
+Region = Annotated[str, Meta(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d\Z", description="a region such as eu-west-1")]
+RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/\S+\Z", description="the ARN of a role")]
+Rate = Annotated[float, Meta(gt=0, description="a number above 0")]
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -101,7 +103,7 @@ class Resources(Struct, frozen=True, kw_only=True):
 class Limits(Struct, frozen=True, kw_only=True):
     """What must not be exceeded, for each account and region."""
 
-    requests_per_second: dict[str, float] = {}
+    requests_per_second: dict[str, Rate] = {}
 
 
 class LedgerSettings(Struct, frozen=True, kw_only=True):
@@ -174,9 +176,9 @@ def parse(text: str, name: str = "config.yaml", environment: Mapping[str, str] =
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = getattr(error, "problem", None) or str(error)
         raise ConfigError(name, [Mistake(line, column, "", f"is no YAML: {problem}")]) from error
+    except RecursionError as error:
+        raise ConfigError(name, [Mistake(1, 1, "", "is nested too deeply")]) from error
     config = reader.read(node, Config, "") if node is not None else Config()
-    if not reader.mistakes:
-        reader.check(config)
     if reader.mistakes:
         raise ConfigError(name, reader.mistakes)
     return typing.cast("Config", config)
@@ -186,6 +188,8 @@ def fingerprint(config: Config) -> str:
     """Return a short hash of what is configured, whatever the file looks like."""
     return hashlib.sha256(msgspec.json.encode(config, order="deterministic")).hexdigest()[:16]
 
+
+LONGEST = 400 * 86_400  # seconds; no duration here means anything beyond
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _MISSING = object()
@@ -226,7 +230,12 @@ class _Reader:
                 close = difflib.get_close_matches(key, types, 1)
                 hint = f'; did you mean "{close[0]}"?' if close else f"; known are {', '.join(types)}"
                 self._complain(key_node, _join(path, key), f"unknown key{hint}")
-        return kind(**given) if _MISSING not in given.values() else _MISSING
+        if _MISSING in given.values():
+            return _MISSING
+        found = kind(**given)
+        for key, fault in _faults(found):
+            self._complain_at(_join(path, key), fault)
+        return found
 
     def _list(self, node: yaml.Node, kind: Any, path: str) -> Any:
         if not isinstance(node, yaml.SequenceNode):
@@ -236,6 +245,8 @@ class _Reader:
 
     def _dict(self, node: yaml.Node, kind: Any, path: str) -> Any:
         values = {key: self.read(value, kind, _join(path, key)) for key, _, value in self._items(node, path)}
+        for key, fault in _faults(values):
+            self._complain_at(_join(path, key), fault)
         return values if _MISSING not in values.values() else _MISSING
 
     def _items(self, node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
@@ -271,8 +282,10 @@ class _Reader:
         if kind == Seconds:
             return self._duration(node, text, path)
         value: Any = text
-        if base is bool:
-            value = {"true": True, "false": False}.get(text.lower(), text) if plain or "$" in node.value else text
+        if not plain and "$" not in node.value:
+            pass  # in quotes it is a text
+        elif base is bool:
+            value = {"true": True, "false": False}.get(text.lower(), text)
         elif base in {int, float} and re.fullmatch(r"\d+(\.\d+)?", text):
             value = base(text) if base is float or "." not in text else text
         try:
@@ -285,6 +298,8 @@ class _Reader:
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
         if "".join(number + unit for number, unit in parts) != text or not parts:
             return self._complain(node, path, f"{text!r} is no duration; write 30s, 5m, 3h or 15d")
+        if seconds > LONGEST:
+            return self._complain(node, path, f"is longer than {LONGEST // 86_400} days")
         return seconds
 
     def _expand(self, node: yaml.Node, text: str, path: str) -> str | None:
@@ -297,37 +312,16 @@ class _Reader:
             if found["name"] is None:
                 missing.append(f"{found[0]!r} is neither ${{NAME}} nor $$")
                 return ""
-            value = self._environment.get(found["name"]) or found["default"]
-            if value is None:
+            value, default = self._environment.get(found["name"]), found["default"]
+            if value is None and default is None:
                 missing.append(f"the environment variable {found['name']} is not set and has no default")
-            return value or ""
+            return value or default or ""
 
         filled = re.sub(r"\$\$|\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|\$", fill, text)
         if missing:
             self._complain(node, path, missing[0])
             return None
         return filled
-
-    def check(self, config: Config) -> None:
-        """Check what no single value tells."""
-        metrics = config.sources.cloudwatch_metrics
-        if not metrics.settle < metrics.deep_settle < 3 * 86_400:
-            self._complain_at("sources.cloudwatch_metrics", "settle must be shorter than deep_settle, and that than 3d")
-        for source in ("cloudwatch_metrics", "inventory"):
-            if getattr(config.sources, source).every < 1:
-                self._complain_at(f"sources.{source}.every", "must be at least 1s")
-        for which in ("include", "exclude"):
-            for n, pattern in enumerate(getattr(config.families, which)):
-                if not any(fnmatch.fnmatchcase(name, pattern) for name in CATALOGUE):
-                    close = difflib.get_close_matches(pattern, CATALOGUE, 1)
-                    hint = f'; did you mean "{close[0]}"?' if close else ""
-                    self._complain_at(f"families.{which}[{n}]", f"no family is called {pattern!r}{hint}")
-        for name in config.rows:
-            row = CATALOGUE.get(name)
-            if row is None or row.ask is None:
-                close = difflib.get_close_matches(name, [n for n, r in CATALOGUE.items() if r.ask], 1)
-                hint = f'; did you mean "{close[0]}"?' if close else ""
-                self._complain_at(f"rows.{name}", f"no CloudWatch family is called so{hint}")
 
     def _complain_at(self, path: str, text: str) -> None:
         known = path
@@ -340,8 +334,52 @@ class _Reader:
         return _MISSING
 
 
+def _faults(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what no single value tells: the key within what is given, and what is wrong."""
+    match given:
+        case Account():
+            for n, region in enumerate(given.regions):
+                if region in given.regions[:n]:
+                    yield f"regions[{n}]", f"{region} is given twice"
+        case CloudWatchMetrics():
+            if not given.settle < given.deep_settle < 3 * 86_400:
+                yield "", "settle must be shorter than deep_settle, and that than 3d"
+        case Families():
+            for which, patterns in (("include", given.include), ("exclude", given.exclude)):
+                for n, pattern in enumerate(patterns):
+                    if not fnmatch.filter(CATALOGUE, pattern):
+                        yield f"{which}[{n}]", f"no family is called {pattern!r}{_close(pattern, CATALOGUE)}"
+        case Limits():
+            known = {action.partition(":")[2] for actions in ACTIONS.values() for action in actions}
+            for operation in given.requests_per_second.keys() - known:
+                yield f"requests_per_second.{operation}", f"is no operation that we call{_close(operation, known)}"
+        case Config():
+            if not given.targets:
+                yield "targets", "must not be empty; leave it out for the ambient account"
+        case Web():
+            if not given.listen_addresses:
+                yield "listen_addresses", "must not be empty"
+            for n, address in enumerate(given.listen_addresses):
+                port = address.rpartition(":")[2]
+                if ":" not in address or not port.isdecimal() or int(port) > 65_535:
+                    yield f"listen_addresses[{n}]", f"{address!r} is no address; write :10940 or 127.0.0.1:10940"
+        case dict() if any(isinstance(value, RowSettings) for value in given.values()):
+            asked = [name for name, row in CATALOGUE.items() if row.ask]
+            for name in given.keys() - set(asked):
+                yield name, f"no CloudWatch family is called so{_close(name, asked)}"
+        case _:
+            pass
+    if isinstance(given, CloudWatchMetrics | Inventory) and given.every < 1:
+        yield "every", "must be at least 1s"
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
 def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+    return ".".join(filter(None, (path, key)))
 
 
 def _what(node: yaml.Node) -> str:
@@ -354,14 +392,8 @@ def _what(node: yaml.Node) -> str:
 
 def _wanted(kind: Any) -> str:
     """Return what a value should have been, for people."""
-    if kind == Seconds:
-        return "a duration such as 30s, 5m, 3h or 15d"
-    if kind == AccountId:
-        return "an account number of twelve digits"
-    if kind == Region:
-        return "a region such as eu-west-1"
-    if kind == RoleArn:
-        return "the ARN of a role"
+    if typing.get_origin(kind) is Annotated:
+        return str(typing.get_args(kind)[1].description)
     if typing.get_origin(kind) is Literal:
         return " or ".join(typing.get_args(kind))
     return {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}.get(kind, "a value")

@@ -22,7 +22,7 @@ from exporter.ledger.store import Store
 from exporter.model import Clock, Target
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.prometheus import Page, Renderer
-from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
+from exporter.sources.cloudwatch_metrics import CloudWatchMetrics, switched_off
 from exporter.sources.inventory import InventorySource
 from exporter.tally import Tally
 from exporter.web import status
@@ -53,16 +53,16 @@ class Parts:
         rules = Rules(metrics.settle, metrics.deep_settle)
         self.ledger = Ledger(store, clock, self.tally, rules, config.web.zero_hold)
         self.aws = Aws(clock, self.tally, f"sagemaker-exporter/{__version__}", config.limits.requests_per_second)
-        known = _places(config)
         pacing = Pacing(
             listing.describe_every,
             listing.list_metrics_every,
             tags=Selection(config.resources).tags,
             resources=listing.enabled,
         )
-        self.inventory = Inventory(self.aws, known, pacing)
+        self.inventory = Inventory(self.aws, _listed_places(config), pacing)
         self.sources: list[tuple[Source, float]] = [(InventorySource(self.inventory, config), listing.every)]
         if metrics.enabled:
+            known = places(row for row in CATALOGUE.values() if row.ask)
             source = CloudWatchMetrics(self.aws, self.inventory, known, config, begin)
             self.sources.append((source, metrics.every))
         self.collection = Collection(self.ledger, clock, self.tally)
@@ -76,8 +76,11 @@ class Parts:
                 raise SetupError(f"targets[{n}] names no region, and neither does the AWS environment (AWS_REGION)")
             yield from ((account, region) for region in regions)
 
-    def seed(self, target: Target) -> None:
-        """Let the process's own counters about a target stand at 0 before anything happens."""
+    def prepare(self, target: Target) -> None:
+        """Before anything runs on a target: own counters about it stand at 0; what is switched off is not counted."""
+        if not self.config.sources.cloudwatch_metrics.enabled:
+            counted = self.ledger.known(CloudWatchMetrics.name, target)
+            self.ledger.apply(switched_off(target, counted, self.clock.now()))
         sources = [source.name for source, _ in self.sources]
         for name, row in CATALOGUE.items():
             if row.source == "own" and row.seeded is True and "cloudwatch_namespace" not in row.labels:
@@ -109,8 +112,10 @@ class Daemon:
         self._scheduler = Scheduler(parts.clock, parts.tally)
         self._logins = tuple(parts.logins())
         self._waiting: dict[tuple[Account, str], Entry] = {}
+        self._complaints: dict[tuple[Account, str], str] = {}  # why a login last failed
         self._entries: dict[Target, list[Entry]] = {}
         self._stopping = threading.Event()
+        self._shown = False  # whether a page holds the first round of all sources
         self._started = parts.clock.monotonic()
         self._renderer = Renderer()
         self._page = self._renderer.render(parts.ledger.snapshot())
@@ -123,7 +128,7 @@ class Daemon:
         addresses = self._parts.config.web.listen_addresses
         try:
             self.servers += [WebServer(address, self._site, self._tally) for address in addresses]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             raise SetupError(f"can't listen on {' '.join(addresses)}: {error}") from error
         self._parts.collection.own()
         self._pages.start()
@@ -157,9 +162,12 @@ class Daemon:
         """Say whether the first round of all sources on all targets has ended, or has had its time."""
         if self._stopping.is_set():
             return False
-        entries = tuple(self._entries.values())
-        ran = len(entries) == len(self._logins) and all(entry.runs for of_target in entries for entry in of_target)
-        return ran or self._clock.monotonic() > self._started + FIRST_ROUND
+        return self._shown or self._clock.monotonic() > self._started + FIRST_ROUND
+
+    def _ran(self) -> bool:
+        """Say whether every source has run on every target."""
+        entries = [entry for of_target in tuple(self._entries.values()) for entry in of_target]
+        return not self._waiting and all(entry.runs for entry in entries)
 
     # -- what runs ---------------------------------------------------------------------------------------------------
 
@@ -168,16 +176,18 @@ class Daemon:
         try:
             target = self._parts.aws.login(account, region)
         except AwsError as error:
-            _log.warning("can't log in to %s %s: %s", account.account_id or "the ambient account", region, error)
+            if self._complaints.get((account, region)) != error.error_class:
+                self._complaints[account, region] = error.error_class
+                _log.warning("can't log in to %s %s: %s", account.account_id or "the ambient account", region, error)
             return
-        self._scheduler.remove(self._waiting.pop((account, region)))
         self._add_target(target)
+        self._scheduler.remove(self._waiting.pop((account, region)))
 
     def _add_target(self, target: Target) -> None:
         if target in self._entries:
             _log.error("%s %s is configured twice: the second one is ignored", target.account_id, target.region)
             return
-        self._parts.seed(target)
+        self._parts.prepare(target)
         entries = []
         for source, every in self._parts.sources:
             entry = Entry(source.name, every, partial(self._parts.collection.run, source, target), target)
@@ -199,22 +209,24 @@ class Daemon:
     # -- what is shown -----------------------------------------------------------------------------------------------
 
     def _make_pages(self) -> None:
-        """Make a page of what has changed, at most once a second, for as long as the process lives."""
-        ledger = self._parts.ledger
+        """Make pages, at most one a second, for as long as the process lives."""
         while not self._stopping.wait(RENDER_EVERY):
-            snapshot = ledger.snapshot()
-            if snapshot is self._page.snapshot:
-                continue
-            began = self._clock.monotonic()
             try:
-                self._page = self._renderer.render(snapshot)
+                self._make_page()
             except Exception:  # noqa: BLE001 - the last page stays, and the next second tries again
                 _log.exception("a page could not be rendered")
-                continue
-            ledger.shown(snapshot)
+
+    def _make_page(self) -> None:
+        """Make a page of what has changed."""
+        ran, snapshot = self._ran(), self._parts.ledger.snapshot()
+        if snapshot is not self._page.snapshot:
+            began = self._clock.monotonic()
+            self._page = self._renderer.render(snapshot)
+            self._parts.ledger.shown(snapshot)
             self._tally.observe("snapshot_render_duration_seconds", value=self._clock.monotonic() - began)
             self._tally.set("snapshot_timestamp_seconds", value=snapshot.at)
             self._tally.set("series", value=float(self._page.series))
+        self._shown |= ran
 
     def _metrics(self, form: Format) -> bytes:
         page: Page = self._page
@@ -224,8 +236,8 @@ class Daemon:
         return status.page(__version__, self._parts.collection.runs(), note, metrics_path)
 
 
-def _places(config: Config) -> Places:
+def _listed_places(config: Config) -> Places:
     """Return where CloudWatch keeps what is on, and what else lies in those namespaces, to tell one from the other."""
-    rows = [row for row in CATALOGUE.values() if row.ask]
+    rows = [row for row in CATALOGUE.values() if row.ask and config.sources.cloudwatch_metrics.enabled]
     asked = {namespace for row in rows if row.ask and config.on(row.name) for namespace in row.ask.shape.namespaces}
     return places(row for row in rows if row.ask and asked.intersection(row.ask.shape.namespaces))

@@ -225,17 +225,21 @@ class _Look:
         configs = dict(self._before.configs)
         for endpoint in self._due(endpoints.values()):
             facts = self._describe("DescribeEndpoint", EndpointName=endpoint.name)
-            if facts is None:
+            if not facts:
                 continue
-            config = facts.get("EndpointConfigName", "")
-            if config not in configs:
+            config = facts["EndpointConfigName"]
+            changed = (
+                endpoint.described_at and endpoint.described_as[1] != endpoint.modified
+            )  # to one of the same name?
+            if config not in configs or changed:
                 described = self._describe("DescribeEndpointConfig", EndpointConfigName=config)
-                if described is not None:
-                    configs[config] = described
+                if described is None:
+                    continue
+                configs[config] = described
             endpoints[endpoint.name] = structs.replace(
                 endpoint,
                 facts=facts,
-                variants=_variants(facts, configs.get(config, {})),
+                variants=_variants(facts, configs[config]),
                 described_at=self._now,
                 described_as=(endpoint.status, endpoint.modified),
             )
@@ -270,7 +274,7 @@ class _Look:
         components = dict(self._seen.get("components", self._before.components))
         for component in self._due(components.values()):
             facts = self._describe("DescribeInferenceComponent", InferenceComponentName=component.name)
-            if facts is not None:
+            if facts:
                 components[component.name] = structs.replace(
                     component,
                     facts=facts,
@@ -374,12 +378,13 @@ class _Look:
             return None
 
     def _describe(self, operation: str, **asked: Any) -> dict[str, Any] | None:
-        """Return a description; None for a thing that is gone meanwhile, and with a failure for any other reason."""
+        """Return a description, an empty one of a thing that is gone; None, and a failure, if it can't be had."""
         try:
             return self._aws.call(self._target, operation, **asked)
         except AwsError as error:
-            if error.error_class != "absent":
-                self._failures.append(Failure(operation, error.error_class, str(error)))
+            if error.error_class == "absent":
+                return {}
+            self._failures.append(Failure(operation, error.error_class, str(error)))
             return None
 
 

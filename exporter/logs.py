@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
+from typing import Any
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -34,12 +36,17 @@ class Json(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        return json.dumps(self._fields(record), ensure_ascii=False)
+        return _json(self._fields(record))
 
 
 def _quoted(value: str) -> str:
-    plain = value and not any(c in ' ="\\' or ord(c) < 32 for c in value)
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    plain = value.isprintable() and value and not any(c in ' ="\\' for c in value)
+    return value if plain else _json(value)
+
+
+def _json(value: Any) -> str:
+    """Return JSON that a terminal takes for text only: JSON itself lets the control characters above 7E stand."""
+    return re.sub(r"[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def set_up(level: str, form: str) -> None:

@@ -35,6 +35,7 @@ class Entry:
     may: Callable[[], bool] = lambda: True
     planned: float = 0.0
     running: bool = False
+    waiting: bool = False  # it was due, and no worker was free
     runs: int = 0
     missed: dict[str, int] = field(default_factory=dict)  # by reason, since the last look
 
@@ -60,8 +61,8 @@ class Schedule:
             entry.planned = min(entry.planned, now + entry.every)  # the clock may have been set back
             late = int((now - entry.planned) // entry.every)
             if late > 0:
-                reason = "still_running" if entry.running else "missed" if entry.runs else ""
-                if reason:
+                reason = "still_running" if entry.running else "no_worker" if entry.waiting else "missed"
+                if entry.runs or entry.running or entry.waiting:
                     entry.missed[reason] = entry.missed.get(reason, 0) + late
                 entry.planned += late * entry.every
         ready = (e for e in self.entries if not e.running and e.planned <= now and e.may())
@@ -71,7 +72,7 @@ class Schedule:
     def started(entry: Entry, now: float) -> float:
         """Plan the next run; return by how many seconds this one is late."""
         late = now - entry.planned
-        entry.running = True
+        entry.running, entry.waiting = True, False
         entry.planned += entry.every
         return late
 
@@ -128,7 +129,10 @@ class Scheduler:
             due = self._schedule.due(now)
             for entry in self._schedule.entries:
                 self._report(entry)
-            for entry in due[: max(0, WORKERS - len(self._running))]:
+            free = max(0, WORKERS - len(self._running))
+            for entry in due[free:]:
+                entry.waiting = True
+            for entry in due[:free]:
                 late = Schedule.started(entry, now)
                 if entry.target:
                     self._tally.observe("scheduler_lateness_seconds", entry.name, value=max(0.0, late))

@@ -18,6 +18,7 @@ ROOMS = {
     "__init__": [],
     "__main__": ["exporter.cli"],
     "cli": ["exporter.daemon", "exporter.demo.server"],
+    "logs": ["json"],
     "daemon": ["exporter.scheduler", "exporter.web.server", "exporter.sources.metrics"],
     "demo.__init__": [],
     "demo.server": ["http.server", "yaml", "exporter.demo.world", "exporter.model"],

@@ -10,14 +10,13 @@ from collections.abc import Iterable
 ACTIONS: dict[str, tuple[str, ...]] = {
     "inventory": (
         "application-autoscaling:DescribeScalableTargets",
-        "cloudwatch:ListMetrics",
         "sagemaker:DescribeEndpoint",
         "sagemaker:DescribeEndpointConfig",
         "sagemaker:DescribeInferenceComponent",
         "sagemaker:ListEndpoints",
         "sagemaker:ListInferenceComponents",
     ),
-    "cloudwatch_metrics": ("cloudwatch:GetMetricData",),
+    "cloudwatch_metrics": ("cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
 }
 TAGS = ("tag:GetResources",)  # of the inventory, where resources are chosen by tags
 

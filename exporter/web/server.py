@@ -91,7 +91,11 @@ class _Server(ThreadingHTTPServer):
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread can be started: its place must not be lost with it
+            self._free.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
@@ -115,10 +119,11 @@ class _Handler(BaseHTTPRequestHandler):
         began = time.perf_counter()
         path = self.path.partition("?")[0]
         reply = self._reply(path)
-        shown = "/metrics" if path == self.server.site.metrics_path else path
+        scraped = path == self.server.site.metrics_path
+        shown = "/metrics" if scraped else path if path in PATHS and path != "/metrics" else "other"
         self._send(reply)
-        self.server.tally.add("http_requests_total", shown if shown in PATHS else "other", str(reply.status))
-        if shown == "/metrics":
+        self.server.tally.add("http_requests_total", shown, str(reply.status))
+        if scraped:
             self.server.tally.observe("http_scrape_duration_seconds", value=time.perf_counter() - began)
             encoding = "gzip" if reply.gzipped else "identity"
             self.server.tally.set("http_scrape_size_bytes", encoding, value=float(len(reply.body)))

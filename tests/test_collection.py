@@ -1,0 +1,370 @@
+"""One run of a source: read, applied, confirmed after the commit, and told of, whatever happens."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from worlds import HERE, INVOCATIONS, LABELS, T0, VARIANT, FakeClock, read, values
+
+from exporter.aws import AwsError
+from exporter.collection import KEPT_RUNS, Collection
+from exporter.ledger import Ledger, LedgerError
+from exporter.ledger.memory import MemoryStore
+from exporter.model import DAY, HOUR, MINUTE, Answer, Effect, Event, Failure, Read, Reading, Sample, Target, Window
+from exporter.tally import Tally
+
+GAUGE = "sagemaker_endpoint_variant_current_instances"
+THERE = Target(HERE.account_id, "us-east-1")
+WHERE = (HERE.account_id, HERE.region, "inventory")
+
+
+class Store(MemoryStore):
+    """A store whose disk may be full."""
+
+    full = False
+
+    def commit(self, changes):
+        if self.full:
+            raise LedgerError("the disk is full")
+        super().commit(changes)
+
+
+class Source:
+    """A source that returns what it is told to, or raises it."""
+
+    def __init__(self, reading=None, *, name="inventory", takes=0.0, clock=None):
+        self.name = name
+        self.returns = reading
+        self.takes = takes
+        self.clock = clock
+        self.asked = []
+        self.confirmed = []
+
+    def read(self, target, known, now):
+        self.asked.append((target, known, now))
+        if self.clock:
+            self.clock.forward(self.takes)
+        if isinstance(self.returns, Exception):
+            raise self.returns
+        return self.returns
+
+    def confirm(self, receipts):
+        if isinstance(self.confirmed, Exception):
+            raise self.confirmed
+        self.confirmed.append(receipts)
+
+
+class Room:
+    """A collection on a ledger in memory."""
+
+    def __init__(self):
+        self.clock = FakeClock()
+        self.tally = Tally()
+        self.store = Store()
+        self.ledger = Ledger(self.store, self.clock, self.tally)
+        self.collection = Collection(self.ledger, self.clock, self.tally)
+
+    def run(self, result=None, *, target=HERE, **more):
+        self.source = result if isinstance(result, Source) else Source(result, clock=self.clock, **more)
+        return self.collection.run(self.source, target)
+
+    def told(self, name, part=""):
+        family = f"sagemaker_exporter_{name}"
+        return {s.labels: s.value for s in self.tally.samples("own") if s.family == family and s.part == part}
+
+    def shown(self, family):
+        return values(self.ledger.snapshot(), family)
+
+
+@pytest.fixture
+def room():
+    room = Room()
+    yield room
+    room.ledger.close()
+
+
+def reading(*samples, looked=("endpoints",), **more):
+    return Reading("inventory", HERE, T0, samples=samples, looked=looked, **more)
+
+
+def gauge(value=2.0):
+    return Sample(GAUGE, LABELS, value, scope="endpoints")
+
+
+FAILED = Failure("ListEndpoints", "denied", "no permission")
+UNREAD = Read(VARIANT, Window(T0, T0 + 60, 60, 0.0, T0), (Answer(INVOCATIONS, complete=False, begin=T0),))
+
+
+# -- outcomes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_whole_reading_is_applied_and_ok(room):
+    run = room.run(reading(gauge()))
+    assert (run.source, run.target, run.at, run.outcome, run.failures) == ("inventory", HERE, T0, "ok", ())
+    assert room.shown(GAUGE) == {LABELS: 2.0}
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome"),
+    [
+        (reading(), "ok"),
+        (reading(looked=()), "ok"),
+        (reading(failed=(FAILED,)), "partial"),
+        (reading(looked=(), failed=(FAILED,)), "denied"),
+        (reading(looked=(), failed=(FAILED, FAILED)), "denied"),
+        (reading(looked=(), failed=(Failure("x", "throttled"),)), "throttled"),
+        (reading(looked=(), failed=(Failure("x", "transient"),)), "failed"),
+        (reading(looked=(), failed=(FAILED, Failure("x", "throttled"))), "failed"),
+        (reading(looked=(), failed=(FAILED,), reads=(UNREAD,)), "denied"),
+        (AwsError("denied", "no"), "denied"),
+        (AwsError("throttled", "slow down"), "throttled"),
+        (AwsError("transient", "500"), "failed"),
+        (AwsError("absent", "gone"), "failed"),
+        (AwsError("bug", "refused"), "failed"),
+        (ValueError("a bug"), "failed"),
+        (KeyError("EndpointName"), "failed"),
+    ],
+)
+def test_outcomes(room, result, outcome):
+    assert room.run(result).outcome == outcome
+    assert room.told("source_runs_total") == {(*WHERE, outcome): 1.0}
+    assert room.told("source_up") == {WHERE: float(outcome == "ok")}
+
+
+def test_one_counter_that_was_read_makes_a_failed_reading_partial(room):
+    room.clock.forward(120)
+    whole = read(room.clock, {}, T0)
+    assert room.run(reading(looked=(), failed=(FAILED,), reads=(whole,))).outcome == "partial"
+
+
+def test_the_source_gets_the_target_what_is_known_and_the_time(room):
+    room.run(reading(gauge(), notes={"last": 5}))
+    room.clock.forward(60)
+    room.run(reading())
+    ((target, known, now),) = room.source.asked
+    assert (target, now) == (HERE, T0 + 60)
+    assert known.notes == {"last": 5}
+    assert known.scopes == {"endpoints"}
+
+
+# -- bad days ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_keeps_what_was_shown(room):
+    room.run(reading(gauge()))
+    for result in (AwsError("denied", "no"), ValueError("a bug"), reading(looked=(), failed=(FAILED,))):
+        room.run(result)
+        assert room.shown(GAUGE) == {LABELS: 2.0}
+
+
+def test_a_bug_in_one_source_is_that_source_s_alone(room, caplog):
+    run = room.run(ValueError("a bug"), name="cloudwatch_metrics")
+    assert run.failures == (Failure("cloudwatch_metrics", "bug", "ValueError('a bug')"),)
+    assert "has a bug" in caplog.text
+    assert "ValueError: a bug" in caplog.text
+    assert room.run(reading(gauge())).outcome == "ok"
+
+
+def test_a_ledger_that_refuses_is_a_failure_of_the_run(room):
+    room.store.full = True
+    run = room.run(reading(gauge(), notes={"a": 1}, receipts=("r",)))
+    assert run.outcome == "failed"
+    assert run.failures == (Failure("ledger", "transient", "the disk is full"),)
+    assert room.source.confirmed == []
+    assert room.shown(GAUGE) == {LABELS: 2.0}, "gauges go on"
+    room.store.full = False
+    assert room.run(reading(gauge(3.0), notes={"a": 1})).outcome == "ok"
+
+
+def test_a_ledger_that_refuses_counts_nothing_of_the_run(room):
+    room.store.full = True
+    effect = Effect("sagemaker_exporter_query_results_total", (*WHERE[:2], "AWS/SageMaker", "complete"))
+    room.run(reading(notes={"a": 1}, tallies=(effect,)))
+    assert room.told("query_results_total") == {}
+
+
+def test_receipts_are_confirmed_after_the_commit_and_once(room):
+    event = Event("id-1", T0, HERE, (Effect(INVOCATIONS.family, LABELS),))
+    committed = []
+    commit = room.store.commit
+    room.store.commit = lambda changes: committed.append(len(room.source.confirmed)) or commit(changes)
+    room.source = Source()
+    source = Source(reading(events=(event,), not_before=T0 - DAY, receipts=("a", "b")))
+    room.run(source)
+    assert source.confirmed == [("a", "b")]
+    assert committed == [0]
+
+
+def test_nothing_to_confirm_is_not_confirmed(room):
+    room.run(reading(gauge()))
+    assert room.source.confirmed == []
+
+
+@pytest.mark.parametrize("error", [AwsError("transient", "500"), ValueError("a bug")])
+def test_a_confirmation_that_fails_is_in_the_run_too(room, error):
+    source = Source(reading(notes={"a": 1}, receipts=("a",)))
+    source.confirmed = error
+    assert room.run(source).outcome == "failed"
+    assert room.told("source_up") == {WHERE: 0.0}
+
+
+def test_a_reading_that_can_not_be_applied_is_in_the_run_too(room):
+    impossible = Read(VARIANT, Window(T0, T0 + 900, 60, 0.0, T0), (Answer(INVOCATIONS, begin="now"),))
+    assert room.run(reading(reads=(impossible,))).outcome == "failed"
+    assert room.run(reading(gauge())).outcome == "ok"
+
+
+def test_a_family_without_a_row_does_not_reach_the_page(room):
+    """The renderer could not name it, and would make no page at all."""
+    assert room.run(reading(Sample("sagemaker_no_such_family", LABELS, 1.0), gauge())).outcome == "failed"
+    assert room.shown(GAUGE) == {}
+
+
+# -- the log -----------------------------------------------------------------------------------------------------------
+
+
+def lines(caplog):
+    found = [record.getMessage() for record in caplog.records if record.name == "exporter.collection"]
+    caplog.clear()
+    return found
+
+
+@pytest.fixture
+def log(caplog):
+    caplog.set_level(logging.INFO, "exporter")
+    return caplog
+
+
+def test_a_failure_is_told_once_and_so_is_its_end(room, log):
+    bad, good = reading(looked=(), failed=(FAILED,)), reading()
+    room.run(good)
+    assert lines(log) == []
+    room.run(bad)
+    assert lines(log) == [
+        "inventory on 123456789012 eu-west-1: could not look at ListEndpoints (denied): no permission"
+    ]
+    for _ in range(5):
+        room.run(bad)
+    assert lines(log) == []
+    room.run(good)
+    assert lines(log) == ["inventory on 123456789012 eu-west-1: complete again"]
+    room.run(good)
+    assert lines(log) == []
+
+
+def test_another_failure_is_told(room, log):
+    room.run(reading(failed=(FAILED,)))
+    lines(log)
+    room.run(reading(failed=(FAILED, Failure("ListInferenceComponents", "transient", "500"))))
+    assert any("ListInferenceComponents (transient): 500" in line for line in lines(log))
+
+
+def test_the_words_of_a_failure_may_change(room, log):
+    """AWS puts request ids and times in there."""
+    room.run(reading(failed=(FAILED,)))
+    lines(log)
+    room.run(reading(failed=(Failure("ListEndpoints", "denied", "request 2"),)))
+    assert lines(log) == []
+
+
+def test_many_failures_are_told_in_few_lines(room, log):
+    room.run(reading(failed=tuple(Failure(f"scope {n}", "transient") for n in range(1000))))
+    assert len(lines(log)) <= 6
+
+
+def test_targets_and_sources_have_their_own_failures(room, log):
+    room.run(reading(failed=(FAILED,)))
+    room.run(reading(failed=(FAILED,)), target=THERE)
+    room.run(reading(failed=(FAILED,)), name="cloudwatch_metrics")
+    assert len(lines(log)) == 3
+
+
+def test_a_bug_is_told_once(room, log):
+    for _ in range(3):
+        room.run(ValueError("a bug"))
+    assert sum("has a bug" in line for line in lines(log)) == 1
+
+
+# -- what is told of a run ---------------------------------------------------------------------------------------------
+
+
+def test_durations_and_times(room):
+    room.run(reading(), takes=2.5)
+    assert room.told("source_last_run_duration_seconds") == {WHERE: 2.5}
+    assert room.told("source_run_duration_seconds", "sum") == {("inventory",): 2.5}
+    assert room.told("source_last_run_timestamp_seconds") == {WHERE: T0 + 2.5}
+    assert room.told("source_last_success_timestamp_seconds") == {WHERE: T0 + 2.5}
+    room.clock.forward(60)
+    room.run(reading(failed=(FAILED,)))
+    assert room.told("source_last_run_timestamp_seconds") == {WHERE: T0 + 62.5}
+    assert room.told("source_last_success_timestamp_seconds") == {WHERE: T0 + 2.5}
+
+
+def test_tallies_of_a_reading_are_taken(room):
+    effect = Effect("sagemaker_exporter_query_results_total", (*WHERE[:2], "AWS/SageMaker", "complete"), 5.0)
+    room.run(reading(tallies=(effect,)))
+    room.run(reading(tallies=(effect,)))
+    assert room.told("query_results_total") == {effect.labels: 10.0}
+
+
+def test_what_the_ledger_found_is_told(room):
+    """A revision after the end of a block, a late one, fewer points than before, and time that was lost."""
+
+    def count(points, start=T0, seconds=0.0, **more):
+        room.clock.forward(seconds)
+        room.run(reading(looked=(), reads=(read(room.clock, points, start, **more),)))
+
+    count({T0: 5.0}, seconds=16 * MINUTE)
+    count({T0: 6.0})
+    assert room.told("revisions_total") == {(*WHERE[:2], "AWS/SageMaker", "up"): 1.0}
+    assert room.told("late_revisions_total") == {}
+    count({T0: 4.0}, seconds=HOUR)
+    assert room.told("late_revisions_total") == {(*WHERE[:2], "AWS/SageMaker", "down"): 1.0}
+    count({})
+    assert room.told("query_results_total") == {(*WHERE[:2], "AWS/SageMaker", "short"): 1.0}
+
+
+def test_the_last_runs_are_kept_for_people(room):
+    for n in range(KEPT_RUNS + 5):
+        room.clock.time = T0 + n
+        room.run(reading())
+    kept = room.collection.runs()
+    assert [run.at - T0 for run in kept] == list(range(5, KEPT_RUNS + 5))
+
+
+# -- the process's own numbers -----------------------------------------------------------------------------------------
+
+
+def test_own_numbers_are_shown_as_a_reading_like_all_others(room):
+    room.tally.set("ready", value=1.0)
+    room.run(reading(gauge()))
+    room.collection.own()
+    assert room.shown("sagemaker_exporter_ready") == {(): 1.0}
+    assert room.shown("sagemaker_exporter_source_up") == {WHERE: 1.0}
+    assert room.shown("sagemaker_exporter_ledger_persistent") == {(): 0.0}
+    assert room.shown("sagemaker_exporter_source_series") == {WHERE: 1.0}
+    room.tally.set("ready", value=None)
+    room.collection.own()
+    assert room.shown("sagemaker_exporter_ready") == {}
+
+
+def test_own_numbers_go_on_while_the_disk_refuses(room):
+    room.store.full = True
+    room.tally.set("ready", value=1.0)
+    room.run(reading(gauge(), notes={"a": 1}))
+    room.collection.own()
+    assert room.shown("sagemaker_exporter_ready") == {(): 1.0}
+    assert room.shown("sagemaker_exporter_ledger_writes_total")[("failed",)] == 1.0
+
+
+def test_marks_of_the_ledger_are_shown(room):
+    room.clock.forward(HOUR)
+    room.run(reading(looked=(), reads=(read(room.clock, {T0: 5.0}, T0),)))
+    room.collection.own()
+    namespace = (*WHERE[:2], "AWS/SageMaker")
+    assert room.shown("sagemaker_exporter_series_ahead") == {namespace: 0.0}
+    source = (*WHERE[:2], "cloudwatch_metrics")
+    assert room.shown("sagemaker_exporter_checkpoint_timestamp_seconds") == {source: T0 + HOUR + 60}
+    assert room.shown("sagemaker_exporter_catching_up") == {source: 0.0}
+    assert room.shown("sagemaker_exporter_data_settled_until_timestamp_seconds") == {namespace: float(T0)}

@@ -1,0 +1,410 @@
+"""config.yaml: what is right is read as it is meant, what is wrong is named by line, and nothing is guessed."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.catalogue import CATALOGUE
+from exporter.config import Account, Config, ConfigError, fingerprint, load, parse
+
+# -- what is right -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n", "{}", "targets: [{}]", "sources:\nlimits:\n"])
+def test_nothing_said_is_the_default(text):
+    assert parse(text) == Config()
+
+
+def test_the_defaults():
+    config = Config()
+    metrics, inventory = config.sources.cloudwatch_metrics, config.sources.inventory
+    assert (metrics.every, metrics.pace.warm, metrics.pace.cold) == (60, 300, 3600)
+    assert (metrics.settle, metrics.deep_settle, metrics.gauge_delay, metrics.max_age) == (900, 10_800, 120, 900)
+    assert (inventory.every, inventory.last_good, inventory.describe_every, inventory.list_metrics_every) == (
+        60,
+        None,
+        3600,
+        300,
+    )
+    assert (config.web.listen_addresses, config.web.zero_hold) == ((":10940",), 130)
+    assert config.targets == (Account(),)
+
+
+WHOLE = """
+targets:
+  - account_id: "123456789012"
+    alias: prod
+    role_arn: arn:aws:iam::123456789012:role/sagemaker-exporter
+    external_id: ${EXTERNAL_ID}
+    regions: [us-east-1, us-gov-west-1, cn-north-1]
+  - regions:
+      - eu-west-1
+sources:
+  cloudwatch_metrics: {enabled: true, every: 30s, pace: {warm: 10m, cold: 2h}, settle: 20m, deep_settle: 1d}
+  inventory: {enabled: false, every: 2m, last_good: 1h30m, describe_every: 6h, list_metrics_every: 10m}
+families: {include: ["sagemaker_endpoint_instance_*"], exclude: [sagemaker_pipeline_execution_failed_total]}
+rows:
+  sagemaker_endpoint_invocations_total: {pace: warm, max_age: 1h, gauge_delay: 90s}
+resources: {include: [prod-*], exclude: [prod-old], tags: {team: ml*}}
+limits: {requests_per_second: {GetMetricData: 10, ListMetrics: 0.5}}
+ledger: {path: ":memory:"}
+web: {listen_addresses: ["127.0.0.1:9000", "[::1]:9000"], zero_hold: 65s}
+"""
+
+
+def test_all_of_it():
+    config = parse(WHOLE, environment={"EXTERNAL_ID": "a:b # c"})
+    prod, other = config.targets
+    assert prod.external_id == "a:b # c"
+    assert prod.regions == ("us-east-1", "us-gov-west-1", "cn-north-1")
+    assert other == Account(regions=("eu-west-1",))
+    assert config.sources.cloudwatch_metrics.pace.cold == 7200
+    assert config.sources.inventory.last_good == 5400
+    assert not config.sources.inventory.enabled
+    assert config.rows["sagemaker_endpoint_invocations_total"].pace == "warm"
+    assert config.resources.tags == {"team": "ml*"}
+    assert config.limits.requests_per_second == {"GetMetricData": 10.0, "ListMetrics": 0.5}
+    assert config.ledger.path == ":memory:"
+    assert config.web.listen_addresses == ("127.0.0.1:9000", "[::1]:9000")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1s", 1),
+        ("90s", 90),
+        ("1.5m", 90),
+        ("5m", 300),
+        ("3h", 10_800),
+        ("1h30m", 5400),
+        ("1d2h3m4s", 93_784),
+        ("2500ms", 2.5),
+        ('"5m"', 300),
+        ("'5m'", 300),
+    ],
+)
+def test_durations(text, seconds):
+    assert parse(f"sources: {{inventory: {{describe_every: {text}}}}}").sources.inventory.describe_every == seconds
+
+
+def test_families_that_are_on():
+    config = parse("families: {include: ['sagemaker_endpoint_instance_*'], exclude: ['*_total']}")
+    assert not config.on("sagemaker_endpoint_invocations_total")
+    assert config.on("sagemaker_endpoint_status")
+    off = next(n for n, r in CATALOGUE.items() if n.startswith("sagemaker_endpoint_instance_") and r.type == "gauge")
+    assert config.on(off)
+    assert not Config().on(off)
+
+
+def test_exclude_wins():
+    name = "sagemaker_endpoint_invocations_total"
+    assert not parse(f"families: {{include: [{name}], exclude: [{name}]}}").on(name)
+
+
+# -- expansion ---------------------------------------------------------------------------------------------------------
+
+ENVIRONMENT = {"HOME": "/home/me", "EMPTY": "", "DOLLAR": "${HOME}", "YES": "true", "SHORT": "5m", "N": "7"}
+
+
+def path_of(text, environment=ENVIRONMENT):
+    return parse(f"ledger:\n  path: {text}", environment=environment).ledger.path
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("plain", "plain"),
+        ("${HOME}/ledger.db", "/home/me/ledger.db"),
+        ('"${HOME}"', "/home/me"),
+        ("'${HOME}'", "/home/me"),
+        ("${HOME}${HOME}", "/home/me/home/me"),
+        ("${NOPE:-/var/lib}/x", "/var/lib/x"),
+        ('"${NOPE:-}"', ""),
+        ("${EMPTY:-default}", "default"),
+        ("${HOME:-default}", "/home/me"),
+        ("$$", "$"),
+        ("$${HOME}", "${HOME}"),
+        ("$$$${HOME}", "$${HOME}"),
+        ("${DOLLAR}", "${HOME}"),
+        ("a$$b${NOPE:-c}", "a$bc"),
+        ('"${EMPTY}"', ""),
+    ],
+)
+def test_expansion(text, path):
+    assert path_of(text) == path
+
+
+def test_expansion_is_for_values_of_all_kinds():
+    text = "sources: {inventory: {enabled: '${YES}', every: '${SHORT}'}}\nlimits: {requests_per_second: {X: '${N}'}}"
+    config = parse(text.replace("X", "ListMetrics"), environment=ENVIRONMENT)
+    assert config.sources.inventory.enabled is True
+    assert config.sources.inventory.every == 300
+    assert config.limits.requests_per_second == {"ListMetrics": 7.0}
+
+
+def test_what_is_expanded_is_text_and_no_yaml():
+    """A secret may hold anything."""
+    assert path_of('"${X}"', {"X": 'a: [b]\n"c" # d'}) == 'a: [b]\n"c" # d'
+
+
+def test_keys_are_not_expanded():
+    with pytest.raises(ConfigError, match="unknown key"):
+        parse("${HOME}: 1", environment={"HOME": "web"})
+
+
+# -- what is wrong -----------------------------------------------------------------------------------------------------
+
+TOP = "targets, sources, families, rows, resources, limits, ledger, web"
+NO_DURATION = "is no duration; write 30s, 5m, 3h or 15d"
+ROWS = "rows: {sagemaker_endpoint_invocations_total: "
+
+BROKEN = {
+    # the shape of it
+    "bogus: 1": f"1:1  bogus: unknown key; known are {TOP}",
+    "tragets: []": '1:1  tragets: unknown key; did you mean "targets"?',
+    "- a": "1:1  must be a mapping, not a list",
+    "just text": "1:1  must be a mapping, not 'just text'",
+    "web: {}\nweb: {}": "2:1  web: given twice, first on line 1",
+    "web: {zero_hold: 1s, zero_hold: 2s}": "1:22  web.zero_hold: given twice, first on line 1",
+    "ledger: ledger.db": "1:9  ledger: must be a mapping, not 'ledger.db'",
+    # targets
+    "targets: 5": "1:10  targets: must be a list, not '5'",
+    "targets: {}": "1:10  targets: must be a list, not a mapping",
+    "targets: [5]": "1:11  targets[0]: must be a mapping, not '5'",
+    "targets: [{account_id: 123456789012}]": (
+        '1:24  targets[0].account_id: 123456789012 is read as a number, write "123456789012" in quotes'
+    ),
+    'targets: [{account_id: "12"}]': "1:24  targets[0].account_id: '12' is not an account number of twelve digits",
+    "targets: [{role_arn: admin}]": "1:22  targets[0].role_arn: 'admin' is not the ARN of a role",
+    "targets: [{regions: eu-west-1}]": "1:21  targets[0].regions: must be a list, not 'eu-west-1'",
+    "targets: [{}, {regions: [Europe]}]": "1:26  targets[1].regions[0]: 'Europe' is not a region such as eu-west-1",
+    "targets: [{alias: [a]}]": "1:19  targets[0].alias: must be a text, not a list",
+    "targets: [{alias: 5}]": '1:19  targets[0].alias: 5 is read as a number, write "5" in quotes',
+    'targets: [{acount_id: "1"}]': '1:12  targets[0].acount_id: unknown key; did you mean "account_id"?',
+    # sources
+    "sources: []": "1:10  sources: must be a mapping, not a list",
+    "sources: {cloudwatch: {}}": '1:11  sources.cloudwatch: unknown key; did you mean "cloudwatch_metrics"?',
+    "sources: {cloudtrail: {}}": "1:11  sources.cloudtrail: unknown key; known are cloudwatch_metrics, inventory",
+    "sources: {inventory: {evry: 60s}}": '1:23  sources.inventory.evry: unknown key; did you mean "every"?',
+    "sources: {inventory: {enabled: maybe}}": "1:32  sources.inventory.enabled: 'maybe' is not true or false",
+    'sources: {inventory: {enabled: "true"}}': "1:32  sources.inventory.enabled: 'true' is not true or false",
+    "sources: {inventory: {enabled: 1}}": "1:32  sources.inventory.enabled: '1' is not true or false",
+    "sources: {inventory: {every: 60}}": f"1:30  sources.inventory.every: '60' {NO_DURATION}",
+    "sources: {inventory: {every: 1 minute}}": f"1:30  sources.inventory.every: '1 minute' {NO_DURATION}",
+    "sources: {inventory: {every: -5s}}": f"1:30  sources.inventory.every: '-5s' {NO_DURATION}",
+    "sources: {inventory: {every: 5m 3}}": f"1:30  sources.inventory.every: '5m 3' {NO_DURATION}",
+    'sources: {inventory: {every: ""}}': f"1:30  sources.inventory.every: '' {NO_DURATION}",
+    "sources: {inventory: {every: 0s}}": "1:30  sources.inventory.every: must be at least 1s",
+    "sources: {inventory: {every: 999ms}}": "1:30  sources.inventory.every: must be at least 1s",
+    "sources: {inventory: {every: [60s]}}": (
+        "1:30  sources.inventory.every: must be a duration such as 30s, 5m, 3h or 15d, not a list"
+    ),
+    "sources: {cloudwatch_metrics: {pace: 5m}}": ("1:38  sources.cloudwatch_metrics.pace: must be a mapping, not '5m'"),
+    "sources: {cloudwatch_metrics: {pace: {hot: 5m}}}": (
+        "1:39  sources.cloudwatch_metrics.pace.hot: unknown key; known are warm, cold"
+    ),
+    "sources: {cloudwatch_metrics: {settle: 3h}}": (
+        "1:31  sources.cloudwatch_metrics: settle must be shorter than deep_settle, and that than 3d"
+    ),
+    "sources: {cloudwatch_metrics: {deep_settle: 3d}}": (
+        "1:31  sources.cloudwatch_metrics: settle must be shorter than deep_settle, and that than 3d"
+    ),
+    # families and rows
+    "families: [a]": "1:11  families: must be a mapping, not a list",
+    "families: {include: a}": "1:21  families.include: must be a list, not 'a'",
+    "families: {include: [sagemaker_endpoint_invocation_total]}": (
+        "1:22  families.include[0]: no family is called 'sagemaker_endpoint_invocation_total'; "
+        'did you mean "sagemaker_endpoint_invocations_total"?'
+    ),
+    "families: {exclude: [nothing*]}": "1:22  families.exclude[0]: no family is called 'nothing*'",
+    "families: {only: []}": "1:12  families.only: unknown key; known are include, exclude",
+    "rows: {sagemaker_endpoint_invocations: {}}": (
+        "1:40  rows.sagemaker_endpoint_invocations: no CloudWatch family is called so; "
+        'did you mean "sagemaker_endpoint_invocations_total"?'
+    ),
+    ROWS + "hot}": "1:46  rows.sagemaker_endpoint_invocations_total: must be a mapping, not 'hot'",
+    ROWS + "{pace: 5m}}": "1:53  rows.sagemaker_endpoint_invocations_total.pace: '5m' is not hot or warm or cold",
+    ROWS + "{every: 5m}}": (
+        "1:47  rows.sagemaker_endpoint_invocations_total.every: unknown key; known are pace, max_age, gauge_delay"
+    ),
+    ROWS + "{max_age: 900}}": f"1:56  rows.sagemaker_endpoint_invocations_total.max_age: '900' {NO_DURATION}",
+    # resources and limits
+    "resources: {tags: [team]}": "1:19  resources.tags: must be a mapping, not a list",
+    "resources: {tags: {team: yes}}": (
+        '1:26  resources.tags.team: yes is read as true or false, write "yes" in quotes'
+    ),
+    "resources: {tags: {day: 2026-01-01}}": (
+        '1:25  resources.tags.day: 2026-01-01 is read as a timestamp, write "2026-01-01" in quotes'
+    ),
+    "limits: {requests_per_second: 5}": "1:31  limits.requests_per_second: must be a mapping, not '5'",
+    "limits: {requests_per_second: {ListMetrics: fast}}": (
+        "1:45  limits.requests_per_second.ListMetrics: 'fast' is not a number above 0"
+    ),
+    "limits: {requests_per_second: {ListMetrics: -1}}": (
+        "1:45  limits.requests_per_second.ListMetrics: '-1' is not a number above 0"
+    ),
+    # ledger and web
+    "ledger: {path: true}": '1:16  ledger.path: true is read as true or false, write "true" in quotes',
+    'web: {listen_addresses: ":1"}': "1:25  web.listen_addresses: must be a list, not ':1'",
+    "web: {listen_addresses: [10940]}": (
+        '1:26  web.listen_addresses[0]: 10940 is read as a number, write "10940" in quotes'
+    ),
+    "web: {port: 1}": "1:7  web.port: unknown key; known are listen_addresses, zero_hold",
+    # expansion
+    "ledger: {path: $HOME}": "1:16  ledger.path: '$' is neither ${NAME} nor $$",
+    'ledger: {path: "${NOPE}"}': "1:16  ledger.path: the environment variable NOPE is not set and has no default",
+    'ledger: {path: "${NO PE}"}': "1:16  ledger.path: '$' is neither ${NAME} nor $$",
+    # no YAML
+    "a: [": "1:5  is no YAML: expected the node content, but found '<stream end>'",
+    "a: b: c": "1:5  is no YAML: mapping values are not allowed here",
+    "\tweb: {}": "1:1  is no YAML: found character '\\t' that cannot start any token",
+    "web: *x": "1:6  is no YAML: found undefined alias 'x'",
+    "--- {}\n--- {}": "2:1  is no YAML: but found another document",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_each_mistake_is_named(text):
+    with pytest.raises(ConfigError) as refused:
+        parse(text, environment={})
+    assert str(refused.value) == f"config.yaml:{BROKEN[text]}\n1 mistake"
+
+
+def test_all_mistakes_are_named_at_once_in_the_order_of_the_file():
+    text = """\
+targets:
+  - account_id: 123456789012
+    regions: [eu-west-1, nowhere]
+sources:
+  cloudwatch_metrics:
+    evry: 60s
+    settle: soon
+rows: {x: 1}
+rows: {}
+web: [a]
+"""
+    with pytest.raises(ConfigError) as refused:
+        parse(text, "my.yaml", {})
+    assert [line.partition("  ")[0] for line in str(refused.value).splitlines()] == [
+        "my.yaml:2:17",
+        "my.yaml:3:26",
+        "my.yaml:6:5",
+        "my.yaml:7:13",
+        "my.yaml:8:11",  # no mapping
+        "my.yaml:8:11",  # of no family
+        "my.yaml:9:1",
+        "my.yaml:10:6",
+        "8 mistakes",
+    ]
+    assert [mistake.path for mistake in refused.value.mistakes][:2] == [
+        "targets[0].account_id",
+        "targets[0].regions[1]",
+    ]
+
+
+def test_a_family_that_does_not_exist_is_named_beside_other_mistakes():
+    text = "web: {zero_hold: soon}\nfamilies: {include: [nothing]}\nsources: {inventory: {every: 0s}}"
+    with pytest.raises(ConfigError) as refused:
+        parse(text)
+    assert [mistake.line for mistake in refused.value.mistakes] == [1, 2, 3]
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match=r"nothing.yaml:1:1  can't be read: .*No such file"):
+        load(tmp_path / "nothing.yaml")
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    (tmp_path / "config.yaml").write_bytes(b"web: \xff\xfe")
+    with pytest.raises(ConfigError, match="can't be read"):
+        load(tmp_path / "config.yaml")
+
+
+def test_a_file_is_read_with_the_environment(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("ledger: {path: '${WHERE}/ü'}", encoding="utf-8")
+    assert load(path, {"WHERE": "/x"}).ledger.path == "/x/ü"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "limits: {requests_per_second: {ListMetrisc: 5}}",
+        "limits: {requests_per_second: {ListMetrics: 0}}",
+        "sources: {inventory: {every: " + "9" * 400 + "s}}",
+        'targets: [{regions: ["eu-west-1\\n"]}]',
+        "targets: [{regions: [eu-west-1, eu-west-1]}]",
+    ],
+    ids=["unknown operation", "rate of nothing", "endless duration", "line break", "the same twice"],
+)
+def test_mistakes_that_are_found_too_late(text):
+    with pytest.raises(ConfigError):
+        parse(text, environment={})
+
+
+@pytest.mark.parametrize("text", ["targets: []", "web: {listen_addresses: []}"])
+def test_a_list_without_which_nothing_works_must_not_be_empty(text):
+    with pytest.raises(ConfigError):
+        parse(text, environment={})
+
+
+# -- the fingerprint ---------------------------------------------------------------------------------------------------
+
+
+def test_the_fingerprint_is_of_what_is_meant():
+    same = [parse("web: {zero_hold: 1m}"), parse("# a word\nweb:\n  zero_hold: 60s\n")]
+    assert len({fingerprint(config) for config in same}) == 1
+    assert fingerprint(parse("web: {zero_hold: 61s}")) != fingerprint(same[0])
+    assert fingerprint(Config()) == fingerprint(parse(""))
+
+
+# -- whatever the file -------------------------------------------------------------------------------------------------
+
+
+def read(text):
+    """Read a text; the only thing that may be raised is a `ConfigError`, with places inside the text."""
+    try:
+        mistakes = parse(text, environment={"A": "b"}) and ()
+    except ConfigError as error:
+        mistakes = error.mistakes
+    assert all(1 <= mistake.line <= len(text) + 2 and mistake.column >= 1 for mistake in mistakes)
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text):
+    read(text)
+
+
+WORDS = """
+    targets regions account_id sources inventory every web zero_hold rows families include limits tags
+    5m 60 true null ~ - : { } [ ] , " ' | > ? # & * ${A} $ &a *a << !!str !!int 1e400 .inf 0x1F 2026-01-01 é
+"""
+words = st.sampled_from([*WORDS.split(), ": ", "\n", "  ", "\t", ", "])
+
+
+@given(st.lists(words, max_size=40).map("".join))
+def test_any_scraps_of_yaml_are_read_or_refused(text):
+    read(text)
+
+
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+keys = st.sampled_from(["targets", "sources", "families", "rows", "resources", "limits", "ledger", "web"])
+
+
+@given(st.dictionaries(keys, trees, max_size=4))
+def test_any_values_under_the_right_keys_are_read_or_refused(tree):
+    read(yaml.safe_dump(tree, allow_unicode=True))
+
+
+def test_a_file_that_is_nested_without_end_is_refused():
+    try:
+        read("[" * 1000)
+    except RecursionError:
+        pytest.fail("no ConfigError", pytrace=False)  # a traceback of a thousand frames takes seconds to write

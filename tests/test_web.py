@@ -1,0 +1,512 @@
+"""The HTTP server over real sockets: the right bytes for everybody, and nobody keeps others from theirs."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import re
+import resource
+import socket
+import struct
+import threading
+from contextlib import closing
+
+import pytest
+from worlds import HERE, T0, FakeClock
+
+from exporter.collection import Run
+from exporter.config import parse
+from exporter.daemon import FIRST_ROUND, Daemon, Parts
+from exporter.ledger.memory import MemoryStore
+from exporter.model import Failure, Target
+from exporter.sinks.gzip_pieces import piece, stitch
+from exporter.tally import Tally
+from exporter.web import server as web
+from exporter.web import status
+from exporter.web.server import Site, WebServer
+
+PAGES = {"text": b"# TYPE a gauge\na 1.0\n" * 50, "openmetrics": b"# TYPE a gauge\na 1.0\n# EOF\n"}
+
+
+class Running:
+    """A server on a free port, and what it shows."""
+
+    def __init__(self, address="127.0.0.1:0", metrics_path="/metrics"):
+        self.begin()
+        site = Site(lambda form: self.pages[form], lambda: b"<html>status", lambda: self.ready, metrics_path)
+        self.server = WebServer(address, site, self.tally)
+        self.port = self.server.port
+
+    def begin(self):
+        """Show the usual pages; nothing has happened yet."""
+        self.pages = {form: stitch([piece(text)]).gzip for form, text in PAGES.items()}
+        self.ready = True
+        self.tally = Tally()
+
+    def connect(self, host="127.0.0.1"):
+        return http.client.HTTPConnection(host, self.port, timeout=30)
+
+    def ask(self, path="/metrics", method="GET", **headers):
+        """Return status, headers and body of an answer."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        with closing(self.connect()) as connection:
+            connection.request(method, path, headers=names)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+
+    def raw(self, text, *, read=True):
+        """Send bytes as they are; return all that comes until the server closes."""
+        with closing(self.dial()) as connection:
+            connection.sendall(text)
+            found = b""
+            while read and (more := connection.recv(65536)):
+                found += more
+            return found
+
+    def dial(self):
+        return socket.create_connection(("127.0.0.1", self.port), 30)
+
+    def told(self, name, part=""):
+        family = f"sagemaker_exporter_{name}"
+        return {s.labels: s.value for s in self.tally.samples("own") if s.family == family and s.part == part}
+
+
+@pytest.fixture(scope="module")
+def one_server():
+    made = Running()
+    yield made
+    made.server.close()
+
+
+@pytest.fixture
+def running(one_server):
+    """A server to which nothing has happened: to stop one takes half a second."""
+    one_server.begin()
+    one_server.server._server.tally = one_server.tally
+    return one_server
+
+
+def wait_for(condition):
+    """Wait until something holds, at most half a minute."""
+    event = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        event.wait(0.01)
+    pytest.fail("it never came to be")
+
+
+# -- what is sent ------------------------------------------------------------------------------------------------------
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+
+
+def test_metrics_in_text_for_a_person_with_curl(running):
+    status_, headers, body = running.ask()
+    assert (status_, body) == (200, PAGES["text"])
+    assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert headers["Content-Length"] == str(len(body))
+    assert "Content-Encoding" not in headers
+    assert headers["Vary"] == "Accept, Accept-Encoding"
+
+
+def test_metrics_as_prometheus_asks_for_them(running):
+    _, headers, body = running.ask(Accept=OPENMETRICS, Accept_Encoding="gzip")
+    assert gzip.decompress(body) == PAGES["openmetrics"]
+    assert headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert headers["Content-Encoding"] == "gzip"
+    assert headers["Content-Length"] == str(len(body))
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        (OPENMETRICS, "openmetrics"),
+        ("text/plain;q=0.6,application/openmetrics-text;q=0.5", "text"),
+        ("application/openmetrics-text;q=0,*/*", "text"),
+        ("*/*", "text"),
+    ],
+)
+@pytest.mark.parametrize(("encoding", "packed"), [("gzip", True), ("gzip;q=0", False), ("identity", False)])
+def test_formats_and_encodings_are_independent(running, accept, form, encoding, packed):
+    _, headers, body = running.ask(Accept=accept, Accept_Encoding=encoding)
+    assert headers.get("Content-Encoding") == ("gzip" if packed else None)
+    assert (gzip.decompress(body) if packed else body) == PAGES[form]
+
+
+def test_a_page_that_was_swapped_is_the_one_that_is_sent(running):
+    running.ask()
+    running.pages["text"] = stitch([piece(b"new\n")]).gzip
+    assert running.ask()[2] == b"new\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind"),
+    [
+        ("/", b"<html>status", "text/html; charset=utf-8"),
+        ("/-/healthy", b"healthy\n", "text/plain; charset=utf-8"),
+        ("/healthz", b"healthy\n", "text/plain; charset=utf-8"),
+        ("/-/ready", b"ready\n", "text/plain; charset=utf-8"),
+        ("/readyz", b"ready\n", "text/plain; charset=utf-8"),
+        ("/metrics?x=1", PAGES["text"], "text/plain; version=0.0.4; charset=utf-8"),
+    ],
+)
+def test_paths(running, path, body, kind):
+    status_, headers, found = running.ask(path)
+    assert (status_, found, headers["Content-Type"]) == (200, body, kind)
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/../etc/passwd", "/METRICS", "/-/reload", "*"])
+def test_what_is_not_there(running, path):
+    assert running.ask(path)[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/-/ready", "/nothing"])
+def test_head_is_get_without_the_body(running, path):
+    status_, headers, _ = running.ask(path, Accept_Encoding="gzip")
+    bare = running.ask(path, method="HEAD", Accept_Encoding="gzip")
+    assert (bare[0], bare[1]["Content-Length"], bare[2]) == (status_, headers["Content-Length"], b"")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/metrics", "/nothing"])
+def test_only_get_and_head(running, method, path):
+    assert running.ask(path, method=method)[0] == 405
+
+
+def test_ready_and_healthy_are_two_things(running):
+    running.ready = False
+    assert running.ask("/-/ready")[0] == running.ask("/readyz")[0] == 503
+    assert running.ask("/-/healthy")[0] == running.ask("/metrics")[0] == 200
+    running.ready = True
+    assert running.ask("/-/ready")[0] == 200
+
+
+@pytest.fixture
+def daemon():
+    """A daemon that has not been started, on a clock that stands still."""
+    parts = Parts(parse("targets: [{regions: [us-east-1]}]"), FakeClock(), MemoryStore())
+    yield Daemon(parts)
+    parts.close()
+
+
+def test_a_daemon_is_ready_after_its_first_round(daemon):
+    assert not daemon.ready()
+    daemon._add_target(HERE)
+    inventory, metrics = daemon._entries[HERE]
+    inventory.runs = 5
+    daemon._make_page()
+    assert not daemon.ready()
+    metrics.runs = 1
+    assert not daemon.ready(), "no page shows it yet"
+    daemon._make_page()
+    assert daemon.ready()
+
+
+def test_a_daemon_is_ready_after_two_minutes_although_aws_is_down(daemon):
+    daemon._clock.forward(FIRST_ROUND)
+    assert not daemon.ready()
+    daemon._clock.forward(1)
+    assert daemon.ready()
+
+
+def test_a_daemon_that_stops_is_not_ready(daemon):
+    daemon._clock.forward(FIRST_ROUND + 1)
+    daemon.ask_to_stop()
+    assert not daemon.ready()
+
+
+@pytest.fixture
+def fresh():
+    """A function that starts a server of the test's own, and is stopped with it."""
+    made = []
+
+    def start(*arguments, **more):
+        made.append(Running(*arguments, **more))
+        return made[-1]
+
+    yield start
+    for running in made:
+        running.server.close()
+
+
+def counted(running, requests):
+    """Return the requests by path and code, once there are so many: they are counted after they are answered."""
+    wait_for(lambda: sum(running.told("http_requests_total").values()) >= requests)
+    return running.told("http_requests_total")
+
+
+def test_another_path_for_the_metrics(fresh):
+    running = fresh(metrics_path="/probe")
+    assert running.ask("/probe")[2] == PAGES["text"]
+    assert running.ask("/metrics")[0] == 404
+    assert counted(running, 2)["/metrics", "200"] == 1.0
+
+
+def test_what_is_not_the_metrics_page_is_not_measured_as_a_scrape(fresh):
+    running = fresh(metrics_path="/probe")
+    with closing(running.connect()) as connection:
+        for path in ("/metrics", "/-/healthy"):  # on one connection: the first is over when the second is answered
+            connection.request("GET", path)
+            connection.getresponse().read()
+    assert running.told("http_scrape_duration_seconds", "count") == {}
+    assert running.told("http_scrape_size_bytes") == {}
+
+
+def test_requests_are_counted_and_scrapes_measured(fresh):
+    running = fresh()
+    running.ask(Accept_Encoding="gzip")
+    running.ask()
+    running.ask("/made-up")
+    running.ask("/also-made-up")
+    running.ask("/", method="POST")
+    assert counted(running, 5) == {("/metrics", "200"): 2.0, ("other", "404"): 2.0, ("other", "405"): 1.0}
+    wait_for(lambda: len(running.told("http_scrape_size_bytes")) == 2)
+    assert running.told("http_scrape_duration_seconds", "count") == {(): 2.0}
+    assert running.told("http_scrape_size_bytes") == {
+        ("gzip",): len(running.pages["text"]),
+        ("identity",): len(PAGES["text"]),
+    }
+
+
+# -- connections -------------------------------------------------------------------------------------------------------
+
+
+def test_connections_are_kept_alive(running):
+    with closing(running.connect()) as connection:
+        sockets = set()
+        for path in ("/metrics", "/", "/nothing", "/-/ready"):
+            connection.request("GET", path)
+            connection.getresponse().read()
+            sockets.add(connection.sock.getsockname())
+    assert len(sockets) == 1
+
+
+def test_requests_that_come_together_are_answered_one_after_the_other(running):
+    answers = running.raw(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"GET / HTTP/1.0\r\n\r\n")
+    assert answers.count(b"HTTP/1.1 200 OK") == 4
+    assert answers.count(b"healthy\n") == 3
+
+
+def test_http_1_0_gets_its_answer_and_the_end(running):
+    answer = running.raw(b"GET /metrics HTTP/1.0\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"Connection: close" in head
+    assert body == PAGES["text"]
+
+
+def test_who_says_close_is_closed(running):
+    answer = running.raw(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 33\r\n\r\nGET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize(("method", "code"), [(b"GET", b"200"), (b"POST", b"405")])
+def test_a_body_is_not_taken_for_another_request(running, method, code, body):
+    answer = running.raw(method + b" / HTTP/1.1\r\nHost: x\r\n" + body)
+    assert answer.startswith(b"HTTP/1.1 " + code)
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 150 + b"\r\n", b"431"),
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/9.9\r\n\r\n", b"505"),
+        (b"BREW /pot HTTP/1.1\r\n\r\n", b"501"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
+    ],
+)
+def test_nonsense_is_refused_and_the_connection_closed(running, request_, code):
+    try:
+        answer = running.raw(request_)
+    except ConnectionResetError:  # closed while we still sent
+        answer = b"HTTP/1.1 " + code
+    assert re.match(rb"(HTTP/1\.\d )?.*" + code, answer, re.DOTALL)
+    assert running.ask("/-/healthy")[0] == 200
+
+
+def test_clients_that_go_away_leave_no_trace(running, capfd):
+    for text in (b"", b"GET", b"GET / HTTP/1.1\r\n", b"GET /metrics HTTP/1.1\r\n\r\n"):
+        with closing(running.dial()) as connection:
+            connection.sendall(text)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+    assert running.ask()[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+# -- clients that don't play along -------------------------------------------------------------------------------------
+
+
+def test_a_client_that_does_not_read_does_not_keep_others_waiting(running):
+    large = b"a_metric 1.0\n" * 2_000_000  # more than any socket buffers
+    running.pages["openmetrics"] = stitch([piece(large)]).gzip
+    with closing(running.dial()) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text\r\n\r\n")
+        assert slow.recv(10) == b"HTTP/1.1 2"
+        for _ in range(5):
+            assert running.ask()[2] == PAGES["text"]
+
+
+def test_a_client_that_does_not_read_is_given_up(running, monkeypatch):
+    monkeypatch.setattr(web, "SENDING", 0.1)
+    running.pages["text"] = stitch([piece(b"a_metric 1.0\n" * 2_000_000)]).gzip
+    with closing(running.dial()) as slow:
+        slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: running.server._server._free._value == web.CONNECTIONS)
+
+
+def silent(running, count):
+    return [running.dial() for _ in range(count)]
+
+
+@pytest.fixture
+def many_files():
+    """Room for as many sockets as this test opens, at both of their ends."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip(f"only {hard} files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_silent_clients_up_to_the_cap_do_not_block_a_scrape(running, many_files):
+    connections = silent(running, web.CONNECTIONS - 1)
+    free = running.server._server._free
+    wait_for(lambda: free._value == 1)
+    assert running.ask()[2] == PAGES["text"]
+    for connection in connections:
+        connection.close()
+    wait_for(lambda: free._value == web.CONNECTIONS)
+
+
+def test_more_than_the_cap_are_closed_at_once_and_places_come_back(fresh, monkeypatch):
+    monkeypatch.setattr(web, "CONNECTIONS", 3)
+    running = fresh()
+    connections = silent(running, 3)
+    wait_for(lambda: running.server._server._free._value == 0)
+    with closing(running.dial()) as one_more:
+        assert one_more.recv(1) == b""
+    connections.pop().close()
+    wait_for(lambda: running.server._server._free._value == 1)
+    assert running.ask("/-/healthy")[0] == 200
+    for connection in connections:
+        connection.close()
+
+
+def test_silence_ends(running, monkeypatch):
+    monkeypatch.setattr(web._Handler, "timeout", 0.1)
+    with closing(running.dial()) as quiet:
+        quiet.sendall(b"GET /metrics HTTP/1.1\r\nHost:")
+        assert quiet.recv(1) == b""
+
+
+def test_many_scrapes_at_once(running):
+    bodies = []
+
+    def scrape():
+        bodies.append(running.ask(Accept_Encoding="gzip")[2])
+
+    threads = [threading.Thread(target=scrape) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert bodies == [running.pages["text"]] * 40
+
+
+# -- addresses ---------------------------------------------------------------------------------------------------------
+
+
+def healthy(running, host):
+    with closing(running.connect(host)) as connection:
+        connection.request("GET", "/-/healthy")
+        return connection.getresponse().status == 200
+
+
+def test_every_address_of_the_machine(fresh):
+    running = fresh(":0")
+    assert healthy(running, "127.0.0.1")
+    assert not socket.has_dualstack_ipv6() or healthy(running, "::1")
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_one_address_of_ipv6(fresh):
+    assert healthy(fresh("[::1]:0"), "::1")
+
+
+def test_a_port_that_is_taken_is_an_error(running):
+    with pytest.raises(OSError, match="in use"):
+        Running(f"127.0.0.1:{running.port}")
+
+
+def test_after_the_close_nobody_listens():
+    running = Running()
+    running.server.close()
+    with pytest.raises(ConnectionRefusedError):
+        running.dial()
+
+
+# -- the page for people -----------------------------------------------------------------------------------------------
+
+
+def run(outcome="ok", *, source="inventory", target=HERE, at=T0, failures=()):
+    return Run(source, target, at, 1.25, outcome, failures)
+
+
+def page(*runs, note="", path="/metrics"):
+    return status.page("0.1.0", runs, note, path).decode()
+
+
+def test_the_status_page_shows_the_newest_run_of_each_source(running):
+    text = page(
+        run(),
+        run("denied", at=T0 + 60, failures=(Failure("ListEndpoints", "denied"),)),
+        run(source="cloudwatch_metrics"),
+    )
+    assert text.count("<tr>") == 3
+    assert "2026-01-01 00:01:00 UTC" in text
+    assert "<td class=denied>denied</td><td>ListEndpoints (denied)</td>" in text
+    assert "1.2 s" in text
+
+
+def test_before_the_first_run_the_page_says_so():
+    assert "no source has run yet" in page()
+
+
+def test_a_note_stands_first():
+    assert '<p class="note">a make-believe account</p>' in page(note="a make-believe account")
+
+
+def test_nothing_is_loaded_from_elsewhere():
+    assert not re.search(r"(src|href)=\"?(https?:)?//", page(run()))
+    assert "<script" not in page(run())
+
+
+EVIL = '<script>alert("x")</script>&\'"'
+
+
+def test_nothing_can_be_injected():
+    target = Target(EVIL, EVIL)
+    text = page(run(source=EVIL, target=target, failures=(Failure(EVIL, "denied"),)), note=EVIL, path=f"/{EVIL}")
+    assert "<script>" not in text
+    assert text.count("&lt;script&gt;") == 6
+    assert 'href="/&lt;script' in text
+
+
+def test_many_failures_do_not_make_a_long_page():
+    failures = tuple(Failure(f"scope {n}", "transient") for n in range(1000))
+    assert len(page(run("partial", failures=failures))) < 5000
