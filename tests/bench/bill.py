@@ -35,21 +35,21 @@ def run(name, hours, endpoints):
     """Live through the hours; return the bill, the totals and how they stand to the truth."""
     logging.disable(logging.WARNING)
     world = default_world(seed=1, endpoints=endpoints, begin=T0)
+    end = T0 + hours * HOUR
+    for place in world.regions:  # nothing happens after that, however long the last calls take
+        for series in place.series.values():
+            if hasattr(series, "schedule"):
+                series.schedule.stop(end)
     street = Street(world, text=PACES[name])
     began = time.process_time()
     begin = None
-    for _ in range(hours * 60):
-        street.cycle(MINUTE)
+    while street.true.time < end:
+        street.cycle(MINUTE - street.true.time % MINUTE)
         begin = begin or int(street.clock.now()) // MINUTE * MINUTE
     bill = street.fake.bill
     asked, dollars, calls = bill.metrics, bill.dollars, bill.requests["cloudwatch.GetMetricData"]
     cpu = time.process_time() - began
-    end = street.true.time
-    for place in world.regions:  # nothing more happens; what is late arrives
-        for series in place.series.values():
-            if hasattr(series, "schedule"):
-                series.schedule.stop(end)
-    for _ in range(12):
+    for _ in range(12):  # what is late arrives
         street.cycle(MINUTE)
     for _ in range(24):
         street.cycle(HOUR / 4)

@@ -9,8 +9,9 @@ to readings). Exactness is the ledger's business; this room only has to ask for 
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from exporter.aws import Aws
@@ -18,7 +19,7 @@ from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
 from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection
-from exporter.model import BLOCK, HOUR, MINUTE, Known, Metered, Reading, Sample, Switch, Target
+from exporter.model import BLOCK, HOUR, MINUTE, Effect, Known, Metered, Reading, Sample, Switch, Target
 from exporter.sources.cloudwatch_metrics.answers import begun, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
@@ -31,6 +32,7 @@ HOST_AGE = 30 * MINUTE  # a host of a job is asked while its newest data is youn
 CATCH_UP = 6_000_000  # datapoints of catching up in one run: 30 s at our share of the quota; the rest follows
 
 _OWN = "sagemaker_exporter_"
+_NAMESPACE = "cloudwatch_namespace"
 
 
 class _OfTarget:
@@ -41,6 +43,7 @@ class _OfTarget:
         self.fetcher = fetcher
         self.strands: Mapping[StrandKey, Strand] = {}
         self.last_run = -math.inf
+        self.met: set[str] = set()  # namespaces that have had series
 
 
 class CloudWatchMetrics:
@@ -88,7 +91,7 @@ class CloudWatchMetrics:
             switches=plan.switches,
             forget=plan.forget,
             notes=notes,
-            tallies=tuple(crop.tallies),
+            tallies=(*self._zeros(target, kept), *crop.tallies),
             attended=notes["attended"],
         )
 
@@ -187,6 +190,16 @@ class CloudWatchMetrics:
                     settle_every=SETTLE_EVERY,
                     deep_every=DEEP_EVERY,
                 )
+
+    def _zeros(self, target: Target, kept: _OfTarget) -> Iterator[Effect]:
+        """Yield zeros about namespaces that have series for the first time: own counters are born at 0 (law L8)."""
+        namespaces = {strand.resource.namespace for strand in kept.strands.values()} - kept.met
+        kept.met |= namespaces
+        rows = [row for row in CATALOGUE.values() if row.source == "own" and row.seeded and _NAMESPACE in row.labels]
+        known = {"account_id": [target.account_id], "region": [target.region], _NAMESPACE: sorted(namespaces)}
+        for row in rows:
+            for labels in itertools.product(*(known.get(label) or row.known(label) for label in row.labels)):
+                yield Effect(row.name, labels, 0.0)
 
     def _about(self, target: Target, plan: Plan) -> Iterable[Sample]:
         """Yield what this source says of itself."""

@@ -1,0 +1,350 @@
+"""What happens to a process on a bad day: design section 7, from outside."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import sqlite3
+import time
+
+import pytest
+from oracle import Page
+from programs import ACCOUNT, REGION, Past, fake_aws, free_port, run, wait_until
+from small_world import INVOCATIONS, busy, one_endpoint
+
+from exporter.demo import FakeAws, serve
+from exporter.model import MINUTE
+
+SPEED = 60
+QUICK = """
+sources: {cloudwatch_metrics: {every: 30s}, inventory: {every: 30s}}
+limits: {requests_per_second: {ListMetrics: 50}}
+web: {zero_hold: 60s}
+"""
+ONCE = ("once", "--config.file=config.yaml")
+DRAIN = 10.0  # seconds that sources have to end
+ADVICE = "--ledger.move-aside"
+
+
+@pytest.fixture
+def churn(aws):
+    """A fake AWS with one endpoint: the fake and its URL."""
+    past = Past(SPEED)
+    return aws(one_endpoint(past.origin), past)
+
+
+def config(folder, more=QUICK):
+    return f"{more}ledger: {{path: {folder}/ledger.db}}\n"
+
+
+@pytest.fixture
+def daemon(churn, exporter, tmp_path):
+    """A running daemon on a ledger of its own."""
+    return exporter(churn[1], config=config(tmp_path), flags=[f"--clock={SPEED}"])
+
+
+def refused(finished, *words):
+    """Say that a command ended as it should when it can't start: code 2, a clear word, no stack trace."""
+    assert finished.returncode == 2, finished.stderr
+    assert "Traceback" not in finished.stderr
+    for word in words:
+        assert word in finished.stderr
+    return True
+
+
+# -- the ledger --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["run", "once"])
+def test_second_process_on_a_ledger_refuses(daemon, churn, tmp_path, command):
+    daemon.ready()
+    flags = [] if command == "once" else [f"--web.listen-address=127.0.0.1:{free_port()}"]
+    second = run(tmp_path, command, "--config.file=config.yaml", *flags, aws_url=churn[1])
+    assert refused(second, "another process holds the ledger", f"{tmp_path}/ledger.db")
+    assert daemon.runs
+    assert daemon.answers("/metrics")
+
+
+def test_ledger_in_use_is_not_moved_aside(daemon, churn, tmp_path):
+    """The flag is for a ledger that can't be used, not for one that somebody uses."""
+    daemon.ready()
+    second = run(tmp_path, "once", "--config.file=config.yaml", ADVICE, aws_url=churn[1])
+    assert refused(second, "another process holds the ledger")
+    assert [file.name for file in tmp_path.glob("ledger.db.*")] == []
+
+
+def garbage(path):
+    path.write_bytes(b"this is no ledger" * 1000)
+
+
+def cut_in_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def overwritten(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+
+def wrong_state(path):
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meters SET state = x'93010203'")
+    db.close()
+
+
+def of_another_program(path):
+    path.unlink()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE grafana (dashboard TEXT)")
+    db.close()
+
+
+def of_the_future(path):
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 1000")
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [garbage, cut_in_half, overwritten, wrong_state],
+)
+def test_damaged_ledger_is_refused_with_advice(churn, ruined, tmp_path, damage):
+    ledger, damaged = ruined(damage)
+    assert refused(run(tmp_path, *ONCE, aws_url=churn[1]), str(ledger), ADVICE)
+    assert ledger.read_bytes() == damaged, "the user's file is never touched"
+
+
+@pytest.mark.parametrize("damage", [of_another_program, of_the_future])
+def test_ledger_that_is_not_ours_is_refused(churn, ruined, tmp_path, damage):
+    ledger, damaged = ruined(damage)
+    assert refused(run(tmp_path, *ONCE, aws_url=churn[1]), str(ledger), "another")
+    assert ledger.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("damage", [garbage, overwritten])
+def test_damaged_ledger_is_moved_aside_on_demand(churn, ruined, tmp_path, damage):
+    _, damaged = ruined(damage)
+    saved = run(tmp_path, *ONCE, ADVICE, aws_url=churn[1])
+    assert saved.returncode == 0, saved.stderr
+    assert Page(saved.stdout).find(INVOCATIONS)
+    aside = min(tmp_path.glob("ledger.db.*"))  # the others are SQLite's companions of it
+    assert str(aside) in saved.stderr
+    assert aside.read_bytes() == damaged
+
+
+@pytest.fixture(scope="module")
+def good_ledger(tmp_path_factory):
+    """The bytes of a ledger that has counted something."""
+    folder, past = tmp_path_factory.mktemp("good"), Past()
+    (folder / "config.yaml").write_text(config(folder))
+    with fake_aws(one_endpoint(past.origin), past)[1] as server:
+        assert run(folder, *ONCE, aws_url=server.url).returncode == 0
+    return (folder / "ledger.db").read_bytes()
+
+
+@pytest.fixture
+def ruined(good_ledger, tmp_path):
+    """Ruin a ledger that was good once; return its path, and its bytes since."""
+
+    def ruin(damage):
+        (tmp_path / "config.yaml").write_text(config(tmp_path))
+        ledger = tmp_path / "ledger.db"
+        ledger.write_bytes(good_ledger)
+        damage(ledger)
+        return ledger, ledger.read_bytes()
+
+    return ruin
+
+
+def test_folder_that_cannot_be_written_is_refused(churn, tmp_path):
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o500)
+    places = ["/proc/nowhere/ledger.db"]  # of no use to root either, who may write everywhere else
+    if os.geteuid():
+        places.append(f"{folder}/ledger.db")
+    for place in places:
+        (tmp_path / "config.yaml").write_text(f"ledger: {{path: {place}}}\n")
+        assert refused(run(tmp_path, "run", "--config.file=config.yaml", aws_url=churn[1]), "can't open", place)
+
+
+def test_folder_in_the_place_of_the_ledger_is_refused(churn, tmp_path):
+    (tmp_path / "ledger.db").mkdir()
+    (tmp_path / "config.yaml").write_text(config(tmp_path))
+    assert refused(run(tmp_path, "run", "--config.file=config.yaml", aws_url=churn[1]), f"{tmp_path}/ledger.db")
+
+
+def test_while_the_disk_refuses_counters_stand_still_and_are_exact_afterwards(daemon, churn):
+    """A limit on the size of files, set from outside, is a disk that is full, and has room again."""
+    fake, _ = churn
+    requests = busy(fake.world, fake.now() + 4 * MINUTE, 8)
+
+    def counted():
+        return max(daemon.shows(INVOCATIONS).values(), default=0.0)
+
+    def failed():
+        return max(daemon.shows("sagemaker_exporter_ledger_writes_total", outcome="failed").values(), default=0.0)
+
+    wait_until(counted, what="counted requests")
+    _, most = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (1, most))
+    wait_until(failed, what="a write that failed")
+    first, stood = failed(), counted()
+    wait_until(lambda: failed() > first + 2, what="more of them")
+    page = daemon.page()
+    assert set(page.find(INVOCATIONS).values()) <= {stood}
+    assert page.one("sagemaker_exporter_source_up", source="cloudwatch_metrics") == 0
+    assert page.one("sagemaker_exporter_source_last_run_timestamp_seconds", source="cloudwatch_metrics") > 0
+    assert daemon.answers("/-/healthy")
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (most, most))
+    wait_until(lambda: counted() == requests, 90, "every request")
+    assert daemon.stop()[0] == 0
+
+
+# -- AWS ---------------------------------------------------------------------------------------------------------------
+
+
+def test_sigterm_during_a_slow_aws_ends_within_the_drain_time(churn, exporter, tmp_path):
+    fake, url = churn
+    fake.faults.add("slow", operation="GetMetricData", seconds=25.0)
+    daemon = exporter(url, config=config(tmp_path), flags=[f"--clock={SPEED}"])
+    wait_until(lambda: fake.bill.requests["cloudwatch.GetMetricData"], what="a call that waits")
+    code, seconds = daemon.stop()
+    assert code == 0
+    assert seconds < DRAIN + 3
+    assert "Traceback" not in daemon.said
+    assert "abandoned" in daemon.said
+
+    fake.faults.clear()
+    daemon.start()
+    wait_until(lambda: daemon.shows(INVOCATIONS), what="counters after the restart")
+
+
+def test_sigterm_while_throttled_ends_at_once(churn, exporter, tmp_path):
+    """What waits for its turn is told to give up."""
+    fake, url = churn
+    daemon = exporter(url, config=config(tmp_path))
+    wait_until(lambda: fake.bill.requests["sts.GetCallerIdentity"], what="a login")
+    fake.faults.add("throttle")
+    wait_until(lambda: fake.faults.rules[0].struck > 2, what="throttled calls")
+    code, seconds = daemon.stop()
+    assert code == 0
+    assert seconds < 5
+    assert "Traceback" not in daemon.said
+
+
+def test_answers_that_arrive_damaged_change_nothing(churn, exporter, tmp_path):
+    """Cut off, empty, garbage, reset, late: over real sockets, one call in five."""
+    fake, url = churn
+    daemon = exporter(url, config=config(tmp_path), flags=[f"--clock={SPEED}"]).ready()
+    for kind in ("truncated", "empty", "garbage", "reset", "slow", "http_500"):
+        fake.faults.add(kind, probability=0.05, seconds=0.2)
+    requests = busy(fake.world, fake.now() + MINUTE, 10)
+    seen = []
+
+    def counted():
+        seen.extend(daemon.shows(INVOCATIONS).values())
+        return seen and seen[-1]
+
+    wait_until(lambda: counted() == requests, 60, "every request, for all that")
+    struck = sum(fault.struck for fault in fake.faults.rules)
+    fake.faults.clear()
+    up = "sagemaker_exporter_source_up"
+    wait_until(lambda: set(daemon.shows(up).values()) == {1.0}, what="whole runs again")
+    assert seen == sorted(seen)
+    assert struck > 5
+    assert counted() == requests
+    assert daemon.stop()[0] == 0
+    assert "Traceback" not in daemon.said
+
+
+def test_dead_network_at_the_start_is_outlived(exporter, tmp_path):
+    speed, port = 30, free_port()
+    began = time.monotonic()
+    more = QUICK + f"targets: [{{account_id: '{ACCOUNT}', regions: [{REGION}]}}]\n"
+    daemon = exporter(f"http://127.0.0.1:{port}", config=config(tmp_path, more), flags=[f"--clock={speed}"]).up()
+    assert daemon.ask("/-/ready").status == 503
+    daemon.ready(20)
+    assert time.monotonic() - began > 120 / speed - 1, "readiness does not wait for AWS, but gives it two minutes"
+    assert daemon.answers("/-/healthy")
+    assert re.search(rf"can't log in to {ACCOUNT} {REGION}: .*127\.0\.0\.1:{port}", daemon.said)
+
+    past = Past(speed)
+    with serve(FakeAws(one_endpoint(past.origin), past), port):
+        wait_until(lambda: daemon.shows("sagemaker_endpoint_status"), what="the recovery by itself")
+        wait_until(lambda: daemon.shows(INVOCATIONS), what="counters")
+        up = "sagemaker_exporter_target_up"
+        wait_until(lambda: set(daemon.shows(up).values()) == {1.0}, what="the good news")
+        assert daemon.stop()[0] == 0
+
+
+def test_target_that_cannot_be_reached_is_down(exporter, tmp_path):
+    more = QUICK + f"targets: [{{account_id: '{ACCOUNT}', regions: [{REGION}]}}]\n"
+    url = f"http://127.0.0.1:{free_port()}"
+    daemon = exporter(url, config=config(tmp_path, more), flags=["--clock=30"]).up()
+    wait_until(lambda: "can't log in" in daemon.said, what="a word about it")
+    here = {"account_id": ACCOUNT, "region": REGION}
+    wait_until(lambda: daemon.shows("sagemaker_exporter_aws_errors_total"), what="a later look at itself")
+    assert set(daemon.shows("sagemaker_exporter_target_up", **here).values()) == {0.0}
+
+
+def test_wrong_account_is_told_and_the_daemon_stays_up(churn, exporter, tmp_path):
+    more = QUICK + f"targets: [{{account_id: '999999999999', regions: [{REGION}]}}, {{regions: [{REGION}]}}]\n"
+    daemon = exporter(churn[1], config=config(tmp_path, more), flags=[f"--clock={SPEED}"]).up()
+    wait_until(lambda: daemon.shows(INVOCATIONS), what="the other target")
+    assert f"logged in to account {ACCOUNT}, but the configuration says 999999999999" in daemon.said
+    up = "sagemaker_exporter_target_up"
+    wait_until(lambda: daemon.shows(up, account_id=ACCOUNT), what="targets")
+    assert set(daemon.shows(up, account_id="999999999999").values()) == {0.0}
+    assert set(daemon.shows(up, account_id=ACCOUNT).values()) == {1.0}
+
+
+def test_denied_login_is_told_and_ends_with_the_denial(churn, exporter, tmp_path):
+    fake, url = churn
+    fake.faults.add("deny", operation="GetCallerIdentity")
+    daemon = exporter(url, config=config(tmp_path), flags=[f"--clock={SPEED}"]).up()
+    wait_until(lambda: "can't log in" in daemon.said, what="a word about it")
+    assert "sts:GetCallerIdentity" in daemon.said
+    daemon.ready()
+    fake.faults.clear()
+    wait_until(lambda: daemon.shows(INVOCATIONS), what="the recovery by itself")
+
+
+def test_same_error_again_and_again_is_one_line(exporter, tmp_path):
+    daemon = exporter(f"http://127.0.0.1:{free_port()}", config=config(tmp_path), flags=["--clock=300"]).up()
+    wait_until(lambda: "can't log in" in daemon.said, what="a word about it")
+    tries = 'sagemaker_exporter_aws_requests_total{account_id="",region="us-east-1",aws_service="sts"'
+    wait_until(lambda: any(v >= 15 for s, v in daemon.page().values.items() if s.startswith(tries)), what="five tries")
+    assert daemon.said.count("can't log in") < 3
+
+
+# -- the start ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_mistake_of_a_configuration_is_told(tmp_path):
+    (tmp_path / "config.yaml").write_text(
+        "targets: [{account_id: 123456789012}]\nsources:\n  cloudwatch_metrics: {evry: 5m}\nweb: {zero_hold: soon}\n"
+    )
+    finished = run(tmp_path, "run", "--config.file=config.yaml")
+    assert refused(finished, "config.yaml:1:", 'did you mean "every"?', "config.yaml:4:", "3 mistakes")
+
+
+@pytest.mark.parametrize("flag", ["--clock=60", "--begin=-1h"])
+def test_simulated_time_is_for_a_fake_aws_only(tmp_path, flag):
+    for elsewhere in ({}, {"AWS_ENDPOINT_URL": "https://aws.example"}):
+        assert refused(run(tmp_path, "run", flag, **elsewhere), "loopback")
+
+
+def test_no_region_is_told(tmp_path):
+    assert refused(run(tmp_path, "run", AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="y"), "AWS_REGION")
+
+
+def test_healthcheck_says_whether_the_daemon_is_ready(daemon, churn, tmp_path):
+    daemon.ready()
+    address = f"--web.listen-address=127.0.0.1:{daemon.port}"
+    assert run(tmp_path, "healthcheck", address).returncode == 0
+    assert daemon.stop()[0] == 0
+    ill = run(tmp_path, "healthcheck", address)
+    assert ill.returncode == 1
+    assert "Traceback" not in ill.stderr
