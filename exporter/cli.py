@@ -23,12 +23,12 @@ from msgspec import structs
 from exporter import __version__, logs
 from exporter.aws import AwsError
 from exporter.catalogue import permissions
+from exporter.clock import SystemClock
 from exporter.config import Config, ConfigError, Limits, load
 from exporter.daemon import Daemon, Parts, SetupError
 from exporter.ledger.memory import MemoryStore
 from exporter.ledger.sqlite import SqliteStore, move_aside
 from exporter.ledger.store import LedgerUnusableError, Store
-from exporter.model import SystemClock
 from exporter.sinks.prometheus import Renderer
 
 _log = logging.getLogger("exporter")

@@ -1,6 +1,7 @@
 """Runs one source on one target: times it, guards it, applies the reading, confirms it, reports on it.
 
-The only place that catches what a source raises. Order matters: a receipt is confirmed only after the commit.
+A source tells of what it could not read in `failed`; what it raises, because nothing could be read, is caught here and
+nowhere else. Order matters: a receipt is confirmed only after the commit.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any, NamedTuple, Protocol
 
 from exporter.aws import AwsError
 from exporter.catalogue import CATALOGUE
+from exporter.clock import Clock
 from exporter.ledger import Applied, Ledger, LedgerError
-from exporter.model import Clock, Failure, Known, Reading, Snapshot, Target
+from exporter.model import Failure, Known, Reading, Snapshot, Target
 from exporter.tally import Tally
 
 _log = logging.getLogger(__name__)
@@ -24,7 +26,10 @@ KEPT_RUNS = 50  # for people who look at the status page
 
 
 class Source(Protocol):
-    """Where facts come from. A source returns data and touches nothing else."""
+    """Where facts come from. A source returns data and touches nothing but itself.
+
+    It may remember what a restart may forget, such as what is due when; all else goes into notes.
+    """
 
     name: str
 
@@ -83,9 +88,13 @@ class Collection:
         return run
 
     def _apply(self, source: Source, reading: Reading) -> None:
-        unnamed = {sample.family for sample in reading.samples} - CATALOGUE.keys()
-        if unnamed:  # one such family would keep every page from being made
-            raise ValueError(f"source {source.name} has families without a row: {sorted(unnamed)}")
+        families = {sample.family for sample in reading.samples}
+        families.update(effect.family for event in reading.events for effect in event.effects)
+        families.update(answer.counter.family for read in reading.reads for answer in read.answers)
+        if not families <= CATALOGUE.keys():  # one such family would keep every page from being made
+            unnamed = sorted(families - CATALOGUE.keys())
+            raise ValueError(f"source {source.name} has families without a row: {unnamed}")
+        self._tally.take(reading.tallies)  # true of the run, whatever the ledger makes of it
         applied = self._ledger.apply(reading)
         self._tell(reading, applied)
         if reading.receipts:
@@ -93,7 +102,6 @@ class Collection:
 
     def _tell(self, reading: Reading, applied: Applied) -> None:
         """Count what became of a reading."""
-        self._tally.take(reading.tallies)
         if reading.target is None:
             return
         where = (reading.target.account_id, reading.target.region)

@@ -14,17 +14,18 @@ from exporter import __version__
 from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places, places
+from exporter.clock import Clock
 from exporter.collection import Collection, Source
 from exporter.config import Account, Config, fingerprint
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.store import Store
-from exporter.model import Clock, Target
+from exporter.model import Target
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.prometheus import Page, Renderer
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics, switched_off
 from exporter.sources.inventory import InventorySource
-from exporter.tally import Tally
+from exporter.tally import PREFIX, Tally
 from exporter.web import status
 from exporter.web.negotiation import Format
 from exporter.web.server import Site, WebServer
@@ -82,11 +83,10 @@ class Parts:
             counted = self.ledger.known(CloudWatchMetrics.name, target)
             self.ledger.apply(switched_off(target, counted, self.clock.now()))
         sources = [source.name for source, _ in self.sources]
+        here = {"account_id": [target.account_id], "region": [target.region], "source": sources}
         for name, row in CATALOGUE.items():
             if row.source == "own" and row.seeded is True and "cloudwatch_namespace" not in row.labels:
-                known = {"account_id": [target.account_id], "region": [target.region], "source": sources}
-                choices = [known.get(label, row.known(label)) for label in row.labels]
-                self.tally.seed(name.removeprefix("sagemaker_exporter_"), *choices)
+                self.tally.seed(name.removeprefix(PREFIX), here)
 
     def close(self) -> None:
         """Give everything up."""

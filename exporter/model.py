@@ -1,16 +1,17 @@
-"""The nouns that rooms hand to each other. Imports nothing of ours; computes nothing but time.
+"""The nouns that rooms hand to each other. Imports nothing of ours; computes nothing.
 
 A source returns a `Reading`: plain data, which a test can write down as a literal. The ledger turns readings into a
 frozen `Snapshot`; sinks render it. Times are Unix seconds, grids are UTC, values are in AWS's raw unit until a
 snapshot is made.
+
+CloudWatch may still change a sum hours after its time. So a counter is kept as blocks of 15 minutes: open ones are read
+again and again; one is closed, for ever, when an answer came that AWS dated after its last possible change.
 """
 
 from __future__ import annotations
 
 import math
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -29,7 +30,10 @@ class Target(Struct, frozen=True):
 
 
 class Resource(Struct, frozen=True):
-    """What a set of CloudWatch series is about: a namespace (in its first spelling) and one complete dimension set.
+    """What a set of CloudWatch series is about: a namespace and one complete dimension set.
+
+    Some AWS services publish the same under several names of a namespace, dimension or metric: its spellings. A
+    resource is filed under the first of them, so that they are one series whichever is found.
 
     `labels` are the values that its families show, `account_id` and `region` first; they follow from the rest.
     """
@@ -79,7 +83,7 @@ class Answer(Struct, frozen=True):
 
     `blocks` holds (start, sum, points) for the blocks with data; any other block inside the window was read and is
     empty. `complete` is False where CloudWatch did not vouch for the whole answer. `spelling` is the index of the
-    namespace and metric spelling that was asked. `begin` says from when a counter without state is counted.
+    spelling that was asked. `begin` says from when a counter counts that the ledger does not have yet.
     """
 
     counter: Counter
@@ -90,11 +94,12 @@ class Answer(Struct, frozen=True):
 
 
 class Read(Struct, frozen=True):
-    """The answers about one resource from one window.
+    """The answers about one resource from one window; those of one counter, in several spellings, stand together.
 
-    The counters may stand until `until` without another complete reading; if the resource is not `alive` they leave
-    24 h after their last increase. What lies before `lost_before` and was not read by now can't be had any more; before
-    `coarse_before` only whole blocks can, so that one in which counting began midway is lost.
+    The counters are shown until `until` at most, unless another complete reading follows. If the resource is not
+    `alive`, they leave 24 h after their last increase. AWS has forgotten what lies before `lost_before`: what was not
+    read by now is lost. Before `coarse_before` it keeps whole blocks only (single minutes live for 15 days), so a
+    block in which counting began midway is lost too.
     """
 
     resource: Resource
@@ -125,7 +130,8 @@ class Sample(Struct, frozen=True):
     """One value as it is to be shown, in its base unit.
 
     `part` is "" for a plain family; "sum", "count" or a number (quantile or upper bound) for parts of one. It stands
-    until `until`, or until its scope is read whole without it. `time` is the true time of the value.
+    until `until`, or until its `scope` is read whole without it: what a source sees whole or not at all, such as one
+    list of AWS. `time` is the true time of the value, for sinks that send one.
     """
 
     family: str
@@ -138,7 +144,7 @@ class Sample(Struct, frozen=True):
 
 
 class Effect(Struct, frozen=True):
-    """What a fact does to a family: it adds to a counter, or is observed by a histogram with `buckets`."""
+    """What happened to a family: a counter grows by the amount, or a histogram with `buckets` observes it."""
 
     family: str
     labels: tuple[str, ...]
@@ -166,11 +172,14 @@ class Failure(Struct, frozen=True):
 class Reading(Struct, frozen=True):
     """One run of a source on a target (None: on no target), and all that came of it.
 
-    Series of the scopes in `looked` are replaced by `samples`; everything else keeps its last good value until its
-    own age limit. `notes` is the source's own state (None removes a note), committed with the rest. Events before
-    `not_before` are too old to count. `receipts` are confirmed at the origin once the reading is committed.
-    `tallies` tell of the run itself and last as long as the process. A `volatile` reading is shown without a commit.
-    `attended` is for how long (seconds, in all) the source has run and listed completely: what is not used goes by it.
+    `samples` replace what the scopes in `looked` held; every other sample keeps its last good value until its own age
+    limit, and counters go by their `reads`. `failed` is what could not be looked at. `standings`, `switches` and
+    `forget` (their totals too) are about resources that need no question. Events before `not_before` are too old to
+    count. `notes` is the source's own state (None removes a note), committed with the rest. `receipts` are confirmed
+    at the origin once the reading is committed: a queue deletes what it has delivered only then. `tallies` tell of
+    the run itself and last as long as the process. `attended` is for how long (seconds, in all) the source has run
+    and listed completely, by which a resource that is neither listed nor asked is forgotten in the end. A `volatile`
+    reading is shown without a commit.
     """
 
     source: str
@@ -242,7 +251,10 @@ class Known(NamedTuple):
 
 
 class Chunk(Struct, frozen=True):
-    """The series of one family on one target: `columns[part][i]` is the value under `labels[i]`, None where absent."""
+    """The series of one family on one target: `columns[part][i]` is the value under `labels[i]`.
+
+    It is None where a part is absent, which a family of one part (the column "") never is.
+    """
 
     labels: tuple[tuple[str, ...], ...]
     columns: Mapping[str, tuple[float | None, ...]]
@@ -262,70 +274,3 @@ class Snapshot(Struct, frozen=True):
     number: int
     at: float
     chunks: Mapping[tuple[str, Target | None], Chunk]
-
-
-class Clock(Protocol):
-    """Where every room gets the time from, so that a test can own it."""
-
-    def now(self) -> float:
-        """Return Unix time in seconds, never ahead of AWS's clock once AWS has answered."""
-
-    def local(self) -> float:
-        """Return the machine's own time, right or wrong (Unix seconds)."""
-
-    def monotonic(self) -> float:
-        """Return seconds that only grow, across suspends too; comparable within one process."""
-
-    def witness(self, date: float) -> None:
-        """Learn what AWS's clock said in an answer that has just arrived (seconds)."""
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait for the event, at most so many seconds of this clock; return whether it is set."""
-
-
-def _suspend_aware_monotonic() -> float:
-    """Return a monotonic time that counts suspends: a laptop that slept for hours must see a gap."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-class SystemClock:
-    """The machine's clock, corrected by AWS's: a local clock that runs ahead must not ask for, or close, the future.
-
-    `speed` and `origin` serve demonstrations against a fake AWS: simulated seconds per second, and the simulated
-    time at construction.
-    """
-
-    def __init__(
-        self,
-        speed: float = 1.0,
-        origin: float | None = None,
-        local: Callable[[], float] = time.time,
-        steady: Callable[[], float] = _suspend_aware_monotonic,
-    ) -> None:
-        self._speed = speed
-        self._local = local
-        self._steady = steady
-        self._real_origin = local()
-        self._origin = self._real_origin if origin is None else origin
-        self._ceiling: tuple[float, float] | None = None  # AWS's time and ours (monotonic) when it was seen
-
-    def local(self) -> float:
-        """Return the machine's own time, right or wrong (Unix seconds)."""
-        return self._origin + (self._local() - self._real_origin) * self._speed
-
-    def now(self) -> float:
-        """Return the lesser of the local time and AWS's time as last seen plus what has passed since."""
-        local, ceiling = self.local(), self._ceiling
-        return local if ceiling is None else min(local, ceiling[0] + self.monotonic() - ceiling[1])
-
-    def monotonic(self) -> float:
-        """Return seconds that only grow."""
-        return self._steady() * self._speed
-
-    def witness(self, date: float) -> None:
-        """Take AWS's time for the ceiling of ours."""
-        self._ceiling = (date, self.monotonic())
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait for the event, at most so many simulated seconds."""
-        return event.wait(max(0.0, seconds) / self._speed)

@@ -15,7 +15,8 @@ from typing import Any
 from apscheduler.executors.pool import ThreadPoolExecutor as TickExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from exporter.model import Clock, Target
+from exporter.clock import Clock
+from exporter.model import Target
 from exporter.tally import Tally
 
 WORKERS = 16

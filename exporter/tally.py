@@ -5,9 +5,8 @@ They last as long as the process; the catalogue's own rows say what may be count
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.rows import Row
@@ -58,9 +57,9 @@ class Tally:
         with self._lock:
             self._values[PREFIX + name] = filled
 
-    def seed(self, name: str, *choices: Sequence[str]) -> None:
-        """Let a counter or histogram stand at 0 for every combination of label values."""
-        for labels in itertools.product(*choices):
+    def seed(self, name: str, known: Mapping[str, Iterable[str]]) -> None:
+        """Let a counter or histogram stand at 0 for every combination of label values; see `Row.combinations`."""
+        for labels in CATALOGUE[PREFIX + name].combinations(known):
             row = _row(name, labels, "counter", "histogram")
             with self._lock:
                 self._parts(row, labels).setdefault("sum" if row.buckets else "", 0.0)

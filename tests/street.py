@@ -17,12 +17,12 @@ from exporter.aws import Aws
 from exporter.aws.sessions import Sessions
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import places
+from exporter.clock import SystemClock
 from exporter.collection import Collection
 from exporter.demo import FakeAws, access_key
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.memory import MemoryStore
-from exporter.model import SystemClock
 from exporter.sinks.prometheus import Renderer
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.inventory import InventorySource

@@ -14,10 +14,11 @@ from worlds import T0, FakeClock
 
 from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall
 from exporter.aws.metric_data import dimensions, statistic, subject
+from exporter.clock import SystemClock
 from exporter.config import Account
 from exporter.demo import FakeAws, World, access_key, serve
 from exporter.demo.resources import Role
-from exporter.model import HOUR, MINUTE, SystemClock, Target
+from exporter.model import HOUR, MINUTE, Target
 from exporter.tally import Tally
 
 TARGET = Target(ACCOUNT, REGION)

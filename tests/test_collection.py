@@ -11,7 +11,21 @@ from exporter.aws import AwsError
 from exporter.collection import KEPT_RUNS, Collection
 from exporter.ledger import Ledger, LedgerError
 from exporter.ledger.memory import MemoryStore
-from exporter.model import DAY, HOUR, MINUTE, Answer, Effect, Event, Failure, Read, Reading, Sample, Target, Window
+from exporter.model import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Answer,
+    Counter,
+    Effect,
+    Event,
+    Failure,
+    Read,
+    Reading,
+    Sample,
+    Target,
+    Window,
+)
 from exporter.tally import Tally
 
 GAUGE = "sagemaker_endpoint_variant_current_instances"
@@ -177,11 +191,12 @@ def test_a_ledger_that_refuses_is_a_failure_of_the_run(room):
     assert room.run(reading(gauge(3.0), notes={"a": 1})).outcome == "ok"
 
 
-def test_a_ledger_that_refuses_counts_nothing_of_the_run(room):
+def test_what_a_run_tells_of_itself_is_told_although_the_ledger_refuses(room):
+    """Or an own counter would not be born at 0, which its source says once."""
     room.store.full = True
-    effect = Effect("sagemaker_exporter_query_results_total", (*WHERE[:2], "AWS/SageMaker", "complete"))
-    room.run(reading(notes={"a": 1}, tallies=(effect,)))
-    assert room.told("query_results_total") == {}
+    labels = (*WHERE[:2], "AWS/SageMaker", "complete")
+    room.run(reading(notes={"a": 1}, tallies=(Effect("sagemaker_exporter_query_results_total", labels),)))
+    assert room.told("query_results_total") == {labels: 1.0}
 
 
 def test_receipts_are_confirmed_after_the_commit_and_once(room):
@@ -215,9 +230,28 @@ def test_a_reading_that_can_not_be_applied_is_in_the_run_too(room):
     assert room.run(reading(gauge())).outcome == "ok"
 
 
-def test_a_family_without_a_row_does_not_reach_the_page(room):
+STRAY = "sagemaker_no_such_family"
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        {"samples": (Sample(STRAY, LABELS, 1.0), gauge())},
+        {"samples": (gauge(),), "events": (Event("id-1", T0, HERE, (Effect(STRAY, LABELS),)),)},
+        {
+            "samples": (gauge(),),
+            "reads": (
+                Read(VARIANT, Window(T0, T0 + 900, 60, 0.0, T0), (Answer(Counter("A", "Sum", STRAY), begin=T0),)),
+            ),
+        },
+    ],
+    ids=["sample", "event", "counter"],
+)
+def test_a_family_without_a_row_does_not_reach_the_page(room, stray):
     """The renderer could not name it, and would make no page at all."""
-    assert room.run(reading(Sample("sagemaker_no_such_family", LABELS, 1.0), gauge())).outcome == "failed"
+    run = room.run(Reading("inventory", HERE, T0, looked=("endpoints",), **stray))
+    assert run.outcome == "failed"
+    assert STRAY in run.failures[0].detail
     assert room.shown(GAUGE) == {}
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from exporter.catalogue import CATALOGUE, rows, shapes
 from exporter.config import Config, load
 
 CLONE = Path(__file__).resolve().parent.parent
 PAGES = ("CONTRIBUTING.md", "README.md")
+
+
+def section(title):
+    """Return a section of CONTRIBUTING."""
+    return re.search(rf"^## {title}\n.*?(?=^## )", (CLONE / "CONTRIBUTING.md").read_text(), re.DOTALL | re.MULTILINE)[0]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -29,8 +36,23 @@ def test_verbs_that_a_page_names_exist(page):
 
 
 def test_newcomers_files_are_seven():
-    table = re.search(r"## Read seven files\n.*?\n## ", (CLONE / "CONTRIBUTING.md").read_text(), re.DOTALL)
-    assert len(re.findall(r"^\| `exporter/", table[0], re.MULTILINE)) == 7
+    street = section("Walk down the street")
+    assert "Seven files" in street
+    assert len(re.findall(r"^\| `exporter/", street, re.MULTILINE)) == 7
+
+
+def test_words_are_at_home_where_the_page_says():
+    homes = re.findall(r"^\|.*\| `([\w/.]+)`(?:, `([\w/.]+)`)? \|$", section("Walk down the street"), re.MULTILINE)
+    assert len(homes) > 15
+    assert [home for pair in homes for home in pair if not (CLONE / "exporter" / home).exists()] == []
+
+
+def test_row_of_the_example_is_a_row():
+    example = re.search(r"```python\n(.*?)```", section("Add a metric in one minute"), re.DOTALL)[1]
+    row = eval(textwrap.dedent(example), {"counter": rows.counter, "VARIANT": shapes.VARIANT})  # noqa: S307 - our own
+    assert isinstance(row, rows.Row)
+    assert row.name not in CATALOGUE
+    assert not row.stable
 
 
 def test_example_configuration_names_every_default():

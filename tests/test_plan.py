@@ -87,7 +87,7 @@ def meter(points=None, *, resource=VARIANT, counter=INVOCATIONS, start=NOW - HOU
     clock = FakeClock(NOW)
     found = Meter(resource)
     taken = read(clock, points or {}, start - start % BLOCK, counter, begin=start, resource=resource, **more)
-    found.read(taken, NOW, Rules())
+    found.count(taken, NOW, Rules())
     found.used = used
     return found
 

@@ -60,12 +60,12 @@ def test_filling_a_gauge_takes_away_what_is_not_named(tally):
 
 def test_seeds_stand_at_0_and_do_not_touch_what_is_there(tally):
     tally.add("ledger_writes_total", "ok")
-    tally.seed("ledger_writes_total", ["ok", "failed"])
+    tally.seed("ledger_writes_total", {})
     assert shown(tally, "ledger_writes_total") == {(("ok",), ""): 1.0, (("failed",), ""): 0.0}
 
 
 def test_seeded_histograms_are_whole(tally):
-    tally.seed("source_run_duration_seconds", ["inventory"])
+    tally.seed("source_run_duration_seconds", {"source": ["inventory"]})
     buckets = CATALOGUE["sagemaker_exporter_source_run_duration_seconds"].buckets
     parts = {part: value for (_, part), value in shown(tally, "source_run_duration_seconds").items()}
     assert parts == dict.fromkeys([*(repr(float(bound)) for bound in buckets), "+Inf", "sum", "count"], 0.0)
@@ -107,7 +107,7 @@ def test_what_a_reading_tells_of_its_run_is_taken(tally):
         lambda tally: tally.add("aws_requests_total", "only one label"),
         lambda tally: tally.set("aws_requests_total", *HERE, "sts", "AssumeRole", value=1.0),
         lambda tally: tally.observe("ready", value=1.0),
-        lambda tally: tally.seed("ready"),
+        lambda tally: tally.seed("ready", {}),
         lambda tally: tally.fill("series_ahead", [(HERE, 1.0)]),
     ],
 )

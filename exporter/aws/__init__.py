@@ -24,8 +24,9 @@ from exporter.aws.errors import AwsError, classify
 from exporter.aws.metric_data import MetricCall, Reply
 from exporter.aws.operations import DATAPOINT_RATES, METRIC_PRICE, OPERATIONS, RECENT, Operation
 from exporter.aws.sessions import Session, Sessions
+from exporter.clock import Clock
 from exporter.config import Account
-from exporter.model import Clock, Target
+from exporter.model import Target
 from exporter.tally import Tally
 
 __all__ = ["Aws", "AwsError", "MetricCall", "Reply"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from exporter.model import Clock
+from exporter.clock import Clock
 
 
 class Limit:

@@ -6,6 +6,7 @@ Not here: any family (the tables), any I/O, any code that computes a value.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
@@ -14,7 +15,7 @@ from exporter.catalogue.enums import ENUMS
 from exporter.catalogue.labels import LABELS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Type = Literal["counter", "gauge", "summary", "histogram", "stateset", "info"]
 Pace = Literal["hot", "warm", "cold"]
@@ -116,6 +117,10 @@ class Row:
         """Return the known values of a label, empty if it has no closed list."""
         values = self.values.get(label, ())
         return ENUMS[values] if isinstance(values, str) else values
+
+    def combinations(self, known: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
+        """Yield all sets of label values, each value one of `known`, else of its closed list."""
+        return itertools.product(*(known.get(label) or self.known(label) for label in self.labels))
 
 
 def _mistakes(row: Row) -> list[tuple[bool, str]]:

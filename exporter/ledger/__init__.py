@@ -1,11 +1,16 @@
 """WHAT HAS BEEN COUNTED: readings in, one transaction each, a frozen snapshot out.
 
-The door: `apply`, `snapshot`, `shown`, `known`, `figures`, `close`. Behind it: `meter` (counters fed by CloudWatch),
-`stage` (what a reading would change), a store (`sqlite`, `memory`), `board` (what is shown).
+The door: `apply`, `snapshot`, `shown`, `known`, `figures`, `close`. Behind it, in the order of a reading's way:
 
-The order is everything: a reading changes copies, the copies are committed, and only then are they installed where a
-snapshot sees them. What a commit refused was never counted and never shown. Nothing here knows AWS, a catalogue row or
-a format.
+    stage    copies what a reading changes (its meters, totals of events, notes) and changes the copies;
+    meter    the counters of one resource, and how they follow CloudWatch;
+    store    commits the copies (`sqlite`, or `memory` where nothing need survive);
+    books    (`stage.Books`) hold what is committed;
+    board    shows it: which counter, under which family and labels, from when and until when.
+
+The order is everything: copies are committed first, and only then installed where a snapshot sees them. What a commit
+refused was never counted, and no counter shows it; samples are shown all the same, for they count nothing. Nothing here
+calls AWS, or knows a catalogue row or a format.
 """
 
 from __future__ import annotations
@@ -17,11 +22,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from exporter.clock import Clock
 from exporter.ledger.board import Board
 from exporter.ledger.meter import Rules
 from exporter.ledger.stage import Applied, Books, Stage
 from exporter.ledger.store import Changes, LedgerError, Store
-from exporter.model import Clock, Known, Reading, Snapshot, Target
+from exporter.model import Known, Reading, Snapshot, Target
 from exporter.tally import Tally
 
 __all__ = ["Applied", "Figures", "Ledger", "LedgerError", "Rules"]
@@ -41,7 +47,8 @@ class Figures(NamedTuple):
 class Ledger:
     """The one place where anything is counted. Thread-safe; a thread of its own does all the writing.
 
-    `zero_hold` is how long (seconds of service) an unforeseen counter stands at 0 before its first value.
+    Prometheus counts an increase only from a value that it has seen. So a counter stands at 0 first, and shows its
+    total when pages with that 0 have been served for `zero_hold` seconds.
     """
 
     def __init__(
@@ -167,7 +174,7 @@ class Ledger:
                 self._books.install(stage.changes)
                 self._board.install(stage.changes, readings, self._clock.now())
             for reading in readings:
-                self._board.put(reading)
+                self._board.put(reading)  # its samples
         for (reading, done), applied in zip(batch, results, strict=True):
             if refused is None or reading.volatile:
                 done.set_result(applied)

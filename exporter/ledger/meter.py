@@ -26,10 +26,10 @@ import msgspec
 from exporter.model import BLOCK, DAY, MINUTE, Answer, Counter, Read, Resource, Window
 
 TOLERANCE = 1e-9  # relative; a fall below it is arithmetic, not a revision
-LINGER = DAY  # a counter of a resource that is gone leaves so long after its last increase
-RECOVERY = 15 * MINUTE  # a counter that can't be read up to now is shown anyway so long after reads work again
-DOUBTS = 3  # a final answer with fewer points is believed when it was given so often,
-DOUBT_APART = 10 * MINUTE  # so far apart
+LINGER = DAY  # a counter of a resource that is gone leaves this long after its last increase
+RECOVERY = 15 * MINUTE  # a counter that can't be read up to now is shown anyway this long after reads work again
+DOUBTS = 3  # a final answer with fewer points is believed when it was given this many times,
+DOUBT_APART = 10 * MINUTE  # each this long after the one before
 ROOMY = 64  # a ring of more blocks than this is given back once it has emptied
 
 COARSE = 0x80  # of a block's kind: counted at the block's width, not at 60 s; the low bits are the spelling
@@ -62,7 +62,7 @@ class Revision(NamedTuple):
     late: bool
 
 
-class Outcome(NamedTuple):
+class Counted(NamedTuple):
     """What a reading did to a meter, for those who report it."""
 
     revisions: tuple[Revision, ...] = ()
@@ -99,9 +99,11 @@ class _Progress(NamedTuple):
 class Meter:
     """The counters of one resource. Treat an instance that others can see as frozen: change a `copy`.
 
-    `exposed` is the highest value ever shown; NaN while the counter still stands at its first 0. `ahead` holds the
-    counters that wait there for their total to catch up after a downward revision. `lease`, `began`, `ahead`,
-    `recovering` and `doubts` live as long as the process: after a start nothing is shown before it is read again.
+    `exposed` is the value that the counter shows whenever it is visible: its highest total so far, NaN while it still
+    stands at its first 0. `ahead` holds the counters that wait there for their total to catch up after a downward
+    revision. `lease` says until when a counter is visible without another complete reading; it is infinite for one at
+    rest, whose blocks are all closed and which is not asked any more. `lease`, `began`, `ahead`, `recovering` and
+    `doubts` live as long as the process: after a start nothing is shown before it is read again.
     """
 
     __slots__ = (
@@ -192,8 +194,8 @@ class Meter:
         row = range(i * self.size, (i + 1) * self.size)
         return {self.kinds[slot] & ~COARSE for slot in row if self.points[slot]}
 
-    def read(self, read: Read, now: float, rules: Rules) -> Outcome:
-        """Count the answers of one window: design section 4, "Blocks"."""
+    def count(self, read: Read, now: float, rules: Rules) -> Counted:
+        """Count the answers of one window. An answer older than the last one counted is left out."""
         revisions: list[Revision] = []
         short, lost = 0, 0.0
         self.alive = read.alive
@@ -214,7 +216,7 @@ class Meter:
                 self._renew(i, read, progress, now)
         if self.size > ROOMY:
             self._fit()
-        return Outcome(tuple(revisions), short, lost)
+        return Counted(tuple(revisions), short, lost)
 
     def _place(self, counter: Counter, begin: int | None, now: float) -> int | None:
         """Return the position of a counter; a new one is counted from `begin`, and one without it is left out."""
@@ -251,7 +253,13 @@ class Meter:
         return float(lost)
 
     def _count(self, i: int, answers: tuple[Answer, ...], window: Window, rules: Rules) -> _Progress:
-        """Take in what complete answers say of one counter, move its marks, close what is final."""
+        """Take in what complete answers say of one counter.
+
+        1. Which blocks the window covers: those with points in an answer, and those counted before (now empty?).
+        2. Each is taken as it is given, unless it was not asked in its spelling or its answer is doubted.
+        3. `read_until` moves over all that was taken, if the window began where it stood.
+        4. What is final is closed, in turn, if the window began at the last closed block; the rest is stored open.
+        """
         had_closed, had_read = self.closed_until[i], self.read_until[i]
         if window.period == BLOCK and had_closed < self.counted_from[i]:
             return _Progress([], 0, moved=False, whole=False, from_closed=False)  # its first block needs single minutes
@@ -273,9 +281,8 @@ class Meter:
                 revisions.append(Revision("up" if given.sum > stored.sum else "down", window.date > end + rules.settle))
         if window.start <= had_read:
             self.read_until[i] = max(had_read, unread)
-        # A block closes in its turn, when an answer that AWS dated after its last possible change has been taken in.
-        settled = math.ceil(window.date - rules.deep_settle) - 1
-        border = min(self.read_until[i], unread, settled) // BLOCK * BLOCK
+        final = math.ceil(window.date - rules.deep_settle) - 1  # nothing up to it changes any more
+        border = min(self.read_until[i], unread, final) // BLOCK * BLOCK
         if from_closed and border > had_closed:
             self._clear(i, border)
             self.closed[i] += math.fsum(given.sum for block, given in taken.items() if block < border)
@@ -292,8 +299,11 @@ class Meter:
         )
 
     def _doubted(self, i: int, block: int, stored: _Block, given: _Block, date: float, rules: Rules) -> bool:
-        """Say whether an answer holds fewer points than were counted, and is not yet believed all the same."""
-        same_period = (stored.kind ^ given.kind) & COARSE == 0
+        """Say whether an answer holds fewer points than were counted, and is not yet believed all the same.
+
+        A whole block is one point where single minutes were fifteen: only points of one period are compared.
+        """
+        same_period = (stored.kind & COARSE) == (given.kind & COARSE)
         if given.points >= stored.points or (given.points and not same_period):
             self.doubts.pop((i, block), None)
             return False
@@ -368,7 +378,8 @@ class Meter:
             self.ahead.add(i)
         else:
             self.ahead.discard(i)
-        self.exposed[i] = max(self.exposed[i], total)  # NaN, first, stays
+        if not math.isnan(self.exposed[i]):
+            self.exposed[i] = max(self.exposed[i], total)
 
     def _renew(self, i: int, read: Read, progress: _Progress, now: float) -> None:
         """Decide until when the counter may stand without another complete reading.

@@ -110,11 +110,11 @@ class Stage:
         for read in sorted(reading.reads, key=lambda read: read.window.began):
             meter = self.meter(read.resource)
             meter.used = reading.attended
-            outcome = meter.read(read, reading.at, self._rules)
+            counted = meter.count(read, reading.at, self._rules)
             namespace = read.resource.namespace
-            revisions.update((namespace, revision) for revision in outcome.revisions)
-            short[namespace] += outcome.short
-            lost += outcome.lost_seconds
+            revisions.update((namespace, revision) for revision in counted.revisions)
+            short[namespace] += counted.short
+            lost += counted.lost_seconds
         self._meters.update(dict.fromkeys(reading.forget))
         if reading.notes:
             self._notes.setdefault((reading.source, reading.target), {}).update(reading.notes)

@@ -56,8 +56,8 @@ class Renderer:
             chunk, known = snapshot.chunks[face], kept.get(face)
             if face[0] != family:
                 family = face[0]
-                for name, pieces in formats.items():
-                    pieces.append(self._head(family, name))
+                for form, pieces in formats.items():
+                    pieces.append(self._head(family, form))
             rendered = known[1] if known and known[0] is chunk else piece(self._lines(CATALOGUE[family], chunk))
             self._pieces[face] = (chunk, rendered)
             for pieces in formats.values():
@@ -66,7 +66,7 @@ class Renderer:
         series = sum(chunk.series for chunk in snapshot.chunks.values())
         return Page(snapshot, stitch(formats["text"]), stitch((*formats["openmetrics"], _END)), series)
 
-    def _head(self, family: str, name: Format) -> Piece:
+    def _head(self, family: str, form: Format) -> Piece:
         heads = self._heads.get(family)
         if heads is None:
             row = CATALOGUE[family]
@@ -74,7 +74,7 @@ class Renderer:
                 "text": piece(_head(row, "text")),
                 "openmetrics": piece(_head(row, "openmetrics")),
             }
-        return heads[name]
+        return heads[form]
 
     def _lines(self, row: Row, chunk: Chunk) -> bytes:
         """Return the sample lines of a chunk."""
@@ -119,12 +119,12 @@ def _place(target: Target | None) -> tuple[str, str]:
     return (target.account_id, target.region) if target else ("", "")
 
 
-def _head(row: Row, name: Format) -> bytes:
+def _head(row: Row, form: Format) -> bytes:
     """Return what stands above the samples of a family."""
     kind = "gauge" if row.type in {"stateset", "info"} else row.type
-    family = row.name.removesuffix("_total") if name == "openmetrics" else row.name
+    family = row.name.removesuffix("_total") if form == "openmetrics" else row.name
     text = row.help.replace("\\", "\\\\").replace("\n", "\\n") + _origin(row)
-    unit = f"# UNIT {family} {row.unit}\n" if name == "openmetrics" and row.unit else ""
+    unit = f"# UNIT {family} {row.unit}\n" if form == "openmetrics" and row.unit else ""
     return f"# HELP {family} {text}\n# TYPE {family} {kind}\n{unit}".encode()
 
 
@@ -136,7 +136,10 @@ def _origin(row: Row) -> str:
 
 
 def _frame(row: Row, part: str) -> tuple[bytes, bytes, bytes]:
-    """Return what stands before the labels of a part, between them and its own label, and before its value."""
+    """Return what stands before the labels of a part, between them and its own label, and before its value.
+
+    As in `name_bucket{` label="x" `,` `le="0.5"} ` 3.0: the comma is left out where there are no labels.
+    """
     if part in {"sum", "count"}:
         return (
             (f"{row.name}_{part}{{".encode(), b"", b"} ") if row.labels else (f"{row.name}_{part} ".encode(), b"", b"")

@@ -20,11 +20,11 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from exporter.clock import SystemClock
 from exporter.config import parse
 from exporter.daemon import Parts
 from exporter.demo import FakeAws, access_key, default_world, serve
 from exporter.ledger.sqlite import SqliteStore
-from exporter.model import SystemClock
 from exporter.sinks.prometheus import Renderer
 from exporter.web.server import Site, WebServer
 

@@ -11,22 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from exporter.clock import SystemClock
 from exporter.ledger import Ledger
 from exporter.ledger.memory import MemoryStore
-from exporter.model import (
-    BLOCK,
-    HOUR,
-    MINUTE,
-    Answer,
-    Counter,
-    Read,
-    Reading,
-    Resource,
-    Sample,
-    SystemClock,
-    Target,
-    Window,
-)
+from exporter.model import BLOCK, HOUR, MINUTE, Answer, Counter, Read, Reading, Resource, Sample, Target, Window
 from exporter.sinks.prometheus import Renderer
 from exporter.tally import Tally
 

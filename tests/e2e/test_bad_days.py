@@ -1,4 +1,4 @@
-"""What happens to a process on a bad day: design section 7, from outside."""
+"""What happens to a process on a bad day, from outside."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def own(page, name, **labels):
     return page.one(f"sagemaker_exporter_{name}", **labels)
 
 
-# -- Must show 5: only what could not be read is missing ---------------------------------------------------------------
+# -- only what could not be read is missing ----------------------------------------------------------------------------
 
 
 def test_one_denied_metric_is_missing_and_nothing_else(town):

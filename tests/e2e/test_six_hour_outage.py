@@ -16,7 +16,7 @@ from worlds import T0
 from exporter.demo import default_world
 from exporter.model import HOUR, MINUTE
 
-# Design section 5, requests_per_second; half of AWS's quota of datapoints.
+# Calls a second as promised (config.yaml, limits); half of AWS's quota of datapoints.
 MOST = {
     "cloudwatch.GetMetricData": 25,
     "cloudwatch.ListMetrics": 5,

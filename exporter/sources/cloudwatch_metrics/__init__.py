@@ -2,14 +2,22 @@
 
     sagemaker_endpoint_invocations_total{account_id="123456789012",region="us-east-1",endpoint_name="churn",...} 41.0
 
-A reading goes through five files: `plan` (which series, from the census and the ledger), `strands` (what is asked
-together, and when), `windows` (how far back), `fetch` (calls, and taking them apart when one fails), `answers` (points
-to readings). Exactness is the ledger's business; this room only has to ask for every period until it is final.
+A reading goes through five files, and each makes of it what the next one takes:
+
+    plan      census + ledger -> Strand    what is asked together about one resource: its counters of one pace, ...
+    strands                      Unit      ... each a metric in one spelling, with all its statistics
+    windows                      Span      how far back a unit is asked this time: start, end, period
+    fetch     unit x span     -> Ask       packed into calls; taken apart when one fails; it comes back with results
+    answers   asks            -> Read      of a window, an Answer for each counter: the ledger's food; Sample: a gauge
+
+Exactness is the ledger's business; this room only has to ask for every period until it is final. A call that fails
+leaves its counters where they are, and they are asked for again, from there, in the next run. Throttled calls are
+repeated behind the door to AWS. A call that AWS refuses, or that fails on its side, is taken apart until the unit that
+makes it fail stands alone, so that all others are read. What is denied or fails is named in `failed`.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,7 +27,7 @@ from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
 from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection
-from exporter.model import BLOCK, HOUR, MINUTE, Effect, Known, Metered, Reading, Sample, Switch, Target
+from exporter.model import HOUR, MINUTE, Effect, Known, Metered, Reading, Sample, Switch, Target
 from exporter.sources.cloudwatch_metrics.answers import begun, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
@@ -29,7 +37,7 @@ from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, mark
 SETTLE_EVERY = 5 * MINUTE  # how old the last reading of the settle window may get,
 DEEP_EVERY = 15 * MINUTE  # and the last deep one
 HOST_AGE = 30 * MINUTE  # a host of a job is asked while its newest data is younger than this
-CATCH_UP = 6_000_000  # datapoints of catching up in one run: 30 s at our share of the quota; the rest follows
+CATCH_UP = 6_000_000  # datapoints of catching up in one run, 30 s at our share of the quota: the strands after it wait
 
 _OWN = "sagemaker_exporter_"
 _NAMESPACE = "cloudwatch_namespace"
@@ -76,8 +84,9 @@ class CloudWatchMetrics:
         asks = kept.fetcher.fetch(self._asks(plan, known.meters, now), now)
         crop = harvest(asks, known.meters, target, now, self._rules.max_age)
         self._mark(asks, now)
-        heard = {id(ask.strand) for ask in asks}
-        waiting = [begun(strand) for strand in plan.strands.values() if strand.begin and id(strand) not in heard]
+        asked = {id(ask.strand) for ask in asks}
+        waiting = [begun(strand) for strand in plan.strands.values() if strand.begin and id(strand) not in asked]
+        # What this source says of itself (`_about`, its only scope) it knows from the plan, whatever was answered.
         worked = not crop.failures or any(answer.complete for read in crop.reads for answer in read.answers)
         return Reading(
             self.name,
@@ -110,8 +119,8 @@ class CloudWatchMetrics:
         minute = int(now) // MINUTE * MINUTE
         start = minute if before else int(now + self._begin) // MINUTE * MINUTE
         selection = repr(self._config.resources)
-        known = before.get("begin", {}) if before.get("selection", selection) == selection else {}
-        begin = {name: known.get(name, start) for name in self._settings}
+        begins = before.get("begin", {}) if before.get("selection", selection) == selection else {}
+        begin = {name: begins.get(name, start) for name in self._settings}
         listed = {**before.get("listed", {}), **{name: listing.at for name, listing in census.listings.items()}}
         whole = all(now - listing.at <= HOUR for listing in census.listings.values()) and bool(census.listings)
         passed = now - kept.last_run
@@ -121,18 +130,18 @@ class CloudWatchMetrics:
     def _asks(self, plan: Plan, meters: Mapping[Any, Metered], now: float) -> list[Ask]:
         """Return what is due, in the windows that it needs."""
         asks: list[Ask] = []
-        points = 0
+        points = 0  # of catching up
         for strand in plan.strands.values():
             if strand.counts:
                 if points <= CATCH_UP:
                     of_strand = self._counting(strand, meters.get(strand.resource), now)
-                    points += sum((ask.span.end - ask.span.start) // BLOCK for ask in of_strand if not ask.span.recent)
+                    points += sum(ask.points for ask in of_strand if not ask.span.recent)
                     asks += of_strand
             elif (strand.unheard or self._due(strand, now)) and not self._over(strand, now):
                 width = max(self._rules.max_age, HOST_AGE if strand.host else 0.0, 3 * strand.period + strand.pace)
                 span = gauge_span(now, width + self._rules.gauge_delay, strand.period)
-                due = strand.units if self._due(strand, now) else [u for u in strand.units if u.key in strand.unheard]
-                asks += [Ask(strand, unit, span) for unit in due]
+                units = strand.units if self._due(strand, now) else [u for u in strand.units if u.key in strand.unheard]
+                asks += [Ask(strand, unit, span) for unit in units]
         return asks
 
     def _due(self, strand: Strand, now: float) -> bool:
@@ -158,8 +167,8 @@ class CloudWatchMetrics:
         for (hidden, at), units in alike.items():
             deep = hidden or strand.deep_due <= soon
             for span in spans(now, marks(at), width, deep=deep, deep_settle=self._rules.deep_settle):
-                fine = span.period == MINUTE
-                asks += [Ask(strand, asked, span) for unit in units if (asked := unit if fine else unit.coarse)]
+                spelt = units if span.period == MINUTE else [unit.coarse for unit in units if unit.coarse]
+                asks += [Ask(strand, unit, span) for unit in spelt]
         return asks
 
     def _over(self, strand: Strand, now: float) -> bool:
@@ -167,7 +176,11 @@ class CloudWatchMetrics:
         return strand.host and strand.answered and strand.newest < now - HOST_AGE
 
     def _mark(self, asks: Iterable[Ask], now: float) -> None:
-        """Let each strand plan its next reading by what came of this one."""
+        """Let each strand plan its next reading by what came of this one; the unit read least far back decides.
+
+        This is not yet committed. If the ledger refuses it, the strand is due too late, but nothing is lost: how far
+        back is asked then follows from the ledger.
+        """
         of_strands: dict[int, list[Ask]] = {}
         for ask in asks:
             of_strands.setdefault(id(ask.strand), []).append(ask)
@@ -183,7 +196,7 @@ class CloudWatchMetrics:
             strand.unheard = strand.unheard - whole.keys() | {key for key, heard in whole.items() if not heard}
             if starts and self._due(strand, now):
                 start = max(starts.values())
-                strand.read(
+                strand.heard(
                     now,
                     settled=start <= now - self._rules.settle,
                     deep=start <= now - self._rules.deep_settle,
@@ -196,10 +209,9 @@ class CloudWatchMetrics:
         namespaces = {strand.resource.namespace for strand in kept.strands.values()} - kept.met
         kept.met |= namespaces
         rows = [row for row in CATALOGUE.values() if row.source == "own" and row.seeded and _NAMESPACE in row.labels]
-        known = {"account_id": [target.account_id], "region": [target.region], _NAMESPACE: sorted(namespaces)}
+        here = {"account_id": [target.account_id], "region": [target.region], _NAMESPACE: sorted(namespaces)}
         for row in rows:
-            for labels in itertools.product(*(known.get(label) or row.known(label) for label in row.labels)):
-                yield Effect(row.name, labels, 0.0)
+            yield from (Effect(row.name, labels, 0.0) for labels in row.combinations(here))
 
     def _about(self, target: Target, plan: Plan) -> Iterable[Sample]:
         """Yield what this source says of itself."""

@@ -38,6 +38,11 @@ class Ask:
         return self.strand.resource, *self.unit.key, self.unit.period
 
     @property
+    def points(self) -> int:
+        """Datapoints that AWS estimates for it: by range and period, whether there are any or not."""
+        return len(self.unit.stats) * ((self.span.end - self.span.start) // self.span.period)
+
+    @property
     def whole(self) -> bool:
         """Whether all of it was answered completely."""
         return not self.error and all(result.complete for result in self.results)

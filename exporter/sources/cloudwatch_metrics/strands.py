@@ -126,7 +126,7 @@ class Strand:
         """A fraction that is the same for all strands of a resource, and differs between resources."""
         return zlib.crc32(repr(self.resource.dimensions).encode()) / 2**32
 
-    def read(self, now: float, *, settled: bool, deep: bool, settle_every: float, deep_every: float) -> None:
+    def heard(self, now: float, *, settled: bool, deep: bool, settle_every: float, deep_every: float) -> None:
         """Plan the next readings after one that was answered; wide ones are spread over resources by their phase."""
         first = self.due == -math.inf
         self.answered = True

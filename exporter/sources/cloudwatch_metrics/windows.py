@@ -1,4 +1,4 @@
-"""Which stretches of time to ask for: pure arithmetic on the marks of counters (design section 4, "Blocks").
+"""Which stretches of time to ask for: pure arithmetic on the marks of counters.
 
 All times are Unix seconds; windows begin and end on the grid of their period.
 """

@@ -1,0 +1,75 @@
+"""Where every room gets the time from: the machine's clock, held back by AWS's."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where every room gets the time from, so that a test can own it."""
+
+    def now(self) -> float:
+        """Return Unix time in seconds, never ahead of AWS's clock once AWS has answered."""
+
+    def local(self) -> float:
+        """Return the machine's own time, right or wrong (Unix seconds)."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow, across suspends too; comparable within one process."""
+
+    def witness(self, date: float) -> None:
+        """Learn what AWS's clock said in an answer that has just arrived (seconds)."""
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for the event, at most so many seconds of this clock; return whether it is set."""
+
+
+def _suspend_aware_monotonic() -> float:
+    """Return a monotonic time that counts suspends: a laptop that slept for hours must see a gap."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class SystemClock:
+    """The machine's clock, corrected by AWS's: a local clock that runs ahead must not ask for, or close, the future.
+
+    `speed` and `origin` serve demonstrations against a fake AWS: simulated seconds per second, and the simulated
+    time at construction.
+    """
+
+    def __init__(
+        self,
+        speed: float = 1.0,
+        origin: float | None = None,
+        local: Callable[[], float] = time.time,
+        steady: Callable[[], float] = _suspend_aware_monotonic,
+    ) -> None:
+        self._speed = speed
+        self._local = local
+        self._steady = steady
+        self._real_origin = local()
+        self._origin = self._real_origin if origin is None else origin
+        self._ceiling: tuple[float, float] | None = None  # AWS's time and ours (monotonic) when it was seen
+
+    def local(self) -> float:
+        """Return the machine's own time, right or wrong (Unix seconds)."""
+        return self._origin + (self._local() - self._real_origin) * self._speed
+
+    def now(self) -> float:
+        """Return the lesser of the local time and AWS's time as last seen plus what has passed since."""
+        local, ceiling = self.local(), self._ceiling
+        return local if ceiling is None else min(local, ceiling[0] + self.monotonic() - ceiling[1])
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return self._steady() * self._speed
+
+    def witness(self, date: float) -> None:
+        """Take AWS's time for the ceiling of ours."""
+        self._ceiling = (date, self.monotonic())
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for the event, at most so many simulated seconds."""
+        return event.wait(max(0.0, seconds) / self._speed)
