@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from exporter import __version__, logs
-from exporter.aws import AwsError
+from exporter.aws import AwsError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
-from exporter.config import Config, ConfigError, Limits, load
+from exporter.config import Config, ConfigError, Limits, doubts, load
 from exporter.daemon import Daemon, Parts, SetupError
 from exporter.ledger.memory import MemoryStore
 from exporter.ledger.sqlite import SqliteStore, move_aside
@@ -142,6 +142,8 @@ def _demo(options: Options) -> int:
 
 def _serve(options: Options, config: Config, store: Store, note: str = "") -> int:
     """Run the daemon until somebody stops it."""
+    for doubt in doubts(config):
+        _log.warning("%s", doubt)
     parts = Parts(config, SystemClock(options.clock), store, options.begin)
     daemon = Daemon(parts, metrics_path=options.metrics_path, note=note)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -255,9 +257,13 @@ def _only_on_loopback(options: Options) -> None:
     """Refuse a simulated clock unless AWS is a fake on this machine."""
     if options.clock == 1.0 and not options.begin:
         return
-    urls = {name: url for name, url in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")}
-    if "AWS_ENDPOINT_URL" not in urls or not all(map(_loopback, urls.values())):
-        raise SetupError("--clock and --begin are for a fake AWS: AWS_ENDPOINT_URL must be on the loopback")
+    try:
+        strangers = [url for url in endpoints() if not _loopback(url)]
+    except ValueError as error:
+        strangers = [str(error)]
+    if strangers:
+        where = f"not {strangers[0]}"
+        raise SetupError(f"--clock and --begin are for a fake AWS: AWS_ENDPOINT_URL must be on the loopback, {where}")
 
 
 def _loopback(url: str) -> bool:

@@ -14,6 +14,9 @@ class Clock(Protocol):
     def now(self) -> float:
         """Return Unix time in seconds, never ahead of AWS's clock once AWS has answered."""
 
+    def aws(self) -> float:
+        """Return AWS's time as last seen plus what has passed since; the local time before that (Unix seconds)."""
+
     def local(self) -> float:
         """Return the machine's own time, right or wrong (Unix seconds)."""
 
@@ -59,8 +62,12 @@ class SystemClock:
 
     def now(self) -> float:
         """Return the lesser of the local time and AWS's time as last seen plus what has passed since."""
-        local, ceiling = self.local(), self._ceiling
-        return local if ceiling is None else min(local, ceiling[0] + self.monotonic() - ceiling[1])
+        return min(self.local(), self.aws())
+
+    def aws(self) -> float:
+        """Return AWS's time as last seen plus what has passed since; the local time before that."""
+        seen = self._ceiling
+        return self.local() if seen is None else seen[0] + self.monotonic() - seen[1]
 
     def monotonic(self) -> float:
         """Return seconds that only grow."""

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter as Tallies
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from exporter.aws import AwsError
@@ -88,12 +88,10 @@ class Collection:
         return run
 
     def _apply(self, source: Source, reading: Reading) -> None:
-        families = {sample.family for sample in reading.samples}
-        families.update(effect.family for event in reading.events for effect in event.effects)
-        families.update(answer.counter.family for read in reading.reads for answer in read.answers)
-        if not families <= CATALOGUE.keys():  # one such family would keep every page from being made
-            unnamed = sorted(families - CATALOGUE.keys())
-            raise ValueError(f"source {source.name} has families without a row: {unnamed}")
+        for family, labels in _shown(reading):  # one that can't be rendered would leave the page without its family
+            row = CATALOGUE.get(family)
+            if row is None or len(labels) != len(row.labels):
+                raise ValueError(f"source {source.name}: {family} with the labels {labels} has no row")
         self._tally.take(reading.tallies)  # true of the run, whatever the ledger makes of it
         applied = self._ledger.apply(reading)
         self._tell(reading, applied)
@@ -160,19 +158,26 @@ class Collection:
         self._tally.fill("checkpoint_timestamp_seconds", ((labels, float(until)) for labels, _, until in read))
         self._tally.fill("catching_up", ((labels, float(t in figures.catching_up)) for labels, t, _ in read))
         self._tally.fill("source_series", _series_by_source(self._ledger.snapshot()))
-        self._tally.set("ledger_size_bytes", value=float(figures.size_bytes))
+        self._tally.set("ledger_size_bytes", value=None if figures.size_bytes is None else float(figures.size_bytes))
         self._tally.set("ledger_persistent", value=float(figures.persistent))
-        samples = self._tally.samples(scope="own")
+        samples = self._tally.samples("own", self._clock.monotonic())
         self._ledger.apply(Reading("own", None, now, samples=samples, looked=("own",), volatile=True))
+
+
+def _shown(reading: Reading) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the families and label values of all that a reading shows."""
+    yield from ((sample.family, sample.labels) for sample in reading.samples)
+    yield from ((effect.family, effect.labels) for event in reading.events for effect in event.effects)
+    yield from ((answer.counter.family, read.resource.labels) for read in reading.reads for answer in read.answers)
 
 
 def _series_by_source(snapshot: Snapshot) -> Iterable[tuple[tuple[str, str, str], float]]:
     """Return how many series each source has on each target."""
     found: Tallies[tuple[str, str, str]] = Tallies()
     for (family, target), chunk in snapshot.chunks.items():
-        source = CATALOGUE[family].source
-        if target and source != "own":
-            found[target.account_id, target.region, source] += chunk.series
+        row = CATALOGUE.get(family)
+        if target and row and row.source != "own":
+            found[target.account_id, target.region, row.source] += chunk.series
     return ((labels, float(count)) for labels, count in found.items())
 
 

@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from exporter.catalogue import CATALOGUE
-from exporter.catalogue.permissions import ACTIONS
+from exporter.catalogue.permissions import ACTIONS, LOGIN, TAGS
 
 Seconds = Annotated[float, Meta(description="a duration such as 30s, 5m, 3h or 15d")]
 Pace = Literal["hot", "warm", "cold"]
@@ -39,6 +39,11 @@ class Account(Struct, frozen=True, kw_only=True):
     role_arn: RoleArn | None = None
     external_id: str | None = None
     regions: tuple[Region, ...] = ()
+
+    @property
+    def supposed(self) -> str:
+        """The account number, as far as the configuration tells; empty for that of the ambient login."""
+        return self.account_id or (self.role_arn.split(":")[4] if self.role_arn else "")
 
 
 class Paces(Struct, frozen=True, kw_only=True):
@@ -184,6 +189,13 @@ def parse(text: str, name: str = "config.yaml", environment: Mapping[str, str] =
     return typing.cast("Config", config)
 
 
+def doubts(config: Config) -> Iterator[str]:
+    """Yield what can be meant so, but seldom is."""
+    for name, source in structs.asdict(config.sources).items():
+        if source.enabled and source.every < 10:
+            yield f"sources.{name}.every is {source.every:g}s: CloudWatch's data is a minute old, and each run costs"
+
+
 def fingerprint(config: Config) -> str:
     """Return a short hash of what is configured, whatever the file looks like."""
     return hashlib.sha256(msgspec.json.encode(config, order="deterministic")).hexdigest()[:16]
@@ -291,13 +303,13 @@ class _Reader:
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError:
-            return self._complain(node, path, f"{text!r} is not {_wanted(kind)}")
+            return self._complain(node, path, f"{node.value!r} is not {_wanted(kind)}")
 
     def _duration(self, node: yaml.Node, text: str, path: str) -> Any:
         parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
         if "".join(number + unit for number, unit in parts) != text or not parts:
-            return self._complain(node, path, f"{text!r} is no duration; write 30s, 5m, 3h or 15d")
+            return self._complain(node, path, f"{node.value!r} is no duration; write 30s, 5m, 3h or 15d")
         if seconds > LONGEST:
             return self._complain(node, path, f"is longer than {LONGEST // 86_400} days")
         return seconds
@@ -341,16 +353,23 @@ def _faults(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str]]:
             for n, region in enumerate(given.regions):
                 if region in given.regions[:n]:
                     yield f"regions[{n}]", f"{region} is given twice"
+            if given.external_id is not None and not given.role_arn:
+                yield "external_id", "is of no use without role_arn"
+            if given.role_arn and given.supposed != given.role_arn.split(":")[4]:
+                yield "role_arn", f"is a role of another account than {given.account_id}"
         case CloudWatchMetrics():
             if not given.settle < given.deep_settle < 3 * 86_400:
                 yield "", "settle must be shorter than deep_settle, and that than 3d"
         case Families():
             for which, patterns in (("include", given.include), ("exclude", given.exclude)):
                 for n, pattern in enumerate(patterns):
-                    if not fnmatch.filter(CATALOGUE, pattern):
+                    named = fnmatch.filter(CATALOGUE, pattern)
+                    if not named:
                         yield f"{which}[{n}]", f"no family is called {pattern!r}{_close(pattern, CATALOGUE)}"
+                    elif all(CATALOGUE[name].source == "own" for name in named):
+                        yield f"{which}[{n}]", "what the exporter says of itself is always shown"
         case Limits():
-            known = {action.partition(":")[2] for actions in ACTIONS.values() for action in actions}
+            known = {action.partition(":")[2] for actions in (*ACTIONS.values(), TAGS, LOGIN) for action in actions}
             for operation in given.requests_per_second.keys() - known:
                 yield f"requests_per_second.{operation}", f"is no operation that we call{_close(operation, known)}"
         case Config():
@@ -371,6 +390,10 @@ def _faults(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str]]:
             pass
     if isinstance(given, CloudWatchMetrics | Inventory) and given.every < 1:
         yield "every", "must be at least 1s"
+    if isinstance(given, CloudWatchMetrics | RowSettings):
+        for key in ("gauge_delay", "max_age"):
+            if (getattr(given, key) or 0.0) > 86_400:
+                yield key, "must be at most 1d: a gauge that old tells nothing of now"
 
 
 def _close(name: str, known: Iterable[str]) -> str:

@@ -49,7 +49,7 @@ class Parts:
     def __init__(self, config: Config, clock: Clock, store: Store, begin: float = 0.0) -> None:
         self.config = config
         self.clock = clock
-        self.tally = Tally()
+        self.tally = Tally(config.web.zero_hold)
         metrics, listing = config.sources.cloudwatch_metrics, config.sources.inventory
         rules = Rules(metrics.settle, metrics.deep_settle)
         self.ledger = Ledger(store, clock, self.tally, rules, config.web.zero_hold)
@@ -115,6 +115,8 @@ class Daemon:
         self._complaints: dict[tuple[Account, str], str] = {}  # why a login last failed
         self._entries: dict[Target, list[Entry]] = {}
         self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._page_error = ""  # why a page could not be made, last
         self._shown = False  # whether a page holds the first round of all sources
         self._started = parts.clock.monotonic()
         self._renderer = Renderer()
@@ -136,7 +138,7 @@ class Daemon:
             entry = Entry("login", LOGIN_EVERY, partial(self._log_in, account, region))
             self._waiting[account, region] = entry
             self._scheduler.add(entry)
-        self._scheduler.add(Entry("own", OWN_EVERY, self._own))
+        self._scheduler.add(Entry("own", OWN_EVERY, self._own, apart=True))
         self._scheduler.start()
 
     def wait(self) -> None:
@@ -151,7 +153,9 @@ class Daemon:
         """Start nothing more, let runs end, commit, give up; return whether all of it ended in time."""
         self._stopping.set()
         self._parts.aws.close()
-        drained = self._scheduler.stop(DRAIN)
+        drained = self._scheduler.stop(DRAIN, last=self._own)
+        self._ended.set()
+        self._pages.join()
         for server in self.servers:
             server.close()
         if drained:
@@ -209,12 +213,16 @@ class Daemon:
     # -- what is shown -----------------------------------------------------------------------------------------------
 
     def _make_pages(self) -> None:
-        """Make pages, at most one a second, for as long as the process lives."""
-        while not self._stopping.wait(RENDER_EVERY):
+        """Make pages, at most one a second, until all has ended."""
+        while not self._ended.wait(RENDER_EVERY):
             try:
                 self._make_page()
-            except Exception:  # noqa: BLE001 - the last page stays, and the next second tries again
-                _log.exception("a page could not be rendered")
+            except Exception as error:  # noqa: BLE001 - the last page stays, and the next second tries again
+                if self._page_error != repr(error):  # told once, with its traceback
+                    _log.exception("a page could not be made, the last one stays")
+                self._page_error = repr(error)
+            else:
+                self._page_error = ""
 
     def _make_page(self) -> None:
         """Make a page of what has changed."""

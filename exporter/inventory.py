@@ -12,9 +12,11 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 from msgspec import Struct, structs
 
 from exporter.aws import Aws, AwsError
+from exporter.aws.operations import OPERATIONS
 from exporter.catalogue.places import Dimensions, Places, Sweep, sweeps
 from exporter.config import Resources
 from exporter.model import DAY, HOUR, Failure, Target
@@ -23,6 +25,13 @@ MOST_DESCRIBES = 150  # of a kind in one look: 30 s at 5 a second; the rest foll
 LASTING_EVERY = HOUR  # how often everything is listed that had data in the last two weeks
 UNBROKEN = 13 * DAY  # such listings leave no hole in time if no further apart than this
 STEADY = {"InService", "OutOfService", "Failed", "UpdateRollbackFailed"}  # what does not change by itself
+NOT_SERVING = {"OutOfService", "Failed", "Deleting"}
+RETRY_AFTER = 120.0  # seconds until a description that failed is tried again, twice as long each time
+
+_T = TypeVar("_T")
+
+
+_OLDEST_FIRST: Mapping[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
 
 
 class Variant(Struct, frozen=True):
@@ -45,6 +54,8 @@ class Endpoint(Struct, frozen=True):
     variants: tuple[Variant, ...] = ()
     described_at: float = 0.0
     described_as: tuple[str, float] = ("", 0.0)  # status and time of change that the description belongs to
+    failed: int = 0  # descriptions, one after the other,
+    retry_at: float = 0.0  # and when the next one is worth it
 
     @property
     def publish_period(self) -> int:
@@ -69,6 +80,8 @@ class Component(Struct, frozen=True):
     facts: Mapping[str, Any] = {}
     described_at: float = 0.0
     described_as: tuple[str, float] = ("", 0.0)
+    failed: int = 0
+    retry_at: float = 0.0
 
 
 class ScalingBound(Struct, frozen=True):
@@ -204,17 +217,17 @@ class _Look:
 
     def list_endpoints(self) -> None:
         """List endpoints, keeping the descriptions that there are."""
-        listed = self._list("ListEndpoints", "Endpoints", SortBy="CreationTime", SortOrder="Ascending", MaxResults=100)
+        listed = self._list("ListEndpoints", _ListedEndpoint, **_OLDEST_FIRST)
         if listed is None:
             return
         known = self._before.endpoints
         self._seen["endpoints_at"] = self._now
         self._seen["endpoints"] = {
-            one["EndpointName"]: structs.replace(
-                known.get(one["EndpointName"], Endpoint(one["EndpointName"], "", 0.0, 0.0)),
-                status=one["EndpointStatus"],
-                created=one["CreationTime"],
-                modified=one["LastModifiedTime"],
+            one.EndpointName: structs.replace(
+                known.get(one.EndpointName, Endpoint(one.EndpointName, "", 0.0, 0.0)),
+                status=one.EndpointStatus,
+                created=one.CreationTime,
+                modified=one.LastModifiedTime,
             )
             for one in listed
         }
@@ -224,22 +237,23 @@ class _Look:
         endpoints = dict(self._seen.get("endpoints", self._before.endpoints))
         configs = dict(self._before.configs)
         for endpoint in self._due(endpoints.values()):
-            facts = self._describe("DescribeEndpoint", EndpointName=endpoint.name)
+            facts = self._describe("DescribeEndpoint", _Described, EndpointName=endpoint.name)
             if not facts:
+                endpoints[endpoint.name] = self._later(endpoint)
                 continue
-            config = facts["EndpointConfigName"]
-            changed = (
-                endpoint.described_at and endpoint.described_as[1] != endpoint.modified
-            )  # to one of the same name?
-            if config not in configs or changed:
-                described = self._describe("DescribeEndpointConfig", EndpointConfigName=config)
-                if described is None:
-                    continue
-                configs[config] = described
+            name = facts.get("EndpointConfigName", "")
+            changed = endpoint.described_at and endpoint.described_as[1] != endpoint.modified  # maybe to an equal name
+            looked = structs.replace(endpoint, failed=0)
+            if name and (name not in configs or changed):
+                config = self._describe("DescribeEndpointConfig", _Described, EndpointConfigName=name)
+                if config is None:
+                    looked = self._later(endpoint)  # what the endpoint itself says is shown all the same
+                else:
+                    configs[name] = config
             endpoints[endpoint.name] = structs.replace(
-                endpoint,
+                looked,
                 facts=facts,
-                variants=_variants(facts, configs[config]),
+                variants=_variants(facts, configs.get(name, {})),
                 described_at=self._now,
                 described_as=(endpoint.status, endpoint.modified),
             )
@@ -249,22 +263,19 @@ class _Look:
 
     def list_components(self) -> None:
         """List inference components, keeping the descriptions that there are."""
-        order: dict[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
-        listed = self._list("ListInferenceComponents", "InferenceComponents", **order)
+        listed = self._list("ListInferenceComponents", _ListedComponent, **_OLDEST_FIRST)
         if listed is None:
             return
         known = self._before.components
         self._seen["components_at"] = self._now
         self._seen["components"] = {
-            one["InferenceComponentName"]: structs.replace(
-                known.get(
-                    one["InferenceComponentName"], Component(one["InferenceComponentName"], "", "", "", 0.0, 0.0)
-                ),
-                endpoint=one["EndpointName"],
-                variant=one["VariantName"],
-                status=one.get("InferenceComponentStatus", ""),
-                created=one["CreationTime"],
-                modified=one["LastModifiedTime"],
+            one.InferenceComponentName: structs.replace(
+                known.get(one.InferenceComponentName, Component(one.InferenceComponentName, "", "", "", 0.0, 0.0)),
+                endpoint=one.EndpointName,
+                variant=one.VariantName,
+                status=one.InferenceComponentStatus,
+                created=one.CreationTime,
+                modified=one.LastModifiedTime,
             )
             for one in listed
         }
@@ -273,26 +284,28 @@ class _Look:
         """Describe inference components by the same rule."""
         components = dict(self._seen.get("components", self._before.components))
         for component in self._due(components.values()):
-            facts = self._describe("DescribeInferenceComponent", InferenceComponentName=component.name)
-            if facts:
-                components[component.name] = structs.replace(
-                    component,
-                    facts=facts,
-                    described_at=self._now,
-                    described_as=(component.status, component.modified),
-                )
+            facts = self._describe("DescribeInferenceComponent", _Described, InferenceComponentName=component.name)
+            if not facts:
+                components[component.name] = self._later(component)
+                continue
+            components[component.name] = structs.replace(
+                component,
+                facts=facts,
+                described_at=self._now,
+                described_as=(component.status, component.modified),
+                failed=0,
+            )
         self._seen["components"] = components
 
     def list_scaling(self) -> None:
         """Look at the bounds of Application Auto Scaling, on the slow timer."""
         if self._now < self._before.scaling_at + self._pacing.list_metrics_every:
             return
-        listed = self._list("DescribeScalableTargets", "ScalableTargets", ServiceNamespace="sagemaker")
+        listed = self._list("DescribeScalableTargets", _ListedBound, ServiceNamespace="sagemaker")
         if listed is not None:
             self._seen["scaling_at"] = self._now
             self._seen["scaling"] = tuple(
-                ScalingBound(one["ResourceId"], one["ScalableDimension"], one["MinCapacity"], one["MaxCapacity"])
-                for one in listed
+                ScalingBound(one.ResourceId, one.ScalableDimension, one.MinCapacity, one.MaxCapacity) for one in listed
             )
 
     def list_tags(self) -> None:
@@ -300,12 +313,11 @@ class _Look:
         if self._now < self._before.tags_at + self._pacing.list_metrics_every:
             return
         kinds = ["sagemaker:endpoint", "sagemaker:inference-component"]
-        listed = self._list("GetResources", "ResourceTagMappingList", ResourceTypeFilters=kinds, ResourcesPerPage=100)
+        listed = self._list("GetResources", _ListedTags, ResourceTypeFilters=kinds, ResourcesPerPage=100)
         if listed is not None:
             self._seen["tags_at"] = self._now
             self._seen["tags"] = {
-                one["ResourceARN"].split(":", 5)[5].lower(): {tag["Key"]: tag["Value"] for tag in one["Tags"]}
-                for one in listed
+                one.ResourceARN.split(":", 5)[-1].lower(): {tag.Key: tag.Value for tag in one.Tags} for one in listed
             }
 
     def list_series(self, known: Places, all_sweeps: Iterable[Sweep]) -> None:
@@ -350,11 +362,12 @@ class _Look:
             asked["Dimensions"] = [{"Name": name, "Value": value} for name, value in sweep.fixed]
         if recent:
             asked["RecentlyActive"] = "PT3H"
+        scope = f"ListMetrics {sweep.namespace}"
         try:
             for page in self._aws.pages(self._target, "ListMetrics", **asked):
-                gathered.add(page["Metrics"])
+                gathered.add(_read(page["Metrics"], _ListedMetric))
         except AwsError as error:
-            self._failures.append(Failure(f"ListMetrics {sweep.namespace}", error.error_class, str(error)))
+            self._failures.append(Failure(scope, error.error_class, str(error)))
             return False
         return True
 
@@ -363,36 +376,115 @@ class _Look:
         due = [
             one
             for one in known
-            if one.described_as != (one.status, one.modified)
-            or one.status not in STEADY
-            or self._now >= one.described_at + self._pacing.describe_every
+            if (
+                self._now >= one.retry_at
+                if one.failed
+                else one.described_as != (one.status, one.modified)
+                or one.status not in STEADY
+                or self._now >= one.described_at + self._pacing.describe_every
+            )
         ]
-        return sorted(due, key=_described_at)[:MOST_DESCRIBES]
+        return sorted(due, key=_looked_at)[:MOST_DESCRIBES]
 
-    def _list(self, operation: str, member: str, **asked: Any) -> list[dict[str, Any]] | None:
-        """Return a whole listing; None, and a failure, if any page of it can't be had."""
+    def _later(self, thing: _Thing) -> _Thing:
+        """Return a thing that could not be described: each try is an event in CloudTrail, and takes another's place."""
+        pause = min(self._pacing.describe_every, RETRY_AFTER * 2.0**thing.failed)
+        later: _Thing = structs.replace(thing, failed=thing.failed + 1, retry_at=self._now + pause)
+        return later
+
+    def _list(self, operation: str, kind: type[_T], **asked: Any) -> list[_T] | None:
+        """Return a whole listing; None, and a failure, if any page of it can't be had, or read."""
+        member = OPERATIONS[operation].member
         try:
-            return [one for page in self._aws.pages(self._target, operation, **asked) for one in page[member]]
+            pages = self._aws.pages(self._target, operation, **asked)
+            return [one for page in pages for one in _read(page[member], kind)]
         except AwsError as error:
             self._failures.append(Failure(operation, error.error_class, str(error)))
             return None
 
-    def _describe(self, operation: str, **asked: Any) -> dict[str, Any] | None:
+    def _describe(self, operation: str, kind: type[Struct], **asked: Any) -> dict[str, Any] | None:
         """Return a description, an empty one of a thing that is gone; None, and a failure, if it can't be had."""
         try:
-            return self._aws.call(self._target, operation, **asked)
+            described = self._aws.call(self._target, operation, **asked)
+            _read([described], kind)
         except AwsError as error:
             if error.error_class == "absent":
                 return {}
             self._failures.append(Failure(operation, error.error_class, str(error)))
             return None
+        return described
 
 
 _Thing = TypeVar("_Thing", Endpoint, Component)
 
 
-def _described_at(one: Endpoint | Component) -> float:
-    return one.described_at
+def _looked_at(one: Endpoint | Component) -> float:
+    return max(one.described_at, one.retry_at)
+
+
+# What answers must hold, with AWS's names. The SDK hands on what came, and AWS promises some of it only in prose.
+
+
+class _ListedEndpoint(Struct):
+    EndpointName: str
+    EndpointStatus: str
+    CreationTime: float
+    LastModifiedTime: float
+
+
+class _ListedComponent(Struct):
+    InferenceComponentName: str
+    EndpointName: str
+    VariantName: str
+    CreationTime: float
+    LastModifiedTime: float
+    InferenceComponentStatus: str = ""
+
+
+class _ListedBound(Struct):
+    ResourceId: str
+    ScalableDimension: str
+    MinCapacity: int
+    MaxCapacity: int
+
+
+class _Tag(Struct):
+    Key: str
+    Value: str
+
+
+class _ListedTags(Struct):
+    ResourceARN: str
+    Tags: list[_Tag] = []
+
+
+class _Dimension(Struct):
+    Name: str
+    Value: str
+
+
+class _ListedMetric(Struct):
+    MetricName: str
+    Dimensions: list[_Dimension] = []
+
+
+class _NamedVariant(Struct):
+    VariantName: str
+
+
+class _Described(Struct):
+    EndpointConfigName: str = ""
+    ProductionVariants: list[_NamedVariant] | None = None
+    ShadowProductionVariants: list[_NamedVariant] | None = None
+    MetricsConfig: dict[str, Any] = {}
+
+
+def _read(items: Any, kind: type[_T]) -> list[_T]:
+    """Return items of an answer as what they must be. Raises `AwsError`: not what AWS would say, so not from it."""
+    try:
+        return msgspec.convert(items, list[kind])  # type: ignore[valid-type]
+    except msgspec.ValidationError as error:
+        raise AwsError("transient", f"unreadable answer: {error}") from error
 
 
 def _variants(facts: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Variant, ...]:
@@ -415,20 +507,20 @@ class _Gathered:
         self._found: dict[Dimensions, set[str]] = {}
         self._left_out: dict[str, set[int]] = {"dimension_set": set(), "metric": set(), "filtered": set()}  # of hashes
 
-    def add(self, page: Iterable[Mapping[str, Any]]) -> None:
+    def add(self, page: Iterable[_ListedMetric]) -> None:
         for one in page:
-            dimensions = tuple(sorted((pair["Name"], pair["Value"]) for pair in one.get("Dimensions") or ()))
+            dimensions = tuple(sorted((pair.Name, pair.Value) for pair in one.Dimensions))
             place = self._places.get((self._namespace, tuple(name for name, _ in dimensions)))
             if place is None:
                 reason = "dimension_set"
             elif not place.admits(dimensions):
                 reason = "filtered"
-            elif one["MetricName"] not in place.metrics:
+            elif one.MetricName not in place.metrics:
                 reason = "metric"
             else:
-                self._found.setdefault(dimensions, set()).add(one["MetricName"])
+                self._found.setdefault(dimensions, set()).add(one.MetricName)
                 continue
-            self._left_out[reason].add(hash((dimensions, one["MetricName"])))  # AWS lists some twice
+            self._left_out[reason].add(hash((dimensions, one.MetricName)))  # AWS lists some twice
 
     def metrics(self) -> dict[Dimensions, frozenset[str]]:
         """Return the metrics by dimensions. Most resources have the same ones: one set serves them all."""

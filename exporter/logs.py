@@ -56,3 +56,5 @@ def set_up(level: str, form: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("apscheduler", "botocore", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It writes a stack trace for each call that finds no credentials, which we report once, as what they are.
+    logging.getLogger("botocore.credentials").setLevel(logging.CRITICAL)

@@ -119,11 +119,15 @@ class Standing(Struct, frozen=True):
 
 
 class Switch(Struct, frozen=True):
-    """Counters of a resource that are no longer to be counted (off), or again (on, from the next block border)."""
+    """Counters of a resource that are no longer to be counted (off), or again (on, from the next block border).
+
+    `at` is when, by AWS's clock: ours may lag, and would count again what was counted before.
+    """
 
     resource: Resource
     counters: tuple[tuple[str, str], ...]
     on: bool
+    at: float
 
 
 class Sample(Struct, frozen=True):
@@ -153,8 +157,13 @@ class Effect(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
-    """Something that happened once on a target, with the identity by which it is counted once, and its effects."""
+    """Something that happened once on a target, with the identity by which it is counted once, and its effects.
 
+    Several sources may tell of the same event: identities are unique within a `kind`, whoever tells, and all who tell
+    of a kind look back equally far.
+    """
+
+    kind: str
     identity: str
     at: float
     target: Target
@@ -178,8 +187,8 @@ class Reading(Struct, frozen=True):
     count. `notes` is the source's own state (None removes a note), committed with the rest. `receipts` are confirmed
     at the origin once the reading is committed: a queue deletes what it has delivered only then. `tallies` tell of
     the run itself and last as long as the process. `attended` is for how long (seconds, in all) the source has run
-    and listed completely, by which a resource that is neither listed nor asked is forgotten in the end. A `volatile`
-    reading is shown without a commit.
+    and listed completely, by which a resource that is not asked for very long is forgotten. A `volatile` reading is
+    shown without a commit.
     """
 
     source: str
@@ -209,7 +218,7 @@ class Metered(Protocol):
     """
 
     alive: bool
-    used: float  # what `Reading.attended` was when it was last asked or listed
+    used: float  # what `Reading.attended` was when it was last asked, or its standing changed
 
     @property
     def position(self) -> Mapping[tuple[str, str], int]:

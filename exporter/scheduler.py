@@ -34,6 +34,7 @@ class Entry:
     run: Callable[[], Any]
     target: Target | None = None
     may: Callable[[], bool] = lambda: True
+    apart: bool = False  # in a thread of its own: it must go on while all workers wait for AWS
     planned: float = 0.0
     running: bool = False
     waiting: bool = False  # it was due, and no worker was free
@@ -93,6 +94,7 @@ class Scheduler:
         self._lock = threading.Lock()
         self._schedule = Schedule()
         self._workers = ThreadPoolExecutor(WORKERS, "run")
+        self._apart = ThreadPoolExecutor(1, "apart")
         self._running: set[Any] = set()
         self._ticker = BackgroundScheduler(
             timezone="UTC",
@@ -113,11 +115,6 @@ class Scheduler:
         with self._lock:
             self._schedule.remove(entry)
 
-    def rounds(self) -> int:
-        """Return how often every entry has run at the least."""
-        with self._lock:
-            return min((entry.runs for entry in self._schedule.entries), default=0)
-
     def start(self) -> None:
         """Begin to tick."""
         self._ticker.add_job(self.tick, "interval", seconds=TICK, id="tick")
@@ -130,13 +127,16 @@ class Scheduler:
             due = self._schedule.due(now)
             for entry in self._schedule.entries:
                 self._report(entry)
-            free = max(0, WORKERS - len(self._running))
-            for entry in due[free:]:
-                entry.waiting = True
-            for entry in due[:free]:
+            for entry in due:
+                if not entry.apart and len(self._running) >= WORKERS:
+                    entry.waiting = True
+                    continue
                 late = Schedule.started(entry, now)
                 if entry.target:
                     self._tally.observe("scheduler_lateness_seconds", entry.name, value=max(0.0, late))
+                if entry.apart:
+                    self._apart.submit(self._run, entry)
+                    continue
                 future = self._workers.submit(self._run, entry)
                 self._running.add(future)
                 future.add_done_callback(self._running.discard)
@@ -157,9 +157,16 @@ class Scheduler:
                 self._tally.add("scheduler_skipped_runs_total", *where, entry.name, reason, amount=count)
         entry.missed.clear()
 
-    def stop(self, seconds: float) -> bool:
-        """Start nothing more, wait for what runs; return whether all of it has ended."""
+    def stop(self, seconds: float, last: Callable[[], Any] = lambda: None) -> bool:
+        """Start nothing more, call `last`, wait for what runs; return whether all of it has ended."""
         if self._ticker.running:
             self._ticker.shutdown(wait=False)
+        with self._lock:
+            for entry in self._schedule.due(self._clock.now()):
+                entry.missed["stopping"] = entry.missed.get("stopping", 0) + 1
+            for entry in self._schedule.entries:
+                self._report(entry)
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._apart.shutdown(wait=True, cancel_futures=True)
+        last()
         return not wait(set(self._running), timeout=seconds).not_done

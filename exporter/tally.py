@@ -16,11 +16,17 @@ PREFIX = "sagemaker_exporter_"
 
 
 class Tally:
-    """Counters, histograms and gauges by family (without the prefix of the exporter) and label values. Thread-safe."""
+    """Counters, histograms and gauges by family (without the prefix of the exporter) and label values. Thread-safe.
 
-    def __init__(self) -> None:
+    What counts is shown as 0 for `zero_hold` seconds first, like all counters: Prometheus must have seen a 0 in order
+    to know of the first increase.
+    """
+
+    def __init__(self, zero_hold: float = 0.0) -> None:
+        self._zero_hold = zero_hold
         self._lock = threading.Lock()
         self._values: dict[str, dict[tuple[str, ...], dict[str, float]]] = {}
+        self._shown: dict[tuple[str, tuple[str, ...]], float] = {}  # since when (monotonic) what counts is shown
 
     def add(self, name: str, *labels: str, amount: float = 1.0) -> None:
         """Add to a counter."""
@@ -73,15 +79,22 @@ class Tally:
             else:
                 self.add(name, *effect.labels, amount=effect.amount)
 
-    def samples(self, scope: str) -> tuple[Sample, ...]:
-        """Return everything as samples of a scope."""
+    def samples(self, scope: str, monotonic: float) -> tuple[Sample, ...]:
+        """Return everything as samples of a scope, which are shown from now on."""
         with self._lock:
             return tuple(
-                Sample(family, labels, value, part, scope)
+                Sample(family, labels, 0.0 if first else value, part, scope)
                 for family, by_labels in self._values.items()
                 for labels, parts in by_labels.items()
+                for first in (self._first(family, labels, monotonic),)
                 for part, value in parts.items()
             )
+
+    def _first(self, family: str, labels: tuple[str, ...], monotonic: float) -> bool:
+        """Say whether something stands at its first 0."""
+        if CATALOGUE[family].type not in {"counter", "histogram"}:
+            return False
+        return monotonic < self._shown.setdefault((family, labels), monotonic) + self._zero_hold
 
     def _parts(self, row: Row, labels: tuple[str, ...]) -> dict[str, float]:
         """Return the values under some labels, all parts of a histogram at 0 if they are new."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from unittest import mock
 
@@ -12,7 +13,7 @@ import pytest
 from street import ACCOUNT, REGION, LocalClock, PluggedSessions
 from worlds import T0, FakeClock
 
-from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall
+from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall, metric_data
 from exporter.aws.metric_data import dimensions, statistic, subject
 from exporter.clock import SystemClock
 from exporter.config import Account
@@ -65,7 +66,7 @@ class Door:
     def told(self, name, part=""):
         """Return the values of an own family by labels."""
         family = f"sagemaker_exporter_{name}"
-        return {s.labels: s.value for s in self.tally.samples("own") if s.family == family and s.part == part}
+        return {s.labels: s.value for s in self.tally.samples("own", 0.0) if s.family == family and s.part == part}
 
     def count(self, name, operation, *more, part=""):
         """Return how often something happened with an operation."""
@@ -245,6 +246,21 @@ def test_throttles_are_waited_out(door, operation):
 
 
 @every_use
+def test_throttles_use_up_no_tries_of_a_server_error(door, operation):
+    door.fake.faults.add("throttle", operation=operation, first=3)
+    door.fake.faults.add("http_500", operation=operation, first=TRIES - 1)
+    assert use(door, operation)
+
+
+def test_pages_of_metrics_that_do_not_end_are_given_up(door, monkeypatch):
+    page = metric_data.Page([], NextToken="again")
+    monkeypatch.setattr(metric_data, "decode", lambda _: page)
+    (reply,) = door.aws.metric_data(TARGET, [call()])
+    assert isinstance(reply, AwsError)
+    assert door.sent("GetMetricData") == 2 * 1
+
+
+@every_use
 def test_throttles_that_do_not_end_are_given_up(door, operation):
     door.fake.faults.add("throttle", operation=operation)
     began = door.true.time
@@ -366,8 +382,8 @@ def test_pages_that_do_not_end_are_an_error(door):
 def test_requests_wait_for_their_turn_and_that_is_told(door):
     for _ in range(11):
         use(door, "ListEndpoints")
-    assert door.true.time == pytest.approx(T0 + 2, abs=0.01)
-    assert door.count("aws_budget_wait_seconds_total", "ListEndpoints") == pytest.approx(2.0)
+    assert door.true.time == pytest.approx(T0 + 2.2, abs=0.01)
+    assert door.count("aws_budget_wait_seconds_total", "ListEndpoints") == pytest.approx(2.2)
 
 
 def test_rates_are_per_target_and_operation(door):
@@ -381,14 +397,14 @@ def test_rates_can_be_set(door):
     door.aws._rates = {"ListEndpoints": 0.5}
     for _ in range(3):
         use(door, "ListEndpoints")
-    assert door.true.time == pytest.approx(T0 + 4, abs=0.01)
+    assert door.true.time == pytest.approx(T0 + 4.2, abs=0.01)
 
 
 def test_retries_wait_for_their_turn_too(door):
     door.aws._rates = {"ListEndpoints": 0.1}
     door.fake.faults.add("http_500", operation="ListEndpoints", first=2)
     use(door, "ListEndpoints")
-    assert door.true.time == pytest.approx(T0 + 20, abs=0.01)
+    assert door.true.time == pytest.approx(T0 + 20.2, abs=0.01)
 
 
 @pytest.mark.parametrize(("start", "name", "rate"), [(T0 - HOUR, "recent", 90_000), (T0 - 9 * HOUR, "older", 198_000)])
@@ -451,7 +467,7 @@ def test_strange_keys_are_denied(fresh, monkeypatch):
 @pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
 def test_partitions(fresh, region, partition):
     answer = {"Account": ACCOUNT, "Arn": f"arn:{partition}:iam::{ACCOUNT}:user/demo"}
-    with mock.patch.object(fresh.aws, "call", return_value=answer):
+    with mock.patch.object(fresh.aws, "_call", return_value=answer):
         fresh.login(region)
     assert fresh.told("target_info") == {(ACCOUNT, region, "", partition): 1.0}
 
@@ -558,6 +574,35 @@ def test_a_role_that_may_not_be_assumed_is_a_denial(served, external_id):
     assert failed.value.error_class == "denied"
     assert "secret-id" not in str(failed.value)
     assert door.count("aws_requests_total", "AssumeRole") == 1
+
+
+def test_a_denied_role_is_not_asked_for_by_every_call(served):
+    door = served(Role("sagemaker-exporter", "secret-id"))
+    for _ in range(5):
+        with pytest.raises(AwsError, match="AssumeRole"):
+            door.aws.login(Account(role_arn=ROLE), REGION)
+    assert door.fake.bill.requests["sts.AssumeRole"] == 1
+
+
+def test_logins_at_the_same_time_do_not_take_each_others_accounts(monkeypatch):
+    """Each waits for its turn, and is throttled now and then: in between, the others go on."""
+    accounts = [str(n) * 12 for n in range(1, 9)]
+    door = ServedDoor(monkeypatch, Role("sagemaker-exporter"))
+    try:
+        for account in accounts:
+            door.world.add_role(account, Role("sagemaker-exporter"))
+            door.world.add_endpoint(account, REGION, f"of-{account}", time.time() - HOUR)
+        door.fake.faults.add("http_503", operation="GetCallerIdentity", first=4)
+        wanted = [Account(role_arn=f"arn:aws:iam::{account}:role/sagemaker-exporter") for account in accounts]
+        with ThreadPoolExecutor(8) as logins:
+            targets = list(logins.map(door.aws.login, wanted, [REGION] * 8))
+        assert [target.account_id for target in targets] == accounts
+        for target in targets:
+            (endpoint,) = door.aws.call(target, "ListEndpoints")["Endpoints"]
+            assert endpoint["EndpointName"] == f"of-{target.account_id}"
+        assert {labels[0] for labels in door.told("aws_requests_total")} == set(accounts)
+    finally:
+        door.close()
 
 
 def test_a_target_whose_role_may_not_be_assumed_is_down(served):

@@ -72,7 +72,9 @@ ROWS = [(row, subject) for subject, table in TABLES.items() for row in table]
 
 @pytest.mark.parametrize(("row", "subject"), ROWS, ids=[row.name for row, _ in ROWS])
 def test_row_equals_the_contract(row, subject):
-    assert as_contract(row, subject) == PROMISED[row.name]
+    """What nobody has promised may be there too, as an experiment."""
+    if row.name in PROMISED or row.stable:
+        assert as_contract(row, subject) == PROMISED[row.name]
 
 
 def test_every_family_promised_for_now_has_a_row():
@@ -85,7 +87,8 @@ def test_every_family_promised_for_now_has_a_row():
             or (family["source"] == "inventory" and family["subject"] in BUILT_LISTINGS)
         )
     }
-    assert promised == {row.name for row in CATALOGUE.values() if row.source != "own" and row.base is None}
+    rows = {row.name for row in CATALOGUE.values() if row.source != "own" and row.base is None}
+    assert promised == rows & PROMISED.keys()
 
 
 def test_words_and_labels_equal_the_contract():

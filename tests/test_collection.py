@@ -85,7 +85,7 @@ class Room:
 
     def told(self, name, part=""):
         family = f"sagemaker_exporter_{name}"
-        return {s.labels: s.value for s in self.tally.samples("own") if s.family == family and s.part == part}
+        return {s.labels: s.value for s in self.tally.samples("own", 0.0) if s.family == family and s.part == part}
 
     def shown(self, family):
         return values(self.ledger.snapshot(), family)
@@ -200,7 +200,7 @@ def test_what_a_run_tells_of_itself_is_told_although_the_ledger_refuses(room):
 
 
 def test_receipts_are_confirmed_after_the_commit_and_once(room):
-    event = Event("id-1", T0, HERE, (Effect(INVOCATIONS.family, LABELS),))
+    event = Event("job", "id-1", T0, HERE, (Effect(INVOCATIONS.family, LABELS),))
     committed = []
     commit = room.store.commit
     room.store.commit = lambda changes: committed.append(len(room.source.confirmed)) or commit(changes)
@@ -237,7 +237,7 @@ STRAY = "sagemaker_no_such_family"
     "stray",
     [
         {"samples": (Sample(STRAY, LABELS, 1.0), gauge())},
-        {"samples": (gauge(),), "events": (Event("id-1", T0, HERE, (Effect(STRAY, LABELS),)),)},
+        {"samples": (gauge(),), "events": (Event("job", "id-1", T0, HERE, (Effect(STRAY, LABELS),)),)},
         {
             "samples": (gauge(),),
             "reads": (

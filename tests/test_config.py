@@ -7,8 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.aws.operations import OPERATIONS
 from exporter.catalogue import CATALOGUE
-from exporter.config import Account, Config, ConfigError, fingerprint, load, parse
+from exporter.config import Account, Config, ConfigError, doubts, fingerprint, load, parse
 
 # -- what is right -----------------------------------------------------------------------------------------------------
 
@@ -181,6 +182,10 @@ BROKEN = {
     "targets: [{role_arn: admin}]": "1:22  targets[0].role_arn: 'admin' is not the ARN of a role",
     "targets: [{regions: eu-west-1}]": "1:21  targets[0].regions: must be a list, not 'eu-west-1'",
     "targets: [{}, {regions: [Europe]}]": "1:26  targets[1].regions[0]: 'Europe' is not a region such as eu-west-1",
+    "targets: [{external_id: x}]": "1:25  targets[0].external_id: is of no use without role_arn",
+    'targets: [{account_id: "111111111111", role_arn: "arn:aws:iam::222222222222:role/a"}]': (
+        "1:50  targets[0].role_arn: is a role of another account than 111111111111"
+    ),
     "targets: [{alias: [a]}]": "1:19  targets[0].alias: must be a text, not a list",
     "targets: [{alias: 5}]": '1:19  targets[0].alias: 5 is read as a number, write "5" in quotes',
     'targets: [{acount_id: "1"}]': '1:12  targets[0].acount_id: unknown key; did you mean "account_id"?',
@@ -220,6 +225,9 @@ BROKEN = {
         'did you mean "sagemaker_endpoint_invocations_total"?'
     ),
     "families: {exclude: [nothing*]}": "1:22  families.exclude[0]: no family is called 'nothing*'",
+    "families: {exclude: ['sagemaker_exporter_*']}": (
+        "1:22  families.exclude[0]: what the exporter says of itself is always shown"
+    ),
     "families: {only: []}": "1:12  families.only: unknown key; known are include, exclude",
     "rows: {sagemaker_endpoint_invocations: {}}": (
         "1:40  rows.sagemaker_endpoint_invocations: no CloudWatch family is called so; "
@@ -231,6 +239,13 @@ BROKEN = {
         "1:47  rows.sagemaker_endpoint_invocations_total.every: unknown key; known are pace, max_age, gauge_delay"
     ),
     ROWS + "{max_age: 900}}": f"1:56  rows.sagemaker_endpoint_invocations_total.max_age: '900' {NO_DURATION}",
+    ROWS + "{max_age: 2d}}": (
+        "1:56  rows.sagemaker_endpoint_invocations_total.max_age: "
+        "must be at most 1d: a gauge that old tells nothing of now"
+    ),
+    "sources: {cloudwatch_metrics: {gauge_delay: 25h}}": (
+        "1:45  sources.cloudwatch_metrics.gauge_delay: must be at most 1d: a gauge that old tells nothing of now"
+    ),
     # resources and limits
     "resources: {tags: [team]}": "1:19  resources.tags: must be a mapping, not a list",
     "resources: {tags: {team: yes}}": (
@@ -408,3 +423,21 @@ def test_a_file_that_is_nested_without_end_is_refused():
         read("[" * 1000)
     except RecursionError:
         pytest.fail("no ConfigError", pytrace=False)  # a traceback of a thousand frames takes seconds to write
+
+
+def test_a_value_from_the_environment_is_not_repeated():
+    with pytest.raises(ConfigError) as refused:
+        parse("targets: [{role_arn: '${SECRET}'}]", environment={"SECRET": "hunter2"})
+    assert "hunter2" not in str(refused.value)
+    assert "'${SECRET}' is not the ARN of a role" in str(refused.value)
+
+
+def test_every_operation_may_be_limited():
+    rates = ", ".join(f"{operation}: 2" for operation in OPERATIONS)
+    assert set(parse(f"limits: {{requests_per_second: {{{rates}}}}}").limits.requests_per_second) == set(OPERATIONS)
+
+
+def test_what_is_seldom_meant_is_doubted():
+    assert list(doubts(Config())) == []
+    (doubt,) = doubts(parse("sources: {inventory: {every: 5s}}"))
+    assert doubt.startswith("sources.inventory.every is 5s")

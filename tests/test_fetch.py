@@ -240,8 +240,9 @@ def test_one_namespace_that_answers_500_costs_one_namespace(calls):
     calls.fetch(asks)
     assert {ask.error for ask in asks[:200]} == {""}
     assert {ask.error for ask in hosts} == {"transient"}
-    calls.street.true.forward(60)
-    calls.fetch([*usual(200), *hosts])
+    for _ in range(2):  # it may have been a moment's trouble
+        calls.street.true.forward(60)
+        calls.fetch([*usual(200), *hosts])
     assert [call["queries"] for call in calls.sent] == [200], "it is left alone for ten minutes"
     assert {ask.error for ask in hosts} == {"transient"}
     calls.fake.faults.clear()

@@ -15,6 +15,7 @@ from exporter.demo.resources import Component, EndpointConfig, ScalableTarget, S
 from exporter.inventory import (
     LASTING_EVERY,
     MOST_DESCRIBES,
+    RETRY_AFTER,
     UNBROKEN,
     Census,
     Inventory,
@@ -315,7 +316,8 @@ def test_a_description_that_fails_keeps_the_last_one_and_is_tried_again(account)
     assert (census.endpoints["churn"].status, census.endpoints["churn"].described_at) == ("OutOfService", T0)
     assert [(one.scope, one.error_class) for one in census.failures] == [("DescribeEndpoint", "transient")]
     account.fake.faults.clear()
-    census = account.look(60)
+    assert account.look(60).endpoints["churn"].described_at == T0, "each try is an event in somebody's CloudTrail"
+    census = account.look(RETRY_AFTER)
     assert census.endpoints["churn"].described_at == census.at
     assert census.failures == ()
 
@@ -325,8 +327,9 @@ def test_a_configuration_that_could_not_be_described_is_tried_again(account):
     account.fake.faults.add("http_500", operation="DescribeEndpointConfig")
     census = account.look()
     assert [failure.scope for failure in census.failures] == ["DescribeEndpointConfig"]
+    assert census.endpoints["churn"].variants[0].facts["CurrentInstanceCount"], "what the endpoint says is known"
     account.fake.faults.clear()
-    census = account.look(60)
+    census = account.look(RETRY_AFTER)
     assert census.endpoints["churn"].variants[0].config["ModelName"] == "model-1"
 
 

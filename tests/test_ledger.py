@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from worlds import (
@@ -36,6 +38,7 @@ from exporter.model import (
     Failure,
     Read,
     Reading,
+    Resource,
     Sample,
     Standing,
     Switch,
@@ -344,12 +347,12 @@ def test_switched_off_counters_take_their_open_blocks_as_they_stand_and_go_on_at
     world.clock.forward(5 * MINUTE)
     world.counted({T0 + 60: 5.0})
     key = (INVOCATIONS.metric, INVOCATIONS.stat)
-    world.apply(switches=(Switch(VARIANT, (key,), on=False),))
+    world.apply(switches=(Switch(VARIANT, (key,), on=False, at=world.clock.now()),))
     assert world.value() is None
     world.apply(read(world.clock, {T0 + 60: 50.0}, T0))
     assert world.value() is None
     world.clock.forward(MINUTE)
-    world.apply(switches=(Switch(VARIANT, (key,), on=True),))
+    world.apply(switches=(Switch(VARIANT, (key,), on=True, at=world.clock.now()),))
     border = int(math.ceil(world.clock.now() / BLOCK) * BLOCK)
     world.clock.time = border + 120
     world.apply(read(world.clock, {T0 + 60: 50.0, border + 60: 2.0}, border))
@@ -437,7 +440,7 @@ def event(identity, at=T0, seconds=None):
     effects = [Effect(JOBS, JOB)]
     if seconds is not None:
         effects.append(Effect(DURATION, JOB[:3], seconds, buckets=(60.0, 600.0)))
-    return Event(identity, at, HERE, tuple(effects))
+    return Event("job", identity, at, HERE, tuple(effects))
 
 
 def road(clock, *events, receipts=(), **more):
@@ -455,6 +458,12 @@ def test_event_is_counted_once_however_often_it_comes(world):
     world.clock.forward(130)
     world.ledger.apply(road(world.clock))
     assert world.value(JOBS, JOB) == 3.0
+
+
+def test_an_event_that_two_sources_tell_of_is_counted_once(world):
+    world.ledger.apply(road(world.clock, event("a")))
+    polled = Reading("job_polling", HERE, world.clock.now(), events=(event("a"), event("b")))
+    assert world.ledger.apply(polled).events == {"repeated": 1, "counted": 1}
 
 
 def test_event_counter_stands_at_zero_first(world):
@@ -480,9 +489,9 @@ def test_event_that_is_too_old_is_not_counted(world):
 def test_identities_are_kept_a_day_longer_than_an_event_may_count(world):
     world.ledger.apply(road(world.clock, event("a"), not_before=T0))
     world.ledger.apply(road(world.clock, event("b", at=T0 + 3 * DAY), not_before=T0 + DAY))
-    assert world.store.seen("job_events", ["a"]) == {"a"}
+    assert world.store.seen("job", ["a"]) == {"a"}
     world.ledger.apply(road(world.clock, event("c", at=T0 + 3 * DAY), not_before=T0 + DAY + 1))
-    assert world.store.seen("job_events", ["a", "b"]) == {"b"}
+    assert world.store.seen("job", ["a", "b"]) == {"b"}
 
 
 def test_notes_are_kept_by_source_and_target(world):
@@ -529,6 +538,104 @@ def test_reading_that_cant_be_applied_fails_alone(world):
     assert world.counted({T0 + 60: 5.0}) == 5.0
 
 
+def test_a_note_that_cant_be_written_down_fails_alone(world, monkeypatch):
+    """Also in one batch with others, which is what two sources at once make of it."""
+    held, free = threading.Event(), threading.Event()
+    commit = world.store.commit
+
+    def slow(changes):
+        held.set()
+        assert free.wait(30)
+        commit(changes)
+
+    def fail(changes):
+        if any(isinstance(note, threading.Event) for notes in changes.notes.values() for note in notes.values()):
+            raise TypeError("no such thing can be written down")
+        commit(changes)
+
+    monkeypatch.setattr(world.store, "commit", slow)
+    world.clock.forward(5 * MINUTE)
+    strange = Reading("other", HERE, T0, notes={"a": held})
+    with ThreadPoolExecutor(3) as sources:
+        first = sources.submit(world.ledger.apply, Reading("first", HERE, T0, notes={"a": 1}))
+        assert held.wait(30)
+        good = sources.submit(world.apply, read(world.clock, {T0 + 60: 5.0}, T0))
+        bad = sources.submit(world.ledger.apply, strange)
+        while world.ledger._waiting.qsize() < 2:
+            held.wait(0.001)
+        monkeypatch.setattr(world.store, "commit", fail)
+        free.set()
+        first.result()
+        good.result()
+        with pytest.raises(TypeError, match="written down"):
+            bad.result()
+    assert world.value() == 0.0
+    assert world.ledger.known("other", HERE).notes == {}
+
+
+def test_a_disk_that_can_not_be_looked_at_loses_no_event(world, monkeypatch):
+    world.ledger.apply(road(world.clock, event("a")))
+
+    def refuse():
+        raise PermissionError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "size", refuse)
+        world.ledger.apply(road(world.clock, event("b")))
+        assert world.ledger.figures().size_bytes is None
+    world.ledger.apply(road(world.clock, event("c")))
+    world.serve()
+    world.clock.forward(130)
+    world.ledger.apply(road(world.clock))
+    assert world.value(JOBS, JOB) == 3.0
+
+
+def test_a_counter_that_is_forgotten_at_its_first_0_takes_nothing_with_it(world):
+    world.clock.forward(5 * MINUTE)
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    assert world.value() == 0.0
+    world.apply(forget=(VARIANT,))
+    world.clock.forward(130)
+    other = Resource(HERE, "AWS/SageMaker", (("EndpointName", "b"), ("VariantName", "m")), (*LABELS[:2], "b", "m"))
+    world.apply(read(world.clock, {}, T0, resource=other))
+    assert world.value(labels=other.labels) == 0.0
+
+
+def test_a_ledger_that_is_closed_refuses(world):
+    world.ledger.close()
+    with pytest.raises(LedgerError, match="closed"):
+        world.apply()
+    world.open()
+
+
+def test_a_zero_that_was_served_is_not_forgotten_by_a_commit_that_was_refused(world, monkeypatch):
+    world.clock.forward(5 * MINUTE)
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    assert world.value() == 0.0
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "commit", refuse)
+        with pytest.raises(LedgerError):
+            world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    served = world.clock.now()
+    world.clock.forward(60)
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    (meter,) = world.store.load().meters
+    assert list(meter.first_shown) == [served]
+
+
+def test_the_first_0_is_timed_by_a_clock_that_nobody_sets(world):
+    world.clock.forward(5 * MINUTE)
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    assert world.value() == 0.0
+    world.clock.time += HOUR
+    world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
+    assert world.value() == 0.0
+
+
+def refuse(changes):
+    raise LedgerError("the disk is full")
+
+
 # -- the file --------------------------------------------------------------------------------------------------------
 
 
@@ -550,12 +657,16 @@ def test_file_of_another_program_is_refused(tmp_path):
 
 def test_damaged_file_is_refused_and_can_be_moved_aside(tmp_path):
     path = tmp_path / "ledger.db"
-    path.write_bytes(b"not a database at all" * 100)
+    path_was = b"not a database at all" * 100
+    path.write_bytes(path_was)
     with pytest.raises(LedgerUnusableError, match=r"--ledger\.move-aside"):
         SqliteStore(path)
     moved = move_aside(path, "broken")
-    assert moved.exists()
+    assert moved.read_bytes() == path_was
     SqliteStore(path).close()
+    again = move_aside(path, "broken")
+    assert again != moved
+    assert moved.read_bytes() == path_was, "what was kept is kept"
 
 
 def test_newer_schema_is_refused(tmp_path):

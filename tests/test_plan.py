@@ -58,7 +58,7 @@ class Plans:
     def __init__(self, config="", resources=None, known=ALL):
         self.settings = row_settings(parse(config))
         self.planner = Planner(HERE, known, self.settings, Selection(resources or Resources()))
-        self.begins = Begins(dict.fromkeys(self.settings, T0), {})
+        self.begins = Begins(dict.fromkeys(self.settings, T0), {}, NOW)
         self.strands = {}
 
     def plan(self, census, *meters, attended=0.0):
@@ -317,7 +317,7 @@ def test_a_counter_that_is_known_goes_on_and_a_new_one_has_a_begin():
 )
 def test_a_new_counter_counts_from_where_it_can_not_have_been_seen_before(switched_on, listed, created, begin):
     plans = Plans()
-    plans.begins = Begins(dict.fromkeys(plans.settings, switched_on), {SAGEMAKER: listed} if listed else {})
+    plans.begins = Begins(dict.fromkeys(plans.settings, switched_on), {SAGEMAKER: listed} if listed else {}, NOW)
     made = plans.plan(census({SAGEMAKER: listing({CHURN: {"MidStreamErrors"}})}, [endpoint(created=created)]))
     begins = [strand.begin.get(("MidStreamErrors", "Sum")) for strand in made.strands.values()]
     assert begin in begins
@@ -331,7 +331,7 @@ OFF = "families: {exclude: [sagemaker_endpoint_invocations_total]}"
 
 def test_a_family_that_is_switched_off_is_no_longer_counted():
     made = plan(census(), meter(), config=OFF)
-    assert made.switches == (Switch(VARIANT, KEYS, on=False),)
+    assert made.switches == (Switch(VARIANT, KEYS, on=False, at=NOW),)
     assert not made.strands
 
 
@@ -339,13 +339,13 @@ def test_a_family_that_is_switched_on_again_is_counted_again():
     paused = meter()
     paused.pause(0)
     made = plan(census(), paused)
-    assert made.switches == (Switch(VARIANT, KEYS, on=True),)
+    assert made.switches == (Switch(VARIANT, KEYS, on=True, at=NOW),)
     assert not plan(census(), paused, config=OFF).switches
 
 
 def test_a_resource_that_is_no_longer_wanted_is_no_longer_counted():
     assert plan(census(), meter(), resources=Resources(exclude=("churn",))).switches == (
-        Switch(VARIANT, KEYS, on=False),
+        Switch(VARIANT, KEYS, on=False, at=NOW),
     )
 
 
@@ -362,7 +362,7 @@ def test_the_last_family_of_a_namespace_that_is_switched_off_is_no_longer_counte
     nightly = Resource(HERE, "AWS/Sagemaker/ModelBuildingPipeline", pipeline, (*VARIANT.labels[:2], "nightly"))
     failed = Counter("ExecutionFailed", "Sum", "sagemaker_pipeline_execution_failed_total")
     made = plan(census(), meter(resource=nightly, counter=failed), config=text)
-    assert made.switches == (Switch(nightly, (("ExecutionFailed", "Sum"),), on=False),)
+    assert made.switches == (Switch(nightly, (("ExecutionFailed", "Sum"),), on=False, at=NOW),)
 
 
 def test_an_endpoint_that_was_chosen_by_its_tags_is_counted_to_its_end():

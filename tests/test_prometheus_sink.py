@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
@@ -122,6 +123,25 @@ def test_only_what_changed_is_rendered_again(monkeypatch):
     again = renderer.render(Snapshot(2, 1.0, changed))
     assert rendered == [GAUGE]
     assert "} 0.5\n" in text_of(again.text)
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        {("sagemaker_of_another_version_total", HERE): Chunk((LABELS,), {"": (1.0,)})},
+        {(COUNTER, Target("1", "eu-west-1")): Chunk((LABELS[:2],), {"": (1.0,)})},
+    ],
+)
+def test_what_has_no_row_is_left_out_and_told_once(stranger, caplog):
+    renderer = Renderer()
+    for n in range(3):
+        assert text_of(renderer.render(Snapshot(n, 0.0, CHUNKS | stranger)).text) == text_of(page(CHUNKS).text)
+    assert len(caplog.records) == 1
+
+
+def test_half_a_character_does_not_keep_the_page_from_being_made():
+    chunk = Chunk(((*LABELS[:2], "half \ud800", "main"),), {"": (1.0,)})
+    assert 'endpoint_name="half ?"' in text_of(page({(COUNTER, HERE): chunk}).text)
 
 
 def test_label_strings_of_what_is_gone_are_dropped():

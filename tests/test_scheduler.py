@@ -195,7 +195,7 @@ class Threads:
 
     def told(self, name, part=""):
         family = f"sagemaker_exporter_{name}"
-        return {s.labels: s.value for s in self.tally.samples("own") if s.family == family and s.part == part}
+        return {s.labels: s.value for s in self.tally.samples("own", 0.0) if s.family == family and s.part == part}
 
 
 @pytest.fixture
@@ -292,13 +292,24 @@ def test_what_is_about_no_target_is_not_told(threads):
     assert skipped(threads) == {}
 
 
-def test_rounds_are_those_of_the_one_that_ran_least(threads):
-    assert threads.scheduler.rounds() == 0
-    quick = threads.add(run=lambda: None)
-    threads.add()
-    threads.tick(begun=1)
-    wait_for(lambda: not quick.running)
-    assert threads.scheduler.rounds() == 0
+def test_the_process_tells_of_itself_although_all_workers_wait(threads):
+    looked = threading.Semaphore(0)
+    own = threads.add("own", run=looked.release, target=None, apart=True)
+    for n in range(WORKERS + 4):
+        threads.add(f"source-{n}")
+    threads.tick(begun=WORKERS)
+    for _ in range(3):
+        assert looked.acquire(timeout=30)
+        wait_for(lambda: not own.running)
+        threads.tick(60)
+
+
+def test_what_a_stop_keeps_from_running_is_told():
+    threads = Threads()
+    threads.add("inventory", run=lambda: None)
+    threads.clock.forward(60)
+    assert threads.scheduler.stop(30)
+    assert skipped(threads) == {"stopping": 1.0}
 
 
 def test_a_stop_waits_for_what_runs_and_starts_nothing_more():

@@ -23,7 +23,7 @@ def tally():
 def shown(tally, name):
     """Return the values of a family by labels and part."""
     family = f"sagemaker_exporter_{name}"
-    return {(s.labels, s.part): s.value for s in tally.samples("own") if s.family == family}
+    return {(s.labels, s.part): s.value for s in tally.samples("own", 0.0) if s.family == family}
 
 
 def test_counters_add_up(tally):
@@ -38,7 +38,7 @@ def test_counters_add_up(tally):
 
 def test_samples_belong_to_a_scope_and_do_not_age(tally):
     tally.set("ready", value=1.0)
-    assert tally.samples("own") == (Sample("sagemaker_exporter_ready", (), 1.0, "", "own"),)
+    assert tally.samples("own", 0.0) == (Sample("sagemaker_exporter_ready", (), 1.0, "", "own"),)
 
 
 def test_gauges_are_set_and_taken_away(tally):
@@ -62,6 +62,21 @@ def test_seeds_stand_at_0_and_do_not_touch_what_is_there(tally):
     tally.add("ledger_writes_total", "ok")
     tally.seed("ledger_writes_total", {})
     assert shown(tally, "ledger_writes_total") == {(("ok",), ""): 1.0, (("failed",), ""): 0.0}
+
+
+def test_what_counts_stands_at_0_first():
+    tally = Tally(zero_hold=130.0)
+    tally.add("aws_errors_total", *HERE, "sts", "AssumeRole", "denied", amount=7)
+    tally.observe("source_run_duration_seconds", "inventory", value=3.0)
+    tally.set("ready", value=1.0)
+
+    def at(monotonic, part=""):
+        return {s.family[19:]: s.value for s in tally.samples("own", monotonic) if s.part == part}
+
+    assert at(1000.0) == {"aws_errors_total": 0.0, "ready": 1.0}
+    assert at(1129.0, "count") == {"source_run_duration_seconds": 0.0}
+    assert at(1130.0) == {"aws_errors_total": 7.0, "ready": 1.0}
+    assert at(1130.0, "count") == {"source_run_duration_seconds": 1.0}
 
 
 def test_seeded_histograms_are_whole(tally):
@@ -114,7 +129,7 @@ def test_what_a_reading_tells_of_its_run_is_taken(tally):
 def test_nothing_is_counted_that_the_catalogue_does_not_know(tally, use):
     with pytest.raises((KeyError, ValueError)):
         use(tally)
-    assert tally.samples("own") == ()
+    assert tally.samples("own", 0.0) == ()
 
 
 def test_threads_lose_nothing(tally):
@@ -127,7 +142,7 @@ def test_threads_lose_nothing(tally):
     for thread in threads:
         thread.start()
     for _ in range(50):
-        tally.samples("own")  # while the others count
+        tally.samples("own", 0.0)  # while the others count
     for thread in threads:
         thread.join(30)
     assert shown(tally, "ledger_writes_total") == {(("ok",), ""): 4000.0}

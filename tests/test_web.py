@@ -9,6 +9,8 @@ import resource
 import socket
 import struct
 import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -19,6 +21,7 @@ from exporter.config import parse
 from exporter.daemon import FIRST_ROUND, Daemon, Parts
 from exporter.ledger.memory import MemoryStore
 from exporter.model import Failure, Target
+from exporter.scheduler import Entry
 from exporter.sinks.gzip_pieces import piece, stitch
 from exporter.tally import Tally
 from exporter.web import server as web
@@ -68,7 +71,7 @@ class Running:
 
     def told(self, name, part=""):
         family = f"sagemaker_exporter_{name}"
-        return {s.labels: s.value for s in self.tally.samples("own") if s.family == family and s.part == part}
+        return {s.labels: s.value for s in self.tally.samples("own", 0.0) if s.family == family and s.part == part}
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +212,27 @@ def test_a_daemon_is_ready_after_two_minutes_although_aws_is_down(daemon):
     assert not daemon.ready()
     daemon._clock.forward(1)
     assert daemon.ready()
+
+
+def test_pages_go_on_while_a_source_ends_and_say_that_the_daemon_stops(daemon):
+    begun, free = threading.Event(), threading.Event()
+    daemon._scheduler.add(Entry("slow", 60.0, lambda: begun.set() or free.wait(30)))
+    daemon._scheduler.tick()
+    assert begun.wait(30)
+    daemon._clock.forward(FIRST_ROUND + 1)
+    daemon._own()
+    daemon._make_page()
+
+    def ready():
+        return zlib.decompress(daemon._metrics("text"), 31).decode().partition("\nsagemaker_exporter_ready ")[2][:3]
+
+    assert ready() == "1.0"
+    daemon._pages.start()
+    with ThreadPoolExecutor(1) as stopper:
+        stopped = stopper.submit(daemon.stop)
+        wait_for(lambda: ready() == "0.0")
+        free.set()
+        assert stopped.result()
 
 
 def test_a_daemon_that_stops_is_not_ready(daemon):

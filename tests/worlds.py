@@ -29,6 +29,9 @@ class FakeClock:
     def now(self) -> float:
         return self.time
 
+    def aws(self) -> float:
+        return self.time
+
     def local(self) -> float:
         return self.time
 

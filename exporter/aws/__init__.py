@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import math
 import random
 import threading
+from collections import Counter as Tallies
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,12 +31,14 @@ from exporter.config import Account
 from exporter.model import Target
 from exporter.tally import Tally
 
-__all__ = ["Aws", "AwsError", "MetricCall", "Reply"]
+__all__ = ["Aws", "AwsError", "MetricCall", "Reply", "endpoints"]
 
 WORKERS = 16  # GetMetricData calls in flight, for each target
 TRIES = 3  # of a call that fails with a server error, a time-out or an unreadable answer
 PATIENCE = 60.0  # seconds that a call waits out throttles before it gives up
 LONGEST_PAUSE = 20.0
+DENIED_FOR = 30.0  # seconds for which a denied AssumeRole is believed: every call would try it again
+MOST_PAGES = 500  # of a call of GetMetricData, which is made to fit into one: a page for each query
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -64,6 +68,7 @@ class Aws:
         self._sessions_of: dict[Account, Session] = {}
         self._logins: dict[Target, Session] = {}
         self._limits: dict[tuple[Target, str], Limit] = {}
+        self._denied: dict[Target, tuple[float, AwsError]] = {}  # AssumeRole, and when
         self._lock = threading.Lock()
         self._attempt = _Attempt()
 
@@ -72,18 +77,23 @@ class Aws:
         """The region of the SDK's own configuration, for a target that names none."""
         return self._sessions.region
 
+    def now(self) -> float:
+        """Return AWS's time as last seen plus what has passed since (Unix seconds)."""
+        return self._clock.aws()
+
     def login(self, account: Account, region: str) -> Target:
         """Find out who we are in a region; return the target. Raises `AwsError`: nobody, the wrong one, or no way."""
-        supposed = Target(account.account_id or "", region)
-        session = self._logins[supposed] = self._sessions_of.get(account) or self._session(account, region)
+        supposed = Target(account.supposed, region)
+        session = self._sessions_of.get(account) or self._session(account, region)
         self._tally.set("target_up", *_labels(supposed), value=0.0)
-        who = self.call(supposed, "GetCallerIdentity")
+        who = self._call(session, supposed, "GetCallerIdentity")
         target = Target(who["Account"], region)
         if account.account_id not in {None, target.account_id}:
             self._tally.set("target_up", *_labels(supposed), value=0.0)
             text = f"logged in to account {target.account_id}, but the configuration says {account.account_id}"
             raise AwsError("denied", text, login=True)
-        self._sessions_of[account] = self._logins[target] = session
+        self._sessions_of[account] = session
+        self._logins.setdefault(target, session)  # two ways into one target: the first one stays
         if target != supposed:
             for gauge in ("target_up", "clock_skew_seconds", "aws_credentials_expiry_timestamp_seconds"):
                 self._tally.set(gauge, *_labels(supposed), value=None)
@@ -95,24 +105,33 @@ class Aws:
         """Return the login of an account: one for all of its regions."""
         if not account.role_arn:
             return self._sessions.ambient()
-        there = Target(account.account_id or "", region)
+        there = Target(account.supposed, region)
         return self._sessions.role(account.role_arn, account.external_id, region, partial(self._assume, there))
 
     def _assume(self, target: Target, send: Callable[[], _T]) -> _T:
-        """Let the SDK assume a role, on the way to the call that needs it."""
+        """Let the SDK assume a role, on the way to the call that needs it; not again and again where that is denied."""
+        denied_at, denied = self._denied.get(target, (-math.inf, None))
+        if denied and self._clock.monotonic() < denied_at + DENIED_FOR:
+            raise denied
         self._count(target, OPERATIONS["AssumeRole"])
         try:
             return send()
         except Exception as error:
             failed = classify(error)
-            raise AwsError(failed.error_class, str(failed), login=True, operation="AssumeRole") from error
+            failure = AwsError(failed.error_class, str(failed), login=True, operation="AssumeRole")
+            if failed.error_class == "denied":
+                self._denied[target] = self._clock.monotonic(), failure
+            raise failure from error
 
     def call(self, target: Target, operation: str, **params: Any) -> dict[str, Any]:
         """Return the answer of an operation. Raises `AwsError` after its retries."""
+        return self._call(self._logins[target], target, operation, **params)
+
+    def _call(self, session: Session, target: Target, operation: str, **params: Any) -> dict[str, Any]:
         known = OPERATIONS[operation]
 
         def send() -> dict[str, Any]:
-            answer = self._send(target, known, params)
+            answer = self._send(session, target, known, params)
             if known.member not in answer:
                 raise AwsError("transient", f"{operation}: the answer has no {known.member}, it was cut off")
             return answer
@@ -162,14 +181,15 @@ class Aws:
         pages: list[metric_data.Page] = []
         began = date = 0.0
         token: str | None = None
+        seen: set[str] = set()
         while not pages or token:
             text = metric_data.body(call, token)
 
             def send(text: bytes = text) -> tuple[metric_data.Page, float, float]:
-                self._wait(target, operation, quota, call.datapoints)
                 self._attempt.payload = text
                 try:
-                    self._send(target, operation, {"MetricDataQueries": [], "StartTime": 0, "EndTime": 0})
+                    nothing = {"MetricDataQueries": [], "StartTime": 0, "EndTime": 0}
+                    self._send(self._logins[target], target, operation, nothing)
                 finally:
                     self._attempt.payload = None
                     if self._attempt.accepted:  # and billed, even if the answer did not reach us whole
@@ -182,28 +202,34 @@ class Aws:
                     raise AwsError("transient", f"GetMetricData: unreadable answer: {error}") from error
                 return page, self._attempt.began, self._attempt.date or self._clock.now()
 
-            page, sent, answered = self._insist(target, operation, send)
+            page, sent, answered = self._insist(target, operation, send, (quota, call.datapoints))
             if not pages:  # what later pages say is no newer than this
                 began, date = sent, answered
             pages.append(page)
             token = page.NextToken
+            if token and (token in seen or len(pages) == MOST_PAGES):
+                raise AwsError("transient", "GetMetricData: the pages do not end")
+            seen.add(token or "")
         reply = metric_data.merge(call, pages, began, date)
         self._tally.add("aws_datapoints_total", *_labels(target), amount=reply.datapoints)
         return reply
 
-    def _insist(self, target: Target, operation: Operation, send: Callable[[], _T]) -> _T:
+    def _insist(self, target: Target, operation: Operation, send: Callable[[], _T], *quotas: tuple[Limit, float]) -> _T:
         """Send until there is an answer, or no hope of one."""
-        tries, waited = 0, 0.0
+        tries: Tallies[str] = Tallies()  # by error class: throttles use up no tries of a server error
+        waited = 0.0
+        calls = self._limit(target, operation.name, operation.rate)
         while True:
-            self._wait(target, operation, self._limit(target, operation.name, operation.rate), 1.0)
+            for quota, units in (*quotas, (calls, 1.0)):  # the request's own turn last, so that it leaves in it
+                self._wait(target, operation, quota, units)
             try:
                 answer = send()
             except Exception as error:
                 failed = error if isinstance(error, AwsError) else classify(error)
                 culprit = OPERATIONS[failed.operation] if failed.operation else operation
                 self._tally.add("aws_errors_total", *_labels(target), culprit.prefix, culprit.name, failed.error_class)
-                tries += 1
-                pause = self._pause(failed, tries, waited)
+                tries[failed.error_class] += 1
+                pause = self._pause(failed, tries[failed.error_class], waited)
                 if pause is None or self.stopping.is_set():
                     self._note_login(target, failed)
                     raise failed from error
@@ -223,9 +249,10 @@ class Aws:
             return min(LONGEST_PAUSE, 0.1 * 4.0 ** (tries - 1)) * jitter
         return None
 
-    def _send(self, target: Target, operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _send(
+        self, session: Session, target: Target, operation: Operation, params: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Send one request; count it as soon as it is on its way, whatever comes of it."""
-        session = self._logins[target]
         attempt = self._attempt
         attempt.date, attempt.accepted, attempt.began = 0.0, False, self._clock.monotonic()
         attempt.sent = partial(self._count, target, operation)
@@ -233,6 +260,10 @@ class Aws:
             answer: dict[str, Any] = session.invoke(
                 operation.service, target.region, operation.name, params, self._watch
             )
+        except (AttributeError, KeyError, TypeError) as error:
+            if not attempt.accepted:
+                raise
+            raise AwsError("transient", f"{operation.name}: unreadable answer: {error!r}") from error  # by the SDK
         finally:
             took = self._clock.monotonic() - attempt.began
             self._tally.observe("aws_request_duration_seconds", operation.prefix, operation.name, value=took)
@@ -257,7 +288,7 @@ class Aws:
             attempt.date = _date(headers.get("date"))
             attempt.accepted = answer["status_code"] < 300
             whole = headers.get("content-length")
-            if whole is not None and int(whole) != len(answer["body"]):
+            if whole is not None and whole.strip() != str(len(answer["body"])):
                 raise AwsError("transient", f"{of['operation_model'].name}: the answer was cut off")
             if attempt.payload is not None and attempt.accepted:
                 attempt.body, answer["body"] = answer["body"], b"{}"
@@ -292,6 +323,12 @@ class Aws:
             self._tally.set("target_up", *_labels(target), value=0.0 if error else 1.0)
 
 
+def endpoints() -> list[str]:
+    """Return where the SDK sends calls, as far as the environment decides that. ValueError: nowhere it could."""
+    ambient = Sessions("").ambient()
+    return [ambient.endpoint(service) for service in sorted({operation.service for operation in OPERATIONS.values()})]
+
+
 def _labels(target: Target) -> tuple[str, str]:
     return target.account_id, target.region
 
@@ -300,5 +337,5 @@ def _date(header: str | None) -> float:
     """Return the time of a Date header (Unix seconds), 0 for one that is missing or no date."""
     try:
         return email.utils.parsedate_to_datetime(header or "").timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

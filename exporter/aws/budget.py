@@ -7,9 +7,11 @@ from collections import deque
 
 from exporter.clock import Clock
 
+LEEWAY = 0.1  # seconds by which calls may leave later than their turn came, some more than others
+
 
 class Limit:
-    """At most `rate` units in any second. Thread-safe, and first come first served.
+    """At most `rate` units in any second, also as AWS sees them come. Thread-safe.
 
     A token bucket would let twice its rate through in the second after a rest, which is what quotas count.
     """
@@ -23,18 +25,17 @@ class Limit:
 
     def take(self, units: float = 1.0) -> float:
         """Wait until the units fit, spend them, return the seconds waited. More than a second's worth goes alone."""
-        width = max(1.0, 1.0 / self.rate)  # a rate below one a second has a longer window
-        most = self.rate * width
-        waited = 0.0
-        with self._turn:
+        second = max(1.0, 1.0 / self.rate)  # a rate below one a second has a longer window
+        most, width = self.rate * second, second + LEEWAY
+        came = self._clock.monotonic()
+        with self._turn:  # those who came first have theirs
             while not self._stopping.is_set():
                 now = self._clock.monotonic()
                 while self._spent and self._spent[0][0] + width <= now:  # rounded as the pause below
                     self._spent.popleft()
                 if not self._spent or sum(spent for _, spent in self._spent) + units <= most:
                     break
-                pause = self._spent[0][0] + width - now
-                self._clock.wait(self._stopping, pause)
-                waited += pause
-            self._spent.append((self._clock.monotonic(), units))
-        return waited
+                self._clock.wait(self._stopping, self._spent[0][0] + width - now)
+            now = self._clock.monotonic()
+            self._spent.append((now, units))
+        return now - came

@@ -125,6 +125,7 @@ def decode(text: bytes) -> Page:
 def merge(call: MetricCall, pages: Sequence[Page], began: float, date: float) -> Reply:
     """Put the pages of an answer together: by id, the last status counts, a message means that AWS has reservations."""
     doubtful = any(page.Messages for page in pages)
+    doubted: set[int] = set()  # by a message on any page
     results: list[Result | None] = [None] * len(call.queries)
     for page in pages:
         for result in page.MetricDataResults:
@@ -135,7 +136,9 @@ def merge(call: MetricCall, pages: Sequence[Page], began: float, date: float) ->
             times = result.Timestamps if before is None else [*before.times, *result.Timestamps]
             values = result.Values if before is None else [*before.values, *result.Values]
             status = result.StatusCode
-            if status == "Complete" and (doubtful or result.Messages or len(times) != len(values)):
+            if result.Messages:
+                doubted.add(n)
+            if status == "Complete" and (doubtful or n in doubted or len(times) != len(values)):
                 status = "PartialData"
             results[n] = Result(times, values, status)
     whole = [result or Result() for result in results]

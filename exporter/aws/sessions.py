@@ -27,7 +27,7 @@ from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cer
 
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 30
-CONNECTIONS = 32  # kept alive for each endpoint host: the threads that call, and some to spare
+CONNECTIONS = 256  # kept alive for each endpoint host at the most: all accounts of a region share them
 ROLE_SECONDS = 3600  # the longest session of a chained role; one of 900 s would be refreshed before every call
 HOSTS = 200  # endpoint hosts to keep connections to: regions times services, and more
 
@@ -57,6 +57,12 @@ class Session:
     def invoke(self, service: str, region: str, operation: str, params: Mapping[str, Any], watch: Watch) -> Any:
         """Call an operation once; raises whatever the SDK raises."""
         return getattr(self.client(service, region, watch), xform_name(operation))(**params)
+
+    def endpoint(self, service: str) -> str:
+        """Return where calls of a service go."""
+        client = self._sessions.client(self._session, service, self._sessions.region or "us-east-1")
+        url: str = client.meta.endpoint_url
+        return url
 
     def expiry(self) -> float | None:
         """Return when the credentials expire (Unix seconds); None if they don't, or are not known yet."""

@@ -18,7 +18,8 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     ),
     "cloudwatch_metrics": ("cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
 }
-TAGS = ("tag:GetResources",)  # of the inventory, where resources are chosen by tags
+TAGS = ("tag:GetResources",)  # where resources are chosen by tags
+LOGIN = ("sts:AssumeRole", "sts:GetCallerIdentity")  # the second needs no permission, the first one at its role
 
 
 def policy(sources: Iterable[str], *, tags: bool = False) -> dict[str, object]:
@@ -27,7 +28,7 @@ def policy(sources: Iterable[str], *, tags: bool = False) -> dict[str, object]:
         {
             "Sid": "".join(word.capitalize() for word in source.split("_")),
             "Effect": "Allow",
-            "Action": sorted((*ACTIONS[source], *(TAGS if tags and source == "inventory" else ()))),
+            "Action": sorted((*ACTIONS[source], *(TAGS if tags else ()))),
             "Resource": "*",
         }
         for source in sources

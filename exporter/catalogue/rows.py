@@ -148,6 +148,10 @@ def _mistakes(row: Row) -> list[tuple[bool, str]]:
             "CloudWatch families, and only they, ask",
         ),
         ((row.ask is None) != (row.pace is None), "what is asked has a pace"),
+        (
+            row.ask is not None and row.type in {"counter", "summary"} and bool(row.ask.shape.aliases),
+            "what is counted has one dimension set, or one of two would hide the other",
+        ),
     ]
 
 

@@ -15,6 +15,7 @@ calls AWS, or knows a catalogue row or a format.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections import Counter as Tallies
@@ -26,11 +27,13 @@ from exporter.clock import Clock
 from exporter.ledger.board import Board
 from exporter.ledger.meter import Rules
 from exporter.ledger.stage import Applied, Books, Stage
-from exporter.ledger.store import Changes, LedgerError, Store
+from exporter.ledger.store import Changes, Key, LedgerError, Spot, Store
 from exporter.model import Known, Reading, Snapshot, Target
 from exporter.tally import Tally
 
 __all__ = ["Applied", "Figures", "Ledger", "LedgerError", "Rules"]
+
+_log = logging.getLogger(__name__)
 
 
 class Figures(NamedTuple):
@@ -40,7 +43,7 @@ class Figures(NamedTuple):
     catching_up: frozenset[Target]
     settled_until: Mapping[tuple[Target, str], int]
     read_until: Mapping[Target, int]
-    size_bytes: int
+    size_bytes: int | None
     persistent: bool
 
 
@@ -59,9 +62,10 @@ class Ledger:
         self._tally = tally
         self._rules = rules or Rules()
         self._state = threading.Lock()  # guards books and board; held for moments, never over a commit
+        self._door = threading.Lock()  # or a reading could come in behind the last one, and wait for ever
         self._books = Books()
         self._board = Board(zero_hold, clock.now())
-        self._size = 0
+        self._closed = False
         self._load()
         self._waiting: queue.SimpleQueue[tuple[Reading, Future[Applied]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
@@ -78,16 +82,18 @@ class Ledger:
         )
         self._books.install(kept)
         self._board.install(kept, (), self._clock.now())
-        self._size = self._store.size()
 
     def apply(self, reading: Reading) -> Applied:
         """Count a reading, commit it, install it; return what became of it.
 
-        Raises `LedgerError` if the store refused: nothing was counted and nothing may be confirmed at the origin. Its
-        samples are shown all the same.
+        Raises `LedgerError` if the store refused, or is closed: nothing was counted, and nothing may be confirmed at
+        the origin. Samples are shown all the same, and counters stand as they stood.
         """
         done: Future[Applied] = Future()
-        self._waiting.put((reading, done))
+        with self._door:
+            if self._closed:
+                raise LedgerError("the ledger is closed")
+            self._waiting.put((reading, done))
         return done.result()
 
     def snapshot(self) -> Snapshot:
@@ -98,7 +104,7 @@ class Ledger:
     def shown(self, snapshot: Snapshot) -> None:
         """Learn that pages with this snapshot are served from now on: first zeros in it begin to count their time."""
         with self._state:
-            self._board.shown(snapshot, self._clock.now())
+            self._board.shown(snapshot, self._clock.now(), self._clock.monotonic())
 
     def known(self, source: str, target: Target | None) -> Known:
         """Return what is known of a source on a target. The meters are frozen: they are replaced, never changed."""
@@ -129,11 +135,18 @@ class Ledger:
                 read[target] = min(read.get(target, read_until), read_until)
             if any(meter.visible(i, now) for i in meter.recovering):
                 catching_up.add(target)
-        return Figures(ahead, frozenset(catching_up), settled, read, self._size, self._store.persistent)
+        try:
+            size = self._store.size()
+        except OSError as error:  # what can't be seen is not told
+            _log.warning("can't see how large the ledger is: %s", error)
+            size = None
+        return Figures(ahead, frozenset(catching_up), settled, read, size, self._store.persistent)
 
     def close(self) -> None:
         """Commit what is pending, stop the writer, give the store up."""
-        self._waiting.put(None)
+        with self._door:
+            self._closed = True
+            self._waiting.put(None)
         self._writer.join()
         self._store.close()
 
@@ -156,9 +169,9 @@ class Ledger:
                         done.set_exception(error)
 
     def _commit(self, batch: list[tuple[Reading, Future[Applied]]]) -> None:
-        """Commit a batch in one transaction; a reading that can't be applied fails alone."""
+        """Commit a batch in one transaction; a reading that can't be applied, or written down, fails alone."""
         stage = Stage(self._books, self._store, self._rules)
-        self._stage_zeros(stage)
+        served = self._stage_zeros(stage)
         results = []
         for n, (reading, done) in enumerate(batch):
             try:
@@ -167,12 +180,25 @@ class Ledger:
                 done.set_exception(error)
                 self._commit(batch[:n] + batch[n + 1 :])
                 return
-        refused = None if stage.empty else self._store_changes(stage.changes)
+        refused = None
+        if not stage.empty:
+            try:
+                refused = self._store_changes(stage.changes)
+            except Exception as error:
+                if len(batch) < 2:
+                    raise
+                _log.debug("a batch is taken apart: %r", error)
+                for item in batch:
+                    self._commit_alone(item)
+                return
+        # From here on nothing may fail: what is on disk and not in the books would be overwritten by the next commit.
         readings = [reading for reading, _ in batch]
+        changes = stage.leases() if refused else stage.changes
         with self._state:
-            if refused is None:
-                self._books.install(stage.changes)
-                self._board.install(stage.changes, readings, self._clock.now())
+            self._books.install(changes)
+            self._board.install(changes, () if refused else readings, self._clock.now())
+            if not refused:
+                self._board.noted(served)
             for reading in readings:
                 self._board.put(reading)  # its samples
         for (reading, done), applied in zip(batch, results, strict=True):
@@ -181,26 +207,33 @@ class Ledger:
             else:
                 done.set_exception(refused)
 
+    def _commit_alone(self, item: tuple[Reading, Future[Applied]]) -> None:
+        try:
+            self._commit([item])
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller
+            item[1].set_exception(error)
+
     def _store_changes(self, changes: Changes) -> LedgerError | None:
-        """Commit; return what the store had against it."""
-        began, refused = self._clock.monotonic(), None
+        """Commit; return what the store had against it. Raises what else went wrong: a source's note is no note."""
+        began, outcome, refused = self._clock.monotonic(), "failed", None
         try:
             self._store.commit(changes)
+            outcome = "ok"
         except LedgerError as error:
             refused = error
-        self._tally.add("ledger_writes_total", "failed" if refused else "ok")
-        self._tally.observe("ledger_write_duration_seconds", value=self._clock.monotonic() - began)
+        finally:
+            self._tally.add("ledger_writes_total", outcome)
+            self._tally.observe("ledger_write_duration_seconds", value=self._clock.monotonic() - began)
         if not refused:
             self._tally.set("ledger_last_write_timestamp_seconds", value=self._clock.now())
-            self._size = self._store.size()
         return refused
 
-    def _stage_zeros(self, stage: Stage) -> None:
-        """Stage what time alone has changed: zeros that began to be served, and those that have stood long enough."""
-        now = self._clock.now()
+    def _stage_zeros(self, stage: Stage) -> list[tuple[Spot | Key, float]]:
+        """Stage what time alone has changed: zeros that have stood long enough, and those newly served (returned)."""
         with self._state:
-            served, over = self._board.newly_served(), self._board.releasable(now)
+            served, over = self._board.newly_served(), self._board.releasable(self._clock.monotonic())
         for counter, at in served:
             stage.serve(counter, at)
         for counter in over:
-            stage.release(counter, now)
+            stage.release(counter, self._clock.now())
+        return served

@@ -17,7 +17,7 @@ Shape = tuple[str, tuple[str, ...]]
 
 
 class _Zero(NamedTuple):
-    """A first 0: the number of the first snapshot that holds it, and since when a page with it is served."""
+    """A first 0: the number of the first snapshot with it, and since when (monotonic) a page with it is served."""
 
     number: int
     served: float | None
@@ -57,7 +57,7 @@ class Board:
         self._shelves: dict[Face, _Shelf] = {}
         self._scopes: dict[tuple[str, Target | None], dict[str, set[tuple[Face, tuple[str, ...], str]]]] = {}
         self._zeros: dict[Spot | Key, _Zero] = {}
-        self._newly_served: list[tuple[Spot | Key, float]] = []
+        self._newly_served: dict[Spot | Key, float] = {}
         self._dirty: set[Face] = set()
         self._number = 0
         self._snapshot = Snapshot(0, now, {})
@@ -74,7 +74,9 @@ class Board:
             home = (resource.target, resource.shape)
             self._dirty.update((counter.family, resource.target) for counter in self._counters.get(home, {}).values())
             if meter is None:
-                self._meters.get(home, {}).pop(resource, None)
+                gone = self._meters.get(home, {}).pop(resource, None)
+                for i in range(len(gone.counters) if gone else 0):
+                    self._end(Spot(resource, i))
                 continue
             self._meters.setdefault(home, {})[resource] = meter
             self._leaving[home] = min(self._leaving.get(home, math.inf), meter.changes_at(now))
@@ -82,12 +84,12 @@ class Board:
                 if math.isnan(exposed) and meter.visible(i, now):
                     self._hold(Spot(resource, i), meter.first_shown[i])
                 else:
-                    self._zeros.pop(Spot(resource, i), None)
+                    self._end(Spot(resource, i))
         for key, total in changes.totals.items():
             self._totals.setdefault(key.face, {})[key.labels] = total
             self._dirty.add(key.face)
             if total.released:
-                self._zeros.pop(key, None)
+                self._end(key)
             else:
                 self._hold(key, total.first_shown)
 
@@ -125,28 +127,41 @@ class Board:
     # -- first zeros -------------------------------------------------------------------------------------------------
 
     def _hold(self, counter: Spot | Key, first_shown: float) -> None:
-        """Let a counter stand at 0. With no time to hold, what another process has shown is enough."""
-        served = first_shown if first_shown and not self._zero_hold else None
+        """Let a counter stand at 0.
+
+        With no time to hold, what another process has shown is enough. Else a new process begins anew: a Prometheus
+        that has missed the first showing must still see the 0.
+        """
+        served = -math.inf if first_shown and not self._zero_hold else None
         self._zeros.setdefault(counter, _Zero(self._number, served))
 
-    def shown(self, snapshot: Snapshot, now: float) -> None:
+    def _end(self, counter: Spot | Key) -> None:
+        """Let a counter stand at 0 no more."""
+        self._zeros.pop(counter, None)
+        self._newly_served.pop(counter, None)
+
+    def shown(self, snapshot: Snapshot, now: float, monotonic: float) -> None:
         """Learn that pages with this snapshot are served: the zeros in it begin to count their time."""
         for counter, zero in self._zeros.items():
             if zero.served is None and zero.number <= snapshot.number:
-                self._zeros[counter] = zero._replace(served=now)
-                self._newly_served.append((counter, now))
+                self._zeros[counter] = zero._replace(served=monotonic)
+                self._newly_served[counter] = now
 
     def newly_served(self) -> list[tuple[Spot | Key, float]]:
-        """Return, once, the zeros that began to be served, and when."""
-        served, self._newly_served = self._newly_served, []
-        return served
+        """Return the zeros that began to be served, and when, until that is `noted`."""
+        return list(self._newly_served.items())
 
-    def releasable(self, now: float) -> list[Spot | Key]:
+    def noted(self, served: Iterable[tuple[Spot | Key, float]]) -> None:
+        """Learn that this is committed."""
+        for counter, _ in served:
+            self._newly_served.pop(counter, None)
+
+    def releasable(self, monotonic: float) -> list[Spot | Key]:
         """Return the counters whose first 0 has stood long enough."""
         return [
             counter
             for counter, zero in self._zeros.items()
-            if zero.served is not None and now >= zero.served + self._zero_hold
+            if zero.served is not None and monotonic >= zero.served + self._zero_hold
         ]
 
     # -- giving out --------------------------------------------------------------------------------------------------
@@ -179,7 +194,7 @@ class Board:
                 for resource, meter in meters.items():
                     for i in range(len(meter.counters)):
                         if not meter.visible(i, now):
-                            self._zeros.pop(Spot(resource, i), None)
+                            self._end(Spot(resource, i))
 
     def _chunk(self, face: Face, now: float) -> Chunk:
         rows: dict[tuple[str, ...], dict[str, float]] = {}

@@ -36,18 +36,18 @@ class MemoryStore:
             else:
                 self._meters[resource] = meter.dump()
         self._totals.update(changes.totals)
-        for (source, identity), at in changes.identities.items():
-            self._identities.setdefault(source, {})[identity] = at
-        for source, before in changes.forget.items():
-            kept = self._identities.get(source, {})
-            self._identities[source] = {identity: at for identity, at in kept.items() if at >= before}
+        for (kind, identity), at in changes.identities.items():
+            self._identities.setdefault(kind, {})[identity] = at
+        for kind, before in changes.forget.items():
+            kept = self._identities.get(kind, {})
+            self._identities[kind] = {identity: at for identity, at in kept.items() if at >= before}
         for owner, notes in changes.notes.items():
             kept_notes = {**self._notes.get(owner, {}), **notes}
             self._notes[owner] = {name: note for name, note in kept_notes.items() if note is not None}
 
-    def seen(self, source: str, identities: list[str]) -> set[str]:
-        """Return which of the identities of a source have been committed."""
-        return self._identities.get(source, {}).keys() & set(identities)
+    def seen(self, kind: str, identities: list[str]) -> set[str]:
+        """Return which of the identities of a kind have been committed."""
+        return self._identities.get(kind, {}).keys() & set(identities)
 
     def size(self) -> int:
         """Return 0: nothing is on disk."""

@@ -268,13 +268,14 @@ class Meter:
         blocks = {block for answer in answers for block, _, points in answer.blocks if points and block >= first}
         blocks.update(self._filled(i, first, window.end))
         taken: dict[int, _Block] = {}
-        unread = window.end
+        unread, short = window.end, 0
         revisions: list[Revision] = []
         for block in sorted(blocks):
             stored, end = self._block(i, block), block + BLOCK
             given = _choose(answers, block, stored, window.period)
-            if given is None or self._doubted(i, block, stored, given, window.date, rules):
-                unread = min(unread, block)
+            doubted = given is not None and self._doubted(i, block, stored, given, window.date, rules)
+            if given is None or doubted:
+                unread, short = min(unread, block), short + doubted
                 continue
             taken[block] = given
             if given.sum != stored.sum and min(had_read, window.end) >= end and not _alike(given.sum, stored.sum):
@@ -292,7 +293,7 @@ class Meter:
                 self._store(i, block, given)
         return _Progress(
             revisions=revisions,
-            short=len(blocks) - len(taken),
+            short=short,
             moved=self.read_until[i] > had_read,
             whole=self.read_until[i] >= window.end,
             from_closed=from_closed,
@@ -414,8 +415,8 @@ class Meter:
         self.lease[i] = -math.inf
 
     def resume(self, i: int, now: float) -> None:
-        """Count again, on top of the old total, from the next block border."""
-        border = math.ceil(now / BLOCK) * BLOCK
+        """Count again, on top of the old total, from the next block border; never from one that is counted already."""
+        border = max(math.ceil(max(now, self.read_until[i]) / BLOCK) * BLOCK, self.closed_until[i])
         self.read_until[i] = self.closed_until[i] = self.counted_from[i] = border
         self.paused[i] = 0
 

@@ -6,6 +6,7 @@ however the process ends.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,9 +33,9 @@ _TABLES = """
         PRIMARY KEY (family, account_id, region, labels)
     ) WITHOUT ROWID;
     CREATE TABLE identities (
-        source TEXT, identity TEXT, at REAL, PRIMARY KEY (source, identity)
+        kind TEXT, identity TEXT, at REAL, PRIMARY KEY (kind, identity)
     ) WITHOUT ROWID;
-    CREATE INDEX identities_by_age ON identities (source, at);
+    CREATE INDEX identities_by_age ON identities (kind, at);
     CREATE TABLE notes (
         source TEXT, account_id TEXT, region TEXT, name TEXT, note BLOB,
         PRIMARY KEY (source, account_id, region, name)
@@ -151,10 +152,10 @@ class SqliteStore:
             (key.face[0], *_columns(key.face[1]), _pack(key.labels), _pack(t.parts), t.released, t.first_shown)
             for key, t in changes.totals.items()
         )
-        identities = ((source, identity, at) for (source, identity), at in changes.identities.items())
+        identities = ((kind, identity, at) for (kind, identity), at in changes.identities.items())
         self._db.executemany("INSERT OR REPLACE INTO totals VALUES (?,?,?,?,?,?,?)", totals)
         self._db.executemany("INSERT OR REPLACE INTO identities VALUES (?,?,?)", identities)
-        self._db.executemany("DELETE FROM identities WHERE source = ? AND at < ?", changes.forget.items())
+        self._db.executemany("DELETE FROM identities WHERE kind = ? AND at < ?", changes.forget.items())
 
     def _write_notes(self, notes: Mapping[tuple[str, Target | None], Mapping[str, Any]]) -> None:
         rows = [
@@ -165,22 +166,20 @@ class SqliteStore:
         self._db.executemany("INSERT OR REPLACE INTO notes VALUES (?,?,?,?,?)", kept)
         self._db.executemany("DELETE FROM notes WHERE source = ? AND account_id = ? AND region = ? AND name = ?", gone)
 
-    def seen(self, source: str, identities: list[str]) -> set[str]:
-        """Return which of the identities of a source have been committed."""
+    def seen(self, kind: str, identities: list[str]) -> set[str]:
+        """Return which of the identities of a kind have been committed."""
         found: set[str] = set()
         try:
             for first in range(0, len(identities), _MANY):
                 some = identities[first : first + _MANY]
-                query = (
-                    f"SELECT identity FROM identities WHERE source = ? AND identity IN ({','.join('?' * len(some))})"  # noqa: S608 - question marks
-                )
-                found.update(identity for (identity,) in self._db.execute(query, (source, *some)))
+                query = f"SELECT identity FROM identities WHERE kind = ? AND identity IN ({','.join('?' * len(some))})"  # noqa: S608 - question marks
+                found.update(identity for (identity,) in self._db.execute(query, (kind, *some)))
         except sqlite3.Error as error:
             raise LedgerError(f"the ledger {self._path} can't be read: {error}") from error
         return found
 
     def size(self) -> int:
-        """Return the bytes on disk, the write-ahead log included."""
+        """Return the bytes on disk, the write-ahead log included. Raises OSError where that can't be seen."""
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
@@ -247,7 +246,8 @@ def move_aside(path: Path, suffix: str) -> Path:
         raise
     except LedgerUnusableError as error:
         _log.warning("%s", error)
-    moved = path.with_name(f"{path.name}.{suffix}")
+    again = itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
+    moved = next(name for more in again if not (name := path.with_name(f"{path.name}.{suffix}{more}")).exists())
     for extra in ("", "-wal", "-shm"):
         file = path.with_name(path.name + extra)
         if file.exists():

@@ -72,6 +72,16 @@ class Stage:
             meter = self._meters[resource] = kept.copy() if kept else Meter(resource)
         return meter
 
+    def leases(self) -> Changes:
+        """Return what holds although the commit was refused: a counter was read, and may stand as it stood."""
+        meters: dict[Resource, Meter | None] = {}
+        for resource, meter in self._meters.items():
+            kept = self._books.meters.get(resource.target, {}).get(resource)
+            if kept and meter:
+                meters[resource] = twin = kept.copy()
+                twin.lease[:] = meter.lease[: len(twin.lease)]
+        return Changes(meters, {}, {}, {}, {})
+
     def total(self, key: Key) -> Total:
         """Return a copy of an event total that may be changed; a new one at 0."""
         total = self._totals.get(key)
@@ -103,7 +113,7 @@ class Stage:
         for switch in reading.switches:
             meter = self.meter(switch.resource)
             for i in (meter.position[counter] for counter in switch.counters if counter in meter.position):
-                meter.resume(i, reading.at) if switch.on else meter.pause(i)
+                meter.resume(i, switch.at) if switch.on else meter.pause(i)
         for standing in reading.standings:
             meter = self.meter(standing.resource)
             meter.alive, meter.used = standing.alive, reading.attended
@@ -125,19 +135,23 @@ class Stage:
         if not reading.events:
             return {}
         outcomes: Tallies[str] = Tallies()
-        source = reading.source
-        seen = self._store.seen(source, [event.identity for event in reading.events])
+        by_kind: dict[str, list[str]] = {}
         for event in reading.events:
+            by_kind.setdefault(event.kind, []).append(event.identity)
+        seen = {(kind, one) for kind, identities in by_kind.items() for one in self._store.seen(kind, identities)}
+        for event in reading.events:
+            named = (event.kind, event.identity)
             if event.at < reading.not_before:
                 outcomes["too_old"] += 1
-            elif event.identity in seen or (source, event.identity) in self._identities:
+            elif named in seen or named in self._identities:
                 outcomes["repeated"] += 1
             else:
                 outcomes["counted"] += 1
-                self._identities[source, event.identity] = event.at
+                self._identities[named] = event.at
                 for effect in event.effects:
                     _take(effect, self.total(Key((effect.family, event.target), effect.labels)))
-        self._forget[source] = reading.not_before - DAY  # a day more than any event may be counted
+        for kind in by_kind:
+            self._forget[kind] = reading.not_before - DAY  # a day more than any event may be counted
         return outcomes
 
 
@@ -146,7 +160,7 @@ def _take(effect: Effect, total: Total) -> None:
     if effect.buckets is None:
         parts[""] = parts.get("", 0.0) + effect.amount
         return
-    for bound in effect.buckets:
+    for bound in map(float, effect.buckets):
         parts[repr(bound)] = parts.get(repr(bound), 0.0) + (effect.amount <= bound)
     for part, amount in (("+Inf", 1.0), ("sum", effect.amount), ("count", 1.0)):
         parts[part] = parts.get(part, 0.0) + amount

@@ -55,9 +55,9 @@ class Changes(NamedTuple):
 
     meters: Mapping[Resource, Meter | None]
     totals: Mapping[Key, Total]
-    identities: Mapping[tuple[str, str], float]  # (source, identity) to the time of the event
+    identities: Mapping[tuple[str, str], float]  # (kind, identity) to the time of the event
     notes: Mapping[tuple[str, Target | None], Mapping[str, Any]]
-    forget: Mapping[str, float]  # source to the time before which its identities may go
+    forget: Mapping[str, float]  # kind to the time before which its identities may go
 
 
 class State(NamedTuple):
@@ -79,11 +79,11 @@ class Store(Protocol):
     def commit(self, changes: Changes) -> None:
         """Write everything or nothing; raise `LedgerError` for nothing."""
 
-    def seen(self, source: str, identities: list[str]) -> set[str]:
-        """Return which of the identities of a source have been committed."""
+    def seen(self, kind: str, identities: list[str]) -> set[str]:
+        """Return which of the identities of a kind have been committed."""
 
     def size(self) -> int:
-        """Return the bytes on disk."""
+        """Return the bytes on disk. Raises OSError where that can't be seen. Any thread may ask."""
 
     def close(self) -> None:
         """Give the store up."""

@@ -10,6 +10,7 @@ are the same in both formats; only what stands above them differs. State sets an
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
@@ -25,6 +26,7 @@ from exporter.sinks.gzip_pieces import Member, Piece, piece, stitch
 Format = Literal["text", "openmetrics"]
 
 _ORDER = {name: n for n, name in enumerate(CATALOGUE)}
+_log = logging.getLogger(__name__)
 _END = piece(b"# EOF\n")
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
@@ -45,10 +47,13 @@ class Renderer:
         self._pieces: dict[tuple[str, Target | None], tuple[Chunk, Piece]] = {}
         self._heads: dict[str, dict[Format, Piece]] = {}
         self._labels: dict[tuple[str, ...], dict[tuple[str, ...], bytes]] = {}
+        self._used = 0  # label strings that were in use when it was last seen to
+        self._unknown: set[str] = set()  # families that have been told of
 
     def render(self, snapshot: Snapshot) -> Page:
         """Return the page of a snapshot."""
-        faces = sorted(snapshot.chunks, key=lambda face: (_ORDER[face[0]], *_place(face[1])))
+        with_row = (face for face, chunk in snapshot.chunks.items() if self._has_row(face, chunk))
+        faces = sorted(with_row, key=lambda face: (_ORDER[face[0]], *_place(face[1])))
         kept, self._pieces = self._pieces, {}
         formats: dict[Format, list[Piece]] = {"text": [], "openmetrics": []}
         family = None
@@ -65,6 +70,20 @@ class Renderer:
         self._forget_labels(snapshot)
         series = sum(chunk.series for chunk in snapshot.chunks.values())
         return Page(snapshot, stitch(formats["text"]), stitch((*formats["openmetrics"], _END)), series)
+
+    def _has_row(self, face: tuple[str, Target | None], chunk: Chunk) -> bool:
+        """Say whether a chunk can be rendered: an old ledger may hold totals that this version has no row for."""
+        rendered = self._pieces.get(face)
+        if rendered and rendered[0] is chunk:
+            return True
+        family = face[0]
+        row = CATALOGUE.get(family)
+        if row and all(len(values) == len(row.labels) for values in chunk.labels):
+            return True
+        if family not in self._unknown:
+            self._unknown.add(family)
+            _log.warning("the ledger holds %s, which this version does not show so", family)
+        return False
 
     def _head(self, family: str, form: Format) -> Piece:
         heads = self._heads.get(family)
@@ -104,15 +123,17 @@ class Renderer:
             text = known.get(values)
             if text is None:
                 pairs = (f'{name}="{value.translate(_ESCAPES)}"' for name, value in zip(names, values, strict=True))
-                text = known[values] = ",".join(pairs).encode()
+                text = known[values] = ",".join(pairs).encode(errors="replace")  # JSON can hold half a character
             rendered.append(text)
         return rendered
 
     def _forget_labels(self, snapshot: Snapshot) -> None:
         """Drop label strings of what is gone, once they outnumber what is there."""
         held = sum(map(len, self._labels.values()))
-        if held > 1000 + 2 * sum(len(chunk.labels) for chunk in snapshot.chunks.values()):
-            self._labels.clear()
+        if held > 1000 + 2 * self._used:
+            self._used = len({values for chunk in snapshot.chunks.values() for values in chunk.labels})
+            if held > 1000 + 2 * self._used:
+                self._labels.clear()
 
 
 def _place(target: Target | None) -> tuple[str, str]:

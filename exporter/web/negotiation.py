@@ -8,7 +8,7 @@ Format = Literal["text", "openmetrics"]
 
 _OPENMETRICS = "application/openmetrics-text"
 _TEXT = "text/plain"
-_VERSIONS = {_OPENMETRICS: ("1.0.0", "0.0.1"), _TEXT: ("0.0.4", "1.0.0")}
+_VERSIONS = ("1.0.0", "0.0.1")  # of OpenMetrics
 
 
 def content_type(accept: str) -> tuple[Format, str]:
@@ -16,7 +16,7 @@ def content_type(accept: str) -> tuple[Format, str]:
     best: tuple[float, Format, str] = (0.0, "text", f"{_TEXT}; version=0.0.4; charset=utf-8")
     for kind, quality, parameters in _entries(accept):
         version = parameters.get("version")
-        if kind == _OPENMETRICS and version in {None, *_VERSIONS[kind]}:
+        if kind == _OPENMETRICS and version in {None, *_VERSIONS}:
             offer: tuple[Format, str] = ("openmetrics", f"{kind}; version={version or '1.0.0'}; charset=utf-8")
         elif kind in {_TEXT, "text/*", "*/*"} and version in {None, "0.0.4"}:
             offer = ("text", f"{_TEXT}; version=0.0.4; charset=utf-8")

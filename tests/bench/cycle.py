@@ -127,7 +127,9 @@ def measure(options, fake, path):
         fake.stdin.flush()
         fake.stdout.readline()
         clock.ahead += 60
-    writes = {s.part: s.value for s in parts.tally.samples("x") if s.family.endswith("ledger_write_duration_seconds")}
+    writes = {
+        s.part: s.value for s in parts.tally.samples("x", 0.0) if s.family.endswith("ledger_write_duration_seconds")
+    }
     print(f"ledger: {writes['count']:.0f} commits, {writes['sum'] / writes['count'] * 1000:.1f} ms each in the mean")
     server = WebServer("127.0.0.1:0", Site(lambda _: page.text.gzip, lambda: b"", lambda: True), parts.tally)
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics", headers={"Accept-Encoding": "gzip"})

@@ -31,11 +31,9 @@ from exporter.model import HOUR, MINUTE, Effect, Known, Metered, Reading, Sample
 from exporter.sources.cloudwatch_metrics.answers import begun, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
-from exporter.sources.cloudwatch_metrics.strands import Settings, Strand, Unit
+from exporter.sources.cloudwatch_metrics.strands import Reach, Settings, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
 
-SETTLE_EVERY = 5 * MINUTE  # how old the last reading of the settle window may get,
-DEEP_EVERY = 15 * MINUTE  # and the last deep one
 HOST_AGE = 30 * MINUTE  # a host of a job is asked while its newest data is younger than this
 CATCH_UP = 6_000_000  # datapoints of catching up in one run, 30 s at our share of the quota: the strands after it wait
 
@@ -78,11 +76,12 @@ class CloudWatchMetrics:
         kept = self._of(target)
         census = self._inventory.census(target)
         notes = self._notes(known.notes, census, kept, now)
-        begins = Begins(notes["begin"], known.notes.get("listed", {}))
+        begins = Begins(notes["begin"], known.notes.get("listed", {}), self._aws.now())
         plan = kept.planner.plan(census, known, begins, kept.strands, now, notes["attended"])
         kept.strands, kept.last_run = plan.strands, now
         asks = kept.fetcher.fetch(self._asks(plan, known.meters, now), now)
-        crop = harvest(asks, known.meters, target, now, self._rules.max_age)
+        ended = now + max(0.0, self._aws.now() - begins.at)
+        crop = harvest(asks, known.meters, target, ended, self._rules.max_age)
         self._mark(asks, now)
         asked = {id(ask.strand) for ask in asks}
         waiting = [begun(strand) for strand in plan.strands.values() if strand.begin and id(strand) not in asked]
@@ -116,16 +115,18 @@ class CloudWatchMetrics:
 
         A changed selection of resources lets all new series begin now: what was left out so far must not be counted.
         """
-        minute = int(now) // MINUTE * MINUTE
-        start = minute if before else int(now + self._begin) // MINUTE * MINUTE
+        begin = self._aws.now() + (0.0 if before else self._begin)  # where our clock lags, the past would be counted
+        start = int(begin) // MINUTE * MINUTE
         selection = repr(self._config.resources)
         begins = before.get("begin", {}) if before.get("selection", selection) == selection else {}
-        begin = {name: begins.get(name, start) for name in self._settings}
+        on = {name: begins.get(name, start) for name in self._settings}
         listed = {**before.get("listed", {}), **{name: listing.at for name, listing in census.listings.items()}}
-        whole = all(now - listing.at <= HOUR for listing in census.listings.values()) and bool(census.listings)
+        every, listed_every = self._rules.every, self._config.sources.inventory.list_metrics_every
+        fresh = max(HOUR, 3 * listed_every)
+        whole = all(now - listing.at <= fresh for listing in census.listings.values()) and bool(census.listings)
         passed = now - kept.last_run
-        attended = before.get("attended", 0.0) + (passed if whole and 0 < passed <= HOUR else 0.0)
-        return {"begin": begin, "listed": listed, "selection": selection, "attended": attended}
+        attended = before.get("attended", 0.0) + (passed if whole and 0 < passed <= max(HOUR, 3 * every) else 0.0)
+        return {"begin": on, "listed": listed, "selection": selection, "attended": attended}
 
     def _asks(self, plan: Plan, meters: Mapping[Any, Metered], now: float) -> list[Ask]:
         """Return what is due, in the windows that it needs."""
@@ -138,9 +139,10 @@ class CloudWatchMetrics:
                     points += sum(ask.points for ask in of_strand if not ask.span.recent)
                     asks += of_strand
             elif (strand.unheard or self._due(strand, now)) and not self._over(strand, now):
-                width = max(self._rules.max_age, HOST_AGE if strand.host else 0.0, 3 * strand.period + strand.pace)
-                span = gauge_span(now, width + self._rules.gauge_delay, strand.period)
-                units = strand.units if self._due(strand, now) else [u for u in strand.units if u.key in strand.unheard]
+                lasts = max(gauge.lasts for unit in strand.units for gauges in unit.gauges for gauge in gauges)
+                span = gauge_span(now, max(lasts, HOST_AGE if strand.host else 0.0) + strand.period, strand.period)
+                all_due = self._due(strand, now)
+                units = [unit for unit in strand.units if all_due or unit.metric in strand.unheard]
                 asks += [Ask(strand, unit, span) for unit in units]
         return asks
 
@@ -159,21 +161,29 @@ class CloudWatchMetrics:
         for unit in strand.units:
             counters = strand.counters(unit, meter)
             hidden = any(lease <= now for *_, lease in counters)
-            if counters and (all_due or hidden or unit.key in strand.unheard):
+            if counters and (all_due or hidden or unit.metric in strand.unheard):
                 key = hidden, frozenset(counter[:3] for counter in counters)
                 alike.setdefault(key, []).append(unit)
         asks = []
-        width = self._rules.settle if strand.settle_due <= soon else NARROW
         for (hidden, at), units in alike.items():
-            deep = hidden or strand.deep_due <= soon
+            reach = Reach.DEEP if hidden or strand.deep_due <= soon else Reach.NARROW
+            if reach is Reach.NARROW and strand.settle_due <= soon:
+                reach = Reach.SETTLE
+            delay = max((one.delay for unit in units for gauges in unit.gauges for one in gauges), default=0.0)
+            width = max(NARROW if reach is Reach.NARROW else self._rules.settle, delay + 3 * MINUTE)
+            deep = reach is Reach.DEEP
             for span in spans(now, marks(at), width, deep=deep, deep_settle=self._rules.deep_settle):
                 spelt = units if span.period == MINUTE else [unit.coarse for unit in units if unit.coarse]
-                asks += [Ask(strand, unit, span) for unit in spelt]
+                asks += [Ask(strand, unit, span, reach) for unit in spelt]
         return asks
 
     def _over(self, strand: Strand, now: float) -> bool:
-        """Say whether a host of a job has had its last data: it stays listed for hours after its end."""
-        return strand.host and strand.answered and strand.newest < now - HOST_AGE
+        """Say whether a host of a job has had its last data: it stays listed for hours after its end.
+
+        Only an answer can tell that there was none for long, and it is asked again after as long: whatever CloudWatch,
+        or the network, did to us meanwhile must not be taken for the end of a job.
+        """
+        return strand.host and strand.looked - strand.newest > HOST_AGE and now < strand.looked + HOST_AGE
 
     def _mark(self, asks: Iterable[Ask], now: float) -> None:
         """Let each strand plan its next reading by what came of this one; the unit read least far back decides.
@@ -186,23 +196,15 @@ class CloudWatchMetrics:
             of_strands.setdefault(id(ask.strand), []).append(ask)
         for of_strand in of_strands.values():
             strand = of_strand[0].strand
-            starts: dict[tuple[str, str], int] = {}
-            whole: dict[tuple[str, str], bool] = {}
+            whole: dict[str, bool] = {}
             for ask in of_strand:
-                key = ask.unit.key
-                whole[key] = ask.whole and whole.get(key, True)
-                if not ask.error:
-                    starts[key] = min(ask.span.start, starts.get(key, ask.span.start))
-            strand.unheard = strand.unheard - whole.keys() | {key for key, heard in whole.items() if not heard}
-            if starts and self._due(strand, now):
-                start = max(starts.values())
-                strand.heard(
-                    now,
-                    settled=start <= now - self._rules.settle,
-                    deep=start <= now - self._rules.deep_settle,
-                    settle_every=SETTLE_EVERY,
-                    deep_every=DEEP_EVERY,
-                )
+                whole[ask.unit.metric] = ask.whole and whole.get(ask.unit.metric, True)
+            strand.unheard = strand.unheard - whole.keys() | {metric for metric, heard in whole.items() if not heard}
+            if not strand.unheard:
+                strand.looked = now
+            heard = [ask.reach for ask in of_strand if not ask.error]
+            if heard and self._due(strand, now):
+                strand.heard(now, min(heard))
 
     def _zeros(self, target: Target, kept: _OfTarget) -> Iterator[Effect]:
         """Yield zeros about namespaces that have series for the first time: own counters are born at 0 (law L8)."""
@@ -234,7 +236,7 @@ class CloudWatchMetrics:
 def switched_off(target: Target, known: Known, now: float) -> Reading:
     """Return a reading that ends the count of everything on a target: for when the source itself is switched off."""
     switches = tuple(
-        Switch(resource, tuple(key for key, i in meter.position.items() if not meter.paused[i]), on=False)
+        Switch(resource, tuple(key for key, i in meter.position.items() if not meter.paused[i]), False, now)
         for resource, meter in known.meters.items()
         if not all(meter.paused)
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter as Tallies
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 from exporter.aws.metric_data import Result
 from exporter.model import BLOCK, MINUTE, Answer, Effect, Failure, Metered, Read, Resource, Sample, Target, Window
 from exporter.sources.cloudwatch_metrics.fetch import Ask
 from exporter.sources.cloudwatch_metrics.strands import Strand
+from exporter.sources.cloudwatch_metrics.windows import Span
 
 _OUTCOMES = {
     "Complete": "complete",
@@ -37,8 +37,10 @@ def harvest(
     """Return readings, samples and reports. A counter may stand unread for `max_age` seconds or three of its paces."""
     reads: list[Read] = []
     samples: list[Sample] = []
-    for _, group in groupby(asks, key=lambda ask: (id(ask.strand), ask.span, ask.began)):
-        together = tuple(group)
+    windows: dict[tuple[int, Span], list[Ask]] = {}
+    for ask in asks:
+        windows.setdefault((id(ask.strand), ask.span), []).append(ask)
+    for together in windows.values():
         strand = together[0].strand
         if strand.counts:
             until = math.inf if strand.quiet else now + max(max_age, 3 * strand.pace)
@@ -55,7 +57,11 @@ def harvest(
 
 
 def _read(asks: Sequence[Ask], meter: Metered | None, until: float) -> Read:
-    """Return the answers to asks of one strand in one window; what failed is an answer that is not complete."""
+    """Return the answers to asks of one strand in one window; what failed is an answer that is not complete.
+
+    They may have come by several calls, and one spelling of a counter may have failed where another did not: only
+    together do they say what was there.
+    """
     strand, span = asks[0].strand, asks[0].span
     answers: dict[tuple[str, str], list[Answer]] = {}
     for ask in asks:
@@ -69,7 +75,9 @@ def _read(asks: Sequence[Ask], meter: Metered | None, until: float) -> Read:
             result = ask.results[n] if ask.results else Result()
             blocks = fold(result, max(span.start, since or 0), span.end) if result.complete else ()
             answers.setdefault(key, []).append(Answer(counter, result.complete, blocks, ask.unit.spelling, begin))
-    window = Window(span.start, span.end, span.period, asks[0].began, asks[0].date, span.recent)
+    heard = [ask for ask in asks if not ask.error]
+    began, date = (min((getattr(ask, name) for ask in heard), default=0.0) for name in ("began", "date"))
+    window = Window(span.start, span.end, span.period, began, date, span.recent)
     spelt = tuple(answer for of_counter in answers.values() for answer in of_counter)
     return Read(strand.resource, window, spelt, until, strand.alive, span.lost_before, span.coarse_before)
 

@@ -12,7 +12,7 @@ from exporter.aws import Aws, AwsError, MetricCall, Reply
 from exporter.aws.metric_data import Result
 from exporter.aws.operations import DATAPOINT_RATES, MOST_DATAPOINTS, MOST_QUERIES, RECENT
 from exporter.model import HOUR, MINUTE, Target
-from exporter.sources.cloudwatch_metrics.strands import Strand, Unit
+from exporter.sources.cloudwatch_metrics.strands import Reach, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import Span
 
 EXTRA_CALLS = 20  # for taking calls apart, for each target and cycle
@@ -26,6 +26,7 @@ class Ask:
     strand: Strand
     unit: Unit
     span: Span
+    reach: Reach = Reach.NARROW
     results: Sequence[Result] = ()
     began: float = 0.0
     date: float = 0.0
@@ -52,9 +53,10 @@ Call = list[Ask]
 
 
 class _Apart(NamedTuple):
-    """What makes calls fail: the group that it fails in, when that is tried again, and how it failed."""
+    """What makes calls fail: the group that it fails in, how often, when that is tried again, and how it failed."""
 
     group: int
+    times: int
     due: float
     error: str
     detail: str
@@ -89,9 +91,11 @@ class Fetcher:
         if any(not ask.error for ask in asks):  # where nothing works at all, nothing is to blame for the rest
             for call in culprits:
                 self._groups += 1
-                found = len(call) == 1 or call[0].error == "transient"  # or we ran out of calls, and look on next time
-                due = now + (ALONE_EVERY if found else 0.0)
-                apart = _Apart(self._groups, due, call[0].error, call[0].detail)
+                before, error = self._apart.get(call[0].key), call[0].error
+                times = before.times + 1 if before else 1
+                # A server error may have been a moment's; of a refused request the culprit may still have to be found.
+                sure = len(call) == 1 if error == "bug" else times > 1
+                apart = _Apart(self._groups, times, now + ALONE_EVERY if sure else now, error, call[0].detail)
                 self._apart.update(dict.fromkeys((ask.key for ask in call), apart))
         return asks
 

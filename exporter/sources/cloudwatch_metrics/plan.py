@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from exporter.aws.metric_data import dimensions as encode
 from exporter.catalogue.places import Dimensions, Place, Places
-from exporter.inventory import Census, Endpoint, Listing, Selection
+from exporter.inventory import NOT_SERVING, Census, Endpoint, Listing, Selection
 from exporter.model import BLOCK, DAY, HOUR, MINUTE, Known, Metered, Resource, Standing, Switch, Target
 from exporter.sources.cloudwatch_metrics.strands import Settings, Strand, Unit, units
 
@@ -42,26 +42,32 @@ class Plan(NamedTuple):
 
 
 class Begins(NamedTuple):
-    """From when series without state are counted: by family when it was switched on, by namespace when last listed."""
+    """From when series without state are counted: by family when it was switched on, by namespace when last listed.
+
+    `at` is when the plan is made, by AWS's clock: what is switched on again is counted from then on.
+    """
 
     families: Mapping[str, int]
     listed: Mapping[str, float]
+    at: float
 
-    def of(self, family: str, namespace: str, created: float) -> int:
+    def of(self, family: str, namespace: str, created: float, *, left_out: bool) -> int:
         """Return the first second that counts for a new series of a family.
 
         It was not listed the last time, so what is older than that (and CloudWatch's delay) does not exist; nor does
-        anything older than the thing itself.
+        anything older than the thing itself. What was left out until now is counted from now on.
         """
         known = max(self.listed.get(namespace, 0.0) - BEFORE_LISTED, created)
-        return max(self.families[family], int(known) // BLOCK * BLOCK)
+        chosen = int(self.at) // MINUTE * MINUTE if left_out else 0
+        return max(self.families[family], int(known) // BLOCK * BLOCK, chosen)
 
 
 class _Draft:
     """A plan in the making."""
 
-    def __init__(self, known: Mapping[Resource, Metered]) -> None:
+    def __init__(self, known: Mapping[Resource, Metered], at: float) -> None:
         self.known = known
+        self.at = at
         self.asked: dict[tuple[Resource, bool], dict[int, tuple[Place, set[str]]]] = {}  # places by their identity
         self.metrics: dict[Resource, set[str]] = {}  # asked at their own pace, in the first spelling
         self.idle: dict[Resource, set[str]] = {}  # asked now and then, likewise
@@ -85,6 +91,10 @@ class Planner:
         self._selection = selection
         self._resources: dict[tuple[str, Dimensions], Resource] = {}  # of this plan
         self._resources_before: dict[tuple[str, Dimensions], Resource] = {}  # and of the last one
+        self._idle: dict[tuple[Resource, str], float] = {}  # since when metrics are seen to be idle,
+        self._idle_before: dict[tuple[Resource, str], float] = {}  # as of this plan and of the last one
+        self._unwanted: set[Resource] = set()  # listed, and left out by the selection,
+        self._unwanted_before: set[Resource] = set()  # likewise
         self._units: dict[tuple[int, str, int], list[Unit]] = {}
         self._counted: dict[int, frozenset[tuple[str, str]]] = {}
         self._spelt = _spellings(places)
@@ -100,7 +110,9 @@ class Planner:
     ) -> Plan:
         """Return the plan for what is known now."""
         self._resources_before, self._resources = self._resources, {}
-        draft = _Draft(known.meters)
+        self._idle_before, self._idle = self._idle, {}
+        self._unwanted_before, self._unwanted = self._unwanted, set()
+        draft = _Draft(known.meters, begins.at)
         for namespace, listing in census.listings.items():
             self._add_listed(draft, namespace, listing, census)
         self._add_seeded(draft, census)
@@ -136,6 +148,7 @@ class Planner:
             draft.unasked[namespace, "disabled"] += len(names) - len(on)
             resource = self._resource(place, dimensions)
             if not self._wanted(resource, census, draft):
+                self._unwanted.add(resource)
                 draft.unasked[namespace, "filtered"] += len(on)
             elif on:
                 draft.ask(resource, place, on)
@@ -151,9 +164,23 @@ class Planner:
             if self._wanted(resource, census, draft):
                 asked = draft.metrics.get(resource, set())
                 counted = {metric for metric, _ in self._counters(place)} - asked
+                meter = draft.known.get(resource)
+                if meter:
+                    counted -= self._at_rest(resource, meter, counted, draft)
                 names_of = {name for name in idle if any(one.first in counted for one in place.metrics[name])}
                 if names_of:
                     draft.ask(resource, place, names_of, quiet=True)
+
+    def _at_rest(self, resource: Resource, meter: Metered, metrics: set[str], draft: _Draft) -> set[str]:
+        """Return the metrics whose counters are closed up to where they were first seen idle: they need no question."""
+        rest = set()
+        for metric in metrics:
+            key = (resource, metric)
+            since = self._idle[key] = self._idle_before.get(key, draft.at)
+            places = [i for (of, _), i in meter.position.items() if of == metric]
+            if places and all(meter.closed_until[i] >= since and meter.lease[i] > draft.at for i in places):
+                rest.add(metric)
+        return rest
 
     def _add_seeded(self, draft: _Draft, census: Census) -> None:
         """Ask for what stands at 0 from the start, whether it is listed or not."""
@@ -166,7 +193,7 @@ class Planner:
             for asked in known
             if asked.row.seeded == "inventory" and asked.row.name in self._settings
         }
-        for endpoint in census.endpoints.values():
+        for endpoint in (one for one in census.endpoints.values() if one.status not in NOT_SERVING):
             for variant in endpoint.variants:
                 resource = self._resource(place, (("EndpointName", endpoint.name), ("VariantName", variant.name)))
                 if self._wanted(resource, census, draft):
@@ -180,7 +207,9 @@ class Planner:
         counted = self._counters(place) if self._wanted(resource, census, draft) else frozenset()
         on = tuple(key for key, i in meter.position.items() if meter.paused[i] and key in counted)
         off = tuple(key for key, i in meter.position.items() if not meter.paused[i] and key not in counted)
-        draft.switches += [Switch(resource, keys, on=which) for keys, which in ((on, True), (off, False)) if keys]
+        draft.switches += [
+            Switch(resource, keys, which, draft.at) for keys, which in ((on, True), (off, False)) if keys
+        ]
         often, idle = draft.metrics.get(resource, set()).copy(), draft.idle.get(resource, set()).copy()
         for (metric, stat), i in meter.position.items():
             if (metric, stat) not in counted:
@@ -210,6 +239,7 @@ class Planner:
     ) -> Iterable[Strand]:
         """Return the strands of a resource: one for each way in which some of its metrics are asked together."""
         period, created = _publishing(resource, census), _created(resource, census)
+        left_out = resource in self._unwanted_before
         groups: dict[tuple[bool, int, float], list[Unit]] = {}
         for place, names in by_place:
             for unit in self._units_of(place, names, period):
@@ -219,7 +249,7 @@ class Planner:
         for (counts, at, pace), of_group in groups.items():
             known = meter.position if meter else {}
             new = {
-                (counter.metric, counter.stat): begins.of(counter.family, unit.namespace, created)
+                (counter.metric, counter.stat): begins.of(counter.family, unit.namespace, created, left_out=left_out)
                 for unit in of_group
                 for counter in unit.counters
                 if counter and (counter.metric, counter.stat) not in known
@@ -313,7 +343,7 @@ def _take_over(strand: Strand, before: Strand | None) -> Strand:
         before.alive, before.begin = strand.alive, strand.begin
         return before
     strand.due, strand.settle_due, strand.deep_due = before.due, before.settle_due, before.deep_due
-    strand.newest, strand.answered = before.newest, before.answered
+    strand.newest, strand.looked = before.newest, before.looked
     return strand
 
 

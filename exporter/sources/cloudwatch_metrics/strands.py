@@ -11,6 +11,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 
 from exporter.aws.metric_data import statistic, subject
 from exporter.catalogue.places import Asked, Place
@@ -18,6 +19,16 @@ from exporter.catalogue.rows import Row
 from exporter.model import BLOCK, MINUTE, Counter, Metered, Resource
 
 PRICED_TOGETHER = 5  # statistics of one metric in one call that AWS bills as one metric
+SETTLE_EVERY = 5 * MINUTE  # how old the last reading of the settle window may get,
+DEEP_EVERY = 15 * MINUTE  # and the last deep one
+
+
+class Reach(IntEnum):
+    """How far back a reading goes: a few minutes, the settle window, or all that is not closed."""
+
+    NARROW = 0
+    SETTLE = 1
+    DEEP = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +109,8 @@ class Strand:
     settle_due: float = -math.inf
     deep_due: float = -math.inf
     newest: int = 0  # end of the newest period with data, 0 if none was seen
-    answered: bool = False
-    unheard: frozenset[tuple[str, str]] = frozenset()  # units without a whole answer: asked again at once
+    looked: float = -math.inf  # when all of it was last answered whole
+    unheard: frozenset[str] = frozenset()  # metrics without a whole answer: asked again at once, in all spellings
 
     @property
     def host(self) -> bool:
@@ -126,17 +137,20 @@ class Strand:
         """A fraction that is the same for all strands of a resource, and differs between resources."""
         return zlib.crc32(repr(self.resource.dimensions).encode()) / 2**32
 
-    def heard(self, now: float, *, settled: bool, deep: bool, settle_every: float, deep_every: float) -> None:
-        """Plan the next readings after one that was answered; wide ones are spread over resources by their phase."""
-        first = self.due == -math.inf
-        self.answered = True
-        self.due = now + self.pace
-        if settled:
-            self.settle_due = now + settle_every * (self.phase if first else 1.0)
-        if deep:
-            self.deep_due = now + deep_every * (self.phase if first else 1.0)
-        if first and self.pace > MINUTE:
+    def heard(self, now: float, reach: Reach) -> None:
+        """Plan the next readings after one of this reach that was answered.
+
+        After the first of each kind, the next one comes sooner, by the phase: resources take turns, so that the
+        datapoints of wide readings are spread over time.
+        """
+        if self.due == -math.inf and self.pace > MINUTE:
             self.due = now + self.pace * self.phase
+        else:
+            self.due = now + self.pace
+        if reach >= Reach.SETTLE:
+            self.settle_due = now + SETTLE_EVERY * (self.phase if self.settle_due == -math.inf else 1.0)
+        if reach >= Reach.DEEP:
+            self.deep_due = now + DEEP_EVERY * (self.phase if self.deep_due == -math.inf else 1.0)
 
 
 def units(place: Place, name: str, settings: Mapping[str, Settings], period: int) -> list[Unit]:

@@ -1,0 +1,352 @@
+"""The whole street on a bad day of one part of it: what only all rooms together can get wrong."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from street import ACCOUNT, REGION, Street
+from worlds import T0, values
+
+from exporter.catalogue import CATALOGUE
+from exporter.demo import World
+from exporter.demo.call import AwsError as Refusal
+from exporter.demo.fake import _OPERATIONS
+from exporter.model import DAY, HOUR, MINUTE
+
+INVOCATIONS = "sagemaker_endpoint_invocations_total"
+ERRORS = "sagemaker_endpoint_invocation_5xx_errors_total"
+PIPELINES = "sagemaker_pipeline_execution_failed_total"
+HOST_CPU = "sagemaker_training_job_cpu_utilization_ratio"
+ENDPOINT_CPU = "sagemaker_endpoint_cpu_utilization_ratio"
+VARIANT = {"EndpointName": "e", "VariantName": "AllTraffic"}
+
+
+def only(*families, more=""):
+    """Return a configuration in which these families alone are asked."""
+    others = [name for name, row in CATALOGUE.items() if row.ask and row.on and name not in families]
+    return f"families: {{exclude: [{', '.join(others)}]}}\n{more}"
+
+
+def world(**more):
+    made = World(seed=1, listed_after=(0, 0), repeated=0, **more)
+    made.add_endpoint(ACCOUNT, REGION, "e", T0 - DAY)
+    return made
+
+
+def requests(made, minutes, each=1.0, name="e", seen=MINUTE):
+    """Let an endpoint have requests in minutes since T0, each minute seen so much later."""
+    for minute in minutes:
+        at = T0 + MINUTE * minute
+        dimensions = VARIANT | {"EndpointName": name}
+        made.put(ACCOUNT, REGION, "AWS/SageMaker", "Invocations", dimensions, at, each, at + seen)
+
+
+@pytest.fixture
+def street():
+    """Start a street; it ends with the test."""
+    begun = []
+
+    def start(made, text=""):
+        begun.append(Street(made, text=text))
+        return begun[-1]
+
+    yield start
+    for one in begun:
+        one.kill()
+
+
+def run(street, minutes, step=1):
+    """Let minutes pass; return the last snapshot."""
+    for _ in range(minutes // step):
+        snapshot = street.cycle(step * MINUTE)
+    return snapshot
+
+
+def shown(street, family):
+    return values(street.ledger.snapshot(), family)
+
+
+def counter(street, metric):
+    """Return the meter and position of the only counter of a metric."""
+    known = street.ledger.known("cloudwatch_metrics", street.target).meters.values()
+    ((meter, i),) = ((meter, i) for meter in known for (of, _), i in meter.position.items() if of == metric)
+    return meter, i
+
+
+# -- a clock that lags -------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_lags_invents_no_past(street):
+    made = world()
+    requests(made, range(-600, -60), each=10.0, seen=HOUR)
+    one = street(made, only(INVOCATIONS))
+    one.clock.off = -9.0 * HOUR
+    one.cycle(60)
+    one.clock.off = 0.0
+    run(one, 40, step=5)
+    assert shown(one, INVOCATIONS) == {(ACCOUNT, REGION, "e", "AllTraffic"): 0.0}
+
+
+def test_a_family_that_is_switched_on_by_a_clock_that_lags_counts_nothing_again(street):
+    made = world()
+    requests(made, range(10, 490), each=10.0)
+    one = street(made, only(INVOCATIONS, ERRORS))
+    run(one, 3)
+    run(one, 600, step=15)
+    meter, i = counter(one, "Invocations")
+    assert meter.total(i) == 4800.0
+    one.kill()
+    one.start(only(ERRORS))
+    one.cycle(60)
+    one.kill()
+    one.clock.off = -9.0 * HOUR
+    one.start(only(INVOCATIONS, ERRORS))
+    one.cycle(60)
+    one.clock.off = 0.0
+    run(one, 120, step=5)
+    assert list(shown(one, INVOCATIONS).values()) == [4800.0]
+
+
+# -- spellings ---------------------------------------------------------------------------------------------------------
+
+SPELLINGS = ("AWS/Sagemaker/ModelBuildingPipeline", "AWS/SageMaker/ModelBuildingPipeline")
+
+
+@pytest.mark.parametrize("failing", SPELLINGS)
+def test_a_spelling_that_can_not_be_read_holds_up_its_counter(street, failing):
+    """The other one is complete and empty, which says nothing about this one."""
+    made, failures = world(), {"PipelineName": "nightly"}
+    for namespace in SPELLINGS:
+        made.put(ACCOUNT, REGION, namespace, "ExecutionFailed", failures, T0 - 1800, 1.0, T0 - 1700)
+    one = street(made, only(PIPELINES))
+    run(one, 5)
+    one.fake.faults.add("http_500", operation="GetMetricData", namespace=failing)
+    for minute in range(20, 30):
+        at = T0 + MINUTE * minute
+        made.put(ACCOUNT, REGION, failing, "ExecutionFailed", failures, at, 5.0, at + MINUTE)
+    run(one, 300, step=5)
+    assert shown(one, PIPELINES) == {}, "it can't be known"
+    one.fake.faults.clear()
+    run(one, 200, step=5)
+    assert list(shown(one, PIPELINES).values()) == [50.0]
+
+
+# -- hosts of jobs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def training(street):
+    """A street on which a training job runs all day; begun, and its host seen."""
+    made = World(listed_after=(0, 0), repeated=0)
+    for minute in range(-120, 600):
+        at = T0 + MINUTE * minute
+        made.put(ACCOUNT, REGION, "/aws/sagemaker/TrainingJobs", "CPUUtilization", {"Host": "job/algo-1"}, at, 50.0)
+    return street(made)
+
+
+def test_a_host_is_asked_on_after_an_answer_that_said_nothing(training):
+    training.fake.faults.add("internal_error", namespace="/aws/sagemaker/TrainingJobs")
+    training.cycle(60)
+    training.fake.faults.clear()
+    run(training, 3)
+    assert shown(training, HOST_CPU)
+
+
+def test_a_host_is_asked_on_after_an_outage(training):
+    run(training, 5)
+    training.fake.faults.add("http_503")
+    run(training, 40, step=5)
+    training.fake.faults.clear()
+    run(training, 3)
+    assert shown(training, HOST_CPU)
+
+
+def test_a_host_is_asked_on_after_a_sleep(training):
+    run(training, 5)
+    training.cycle(HOUR)
+    run(training, 3)
+    assert shown(training, HOST_CPU)
+
+
+def test_a_host_that_has_ended_is_asked_for_no_more_than_now_and_then(street):
+    made = World(listed_after=(0, 0), repeated=0)
+    for minute in range(-60, 30):
+        at = T0 + MINUTE * minute
+        made.put(ACCOUNT, REGION, "/aws/sagemaker/TrainingJobs", "CPUUtilization", {"Host": "job/algo-1"}, at, 50.0)
+    one = street(made, only(HOST_CPU))
+    run(one, 65)
+    assert shown(one, HOST_CPU) == {}
+    before = one.fake.bill.metrics
+    run(one, 120)
+    assert 0 < one.fake.bill.metrics - before <= 4
+
+
+# -- what is chosen, and how it is asked -------------------------------------------------------------------------------
+
+
+def test_time_in_which_a_tag_was_missing_is_not_counted(street):
+    made = world()
+    requests(made, range(-60, 300))
+    tagged = made.region(ACCOUNT, REGION).endpoint("e", T0)
+    one = street(made, only(INVOCATIONS, more="resources: {tags: {team: x}}"))
+    run(one, 180)
+    assert shown(one, INVOCATIONS) == {}
+    tagged.tags["team"] = "x"
+    run(one, 60)
+    (counted,) = shown(one, INVOCATIONS).values()
+    assert 45 <= counted <= 60, "one a minute"
+
+
+@pytest.mark.parametrize("row", ["gauge_delay: 20m", "gauge_delay: 20m, max_age: 1h", "gauge_delay: 1h"])
+def test_a_gauge_may_be_shown_as_late_as_one_likes(street, row):
+    made = world()
+    for minute in range(-120, 120):
+        at = T0 + MINUTE * minute
+        made.put(ACCOUNT, REGION, "/aws/sagemaker/Endpoints", "CPUUtilization", VARIANT, at, 50.0)
+    one = street(made, only(ENDPOINT_CPU, more=f"rows: {{{ENDPOINT_CPU}: {{{row}}}}}"))
+    for _ in range(30):
+        run(one, 1)
+        assert list(shown(one, ENDPOINT_CPU).values()) == [0.5]
+
+
+def test_wide_readings_are_rare_from_the_start_and_take_turns(street):
+    """Or the first three hours cost a multiple, and all deep readings fall into one cycle for ever."""
+    made = World(seed=1, listed_after=(0, 0), repeated=0)
+    for n in range(12):
+        made.add_endpoint(ACCOUNT, REGION, f"e{n}", T0 - DAY)
+        requests(made, range(-60, 360), name=f"e{n}")
+    one = street(made, only(INVOCATIONS))
+    asked = []
+    for _ in range(330):
+        before = one.fake.bill.datapoints
+        one.cycle(MINUTE)
+        asked.append(one.fake.bill.datapoints - before)
+    quarters = [sum(asked[minute : minute + 15]) for minute in range(15, 330, 15)]
+    assert all(quarter < 1.5 * quarters[-1] for quarter in quarters)
+    assert max(asked[-60:]) < 6 * sum(asked[-60:]) / 60, "no cycle asks for everything at once"
+
+
+def test_what_is_idle_is_asked_until_it_is_closed_and_no_longer(street):
+    made = World(seed=1, listed_after=(0, 0), repeated=0)
+    throttled = {"FeatureGroupName": "fg", "OperationName": "PutRecord"}
+    for minute in range(-30, 60):
+        at = T0 + MINUTE * minute
+        made.put(ACCOUNT, REGION, "AWS/SageMaker", "ThrottledRequests", throttled, at, 1.0)
+    one = street(made, "sources: {cloudwatch_metrics: {every: 5m}, inventory: {every: 5m}}")
+    run(one, 12 * 60, step=5)
+    before = one.fake.bill.metrics
+    run(one, 6 * 60, step=5)
+    assert one.fake.bill.metrics == before
+    meter, i = counter(one, "ThrottledRequests")
+    assert meter.visible(i, one.clock.now())
+    assert meter.total(i) == 55.0, "begun five minutes late"
+
+
+def test_nothing_is_forgotten_sooner_or_later_because_a_source_runs_seldom(street):
+    one = street(world(), "sources: {cloudwatch_metrics: {every: 2h}, inventory: {every: 2h, list_metrics_every: 2h}}")
+    run(one, 600, step=120)
+    assert one.ledger.known("cloudwatch_metrics", one.target).notes["attended"] == pytest.approx(4 * 7200, rel=0.01)
+
+
+# -- an inventory with holes -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def described(monkeypatch):
+    """Let the fake's DescribeEndpoint, or another operation, answer otherwise."""
+
+    def change(operation, edit):
+        usual = _OPERATIONS["sagemaker", operation]
+        monkeypatch.setitem(_OPERATIONS, ("sagemaker", operation), lambda call: edit(call, usual))
+
+    return change
+
+
+def test_an_endpoint_without_a_configuration_costs_nothing_else(street, described):
+    made = World(seed=1, listed_after=(0, 0), repeated=0)
+    for n in range(5):
+        made.add_endpoint(ACCOUNT, REGION, f"e{n}", T0 - DAY)
+
+    def without(call, usual):
+        answer = usual(call)
+        if answer["EndpointName"] == "e3":
+            del answer["EndpointConfigName"]
+        return answer
+
+    described("DescribeEndpoint", without)
+    one = street(made)
+    run(one, 2)
+    assert one.runs[0].outcome == "ok"
+    assert len(shown(one, "sagemaker_endpoint_info")) == 5
+
+
+@pytest.mark.parametrize("edit", [{"CreationTime": "soon"}, {"EndpointName": None}, {"EndpointStatus": ["?"]}])
+def test_a_listing_that_can_not_be_read_costs_that_listing(street, described, edit):
+    def otherwise(call, usual):
+        answer = usual(call)
+        return answer | {"Endpoints": [one | edit for one in answer["Endpoints"]]}
+
+    described("ListEndpoints", otherwise)
+    one = street(world())
+    run(one, 2)
+    assert [(failure.scope, failure.error_class) for failure in one.runs[0].failures] == [
+        ("ListEndpoints", "transient")
+    ]
+    assert shown(one, "sagemaker_endpoint_status") == {}
+
+
+def test_what_may_not_be_described_does_not_keep_the_others_waiting(street, described):
+    made = World(seed=1, listed_after=(0, 0), repeated=0)
+    for n in range(200):
+        made.add_endpoint(ACCOUNT, REGION, f"{'secret' if n < 160 else 'open'}-{n:03d}", T0 - DAY)
+
+    def denied(call, usual):
+        if call.parameters["EndpointName"].startswith("secret"):
+            raise Refusal("AccessDeniedException", "explicitly denied by tag")
+        return usual(call)
+
+    described("DescribeEndpoint", denied)
+    one = street(made, only())
+    run(one, 10)
+    assert len(shown(one, "sagemaker_endpoint_info")) == 40
+    before = one.fake.bill.requests["sagemaker.DescribeEndpoint"]
+    run(one, 60)
+    calls = one.fake.bill.requests["sagemaker.DescribeEndpoint"] - before
+    assert calls <= 200 * 5, "each is an event in somebody's CloudTrail"
+
+
+def test_an_endpoint_out_of_service_is_not_asked_for_what_it_can_not_have(street):
+    made = world()
+    made.update_endpoint(ACCOUNT, REGION, "e", T0 - HOUR, status="OutOfService")
+    one = street(made, only(INVOCATIONS, ERRORS))
+    run(one, 3)
+    assert shown(one, ERRORS) == {}
+
+
+# -- the ledger refuses ------------------------------------------------------------------------------------------------
+
+
+def test_while_the_ledger_refuses_counters_stand_still_and_own_health_goes_on(street, monkeypatch):
+    from exporter.ledger import LedgerError
+
+    made = world()
+    requests(made, itertools.chain(range(4), range(10, 40)))
+    one = street(made, only(INVOCATIONS))
+    run(one, 8)
+    (counted,) = shown(one, INVOCATIONS).values()
+    commit = one.store.commit
+
+    def refuse(changes):
+        raise LedgerError("the disk is full")
+
+    monkeypatch.setattr(one.store, "commit", refuse)
+    for _ in range(40):
+        run(one, 1)
+        assert list(shown(one, INVOCATIONS).values()) == [counted]
+    assert one.runs[1].outcome == "failed"
+    monkeypatch.setattr(one.store, "commit", commit)
+    run(one, 2)
+    (counted,) = shown(one, INVOCATIONS).values()
+    assert counted == math.fsum([3.0, 30.0])
