@@ -311,7 +311,8 @@ def test_a_counter_that_is_known_goes_on_and_a_new_one_has_a_begin():
         (NOW - 60, 0.0, NOW - DAY, NOW - 60),
         (T0, NOW - 300, NOW - DAY, (NOW - 300 - HOUR) // BLOCK * BLOCK),
         (T0, 0.0, NOW - 2 * HOUR, NOW - 2 * HOUR),
-        (T0, NOW - 300, NOW - 10 * MINUTE, (NOW - 10 * MINUTE) // BLOCK * BLOCK),
+        (T0, NOW - 300, NOW - 10 * MINUTE, (NOW - 300 - HOUR) // BLOCK * BLOCK),  # it may be its second life
+        (T0, NOW - 2 * DAY, NOW - 10 * MINUTE, (NOW - 10 * MINUTE) // BLOCK * BLOCK),
         (NOW - 120, NOW - 300, NOW - DAY, NOW - 120),
     ],
 )

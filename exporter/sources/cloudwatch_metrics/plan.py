@@ -54,12 +54,15 @@ class Begins(NamedTuple):
     def of(self, family: str, namespace: str, created: float, *, left_out: bool) -> int:
         """Return the first second that counts for a new series of a family.
 
-        It was not listed the last time, so what is older than that (and CloudWatch's delay) does not exist; nor does
-        anything older than the thing itself. What was left out until now is counted from now on.
+        It was not listed the last time, so what is older than that (and CloudWatch's delay) does not exist. After a
+        long gap, neither does anything older than the thing itself; within a short one it may have been deleted and
+        created again under its name. What was left out until now is counted from now on.
         """
-        known = max(self.listed.get(namespace, 0.0) - BEFORE_LISTED, created)
+        since = self.listed.get(namespace, 0.0) - BEFORE_LISTED
+        if since < self.at - DAY:
+            since = max(since, created)
         chosen = int(self.at) // MINUTE * MINUTE if left_out else 0
-        return max(self.families[family], int(known) // BLOCK * BLOCK, chosen)
+        return max(self.families[family], int(since) // BLOCK * BLOCK, chosen)
 
 
 class _Draft:
