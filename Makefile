@@ -17,7 +17,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 check: lint types contracts derived test ## all that CI checks
 
 test: .venv/dev tools ## every test, in random order, on all cores: make test ARGS='-k ledger'
-	$(BIN)/pytest --numprocesses=auto $(ARGS)
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 lint: .venv/dev ## the style of every file
 	$(BIN)/ruff check

@@ -39,7 +39,9 @@ def pytest_addoption(parser):
     parser.addoption("--golden", action="store_true", help="rewrite the golden files, running their tests only")
 
 
+@pytest.hookimpl(trylast=True)  # in random order, but for this: or the last minute has one core idle
 def pytest_collection_modifyitems(config, items):
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if config.getoption("golden"):
         config.hook.pytest_deselected(items=[item for item in items if "golden" not in item.fixturenames])
         items[:] = [item for item in items if "golden" in item.fixturenames]

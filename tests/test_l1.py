@@ -436,4 +436,4 @@ CounterLaw.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestCounterLaw = CounterLaw.TestCase
+TestCounterLaw = pytest.mark.slow(CounterLaw.TestCase)

@@ -10,6 +10,7 @@ import json
 import math
 import random
 
+import pytest
 from oracle import COUNTER_NAMES, labels_of, truth
 from programs import ACCOUNT, REGION, Exporter, Past, ask, wait_until
 from small_world import ENDPOINT, FAILURES, INVOCATIONS, PIPELINE, UNFORESEEN, one_endpoint
@@ -68,6 +69,7 @@ def close(value, other):
     return math.isclose(value, other, rel_tol=1e-9)
 
 
+@pytest.mark.slow
 def test_prometheus_sees_every_request_once(aws, started, prometheus, tmp_path):
     past = Past(SPEED)
     world = one_endpoint(past.origin, listed_after=(60, 120))

@@ -129,6 +129,7 @@ def scrape():
         scraper.close()
 
 
+@pytest.mark.slow
 def test_killed_at_any_instant_nothing_is_lost_or_counted_twice(aws, started, scrape, tmp_path):
     past = Past(SPEED)
     world = World(seed=7, lateness=BAD)

@@ -50,6 +50,7 @@ def street():
     made.kill()
 
 
+@pytest.mark.slow
 def test_six_hours_of_outage_are_caught_up_in_one_step(street):
     fake, begin = street.fake, T0 + MINUTE
     before = street.run(8)
