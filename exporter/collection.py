@@ -1,7 +1,7 @@
 """Runs one source on one target: times it, guards it, applies the reading, confirms it, reports on it.
 
-A source tells of what it could not read in `failed`; what it raises, because nothing could be read, is caught here and
-nowhere else. Order matters: a receipt is confirmed only after the commit.
+A source tells of what it could not read in `failed`, call by call; what it raises, because nothing could be read, is
+caught here. Order matters: a receipt is confirmed only after the commit.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def test_words_are_at_home_where_the_page_says():
 
 
 def test_row_of_the_example_is_a_row():
-    example = re.search(r"```python\n(.*?)```", section("Add a metric in one minute"), re.DOTALL)[1]
+    example = re.search(r"```python\n(.*?)```", section("Add a CloudWatch metric in one minute"), re.DOTALL)[1]
     row = eval(textwrap.dedent(example), {"counter": rows.counter, "VARIANT": shapes.VARIANT})  # noqa: S307 - our own
     assert isinstance(row, rows.Row)
     assert not row.stable

@@ -54,7 +54,7 @@ class Shape:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
+class Question:
     """What to ask CloudWatch for: spellings of a metric name, statistics, and the factor to the base unit.
 
     A `{word}` in the metric name is cut out into the label of that name. `period` (seconds) is set only where
@@ -97,7 +97,7 @@ class Row:
     quantiles: tuple[float, ...] = ()
     buckets: tuple[float, ...] = ()
     pace: Pace | None = None
-    ask: Ask | None = None
+    ask: Question | None = None
     breakdowns: tuple[str, ...] = ()
     base: str | None = None
 
@@ -198,11 +198,11 @@ class More(TypedDict, total=False):
     breakdowns: tuple[str, ...]
 
 
-def _labels(ask: Ask) -> tuple[str, ...]:
+def _labels(ask: Question) -> tuple[str, ...]:
     return TARGET + ask.shape.labels + ((ask.word,) if ask.word else ())
 
 
-def _asked(type_: Type, name: str, text: str, ask: Ask, more: More) -> Row:
+def _asked(type_: Type, name: str, text: str, ask: Question, more: More) -> Row:
     fields: More = {"pace": "hot", **more}
     return Row(name=name, type=type_, help=text, labels=_labels(ask), source="cloudwatch_metrics", ask=ask, **fields)
 
@@ -253,9 +253,9 @@ def stateset(
     return _asked("stateset", name, text, _ask(shape, metric, (stat,), 1.0, period), more)
 
 
-def _ask(shape: Shape, metric: Values, stats: tuple[str, ...], scale: float, period: int | None = None) -> Ask:
+def _ask(shape: Shape, metric: Values, stats: tuple[str, ...], scale: float, period: int | None = None) -> Question:
     metrics = (metric,) if isinstance(metric, str) else metric
-    return Ask(shape=shape, metrics=metrics, stats=stats, scale=scale, period=period)
+    return Question(shape=shape, metrics=metrics, stats=stats, scale=scale, period=period)
 
 
 def listed(type_: Type, name: str, text: str, labels: tuple[str, ...], reads: str, **more: Unpack[More]) -> Row:

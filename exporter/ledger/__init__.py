@@ -193,6 +193,7 @@ class Ledger:
                 return
         # From here on nothing may fail: what is on disk and not in the books would be overwritten by the next commit.
         readings = [reading for reading, _ in batch]
+        # A refusal takes no counter off the page: it has been read, and stands at its committed value.
         changes = stage.leases() if refused else stage.changes
         with self._state:
             self._books.install(changes)
@@ -214,7 +215,7 @@ class Ledger:
             item[1].set_exception(error)
 
     def _store_changes(self, changes: Changes) -> LedgerError | None:
-        """Commit; return what the store had against it. Raises what else went wrong: a source's note is no note."""
+        """Commit; return what the store had against it. Raises what else went wrong: a note that can't be encoded."""
         began, outcome, refused = self._clock.monotonic(), "failed", None
         try:
             self._store.commit(changes)

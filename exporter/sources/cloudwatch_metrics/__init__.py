@@ -10,10 +10,15 @@ A reading goes through five files, and each makes of it what the next one takes:
     fetch     unit x span     -> Ask       packed into calls; taken apart when one fails; it comes back with results
     answers   asks            -> Read      of a window, an Answer for each counter: the ledger's food; Sample: a gauge
 
-Exactness is the ledger's business; this room only has to ask for every period until it is final. A call that fails
-leaves its counters where they are, and they are asked for again, from there, in the next run. Throttled calls are
-repeated behind the door to AWS. A call that AWS refuses, or that fails on its side, is taken apart until the unit that
-makes it fail stands alone, so that all others are read. What is denied or fails is named in `failed`.
+Exactness is the ledger's business; this room only has to ask for every period until it is final. So each strand is read
+at its pace from where it was read before, every 5 min over the settle window, and every 15 min over all that is not
+closed (`Reach`). What a call could not bring leaves its counters where they are, to be asked again, from there, in the
+next run (`unheard`), and is named in `failed`:
+
+    throttled                       repeated behind the door for a minute, then failed
+    denied, no network              failed at once, the whole call
+    refused, server error           taken apart until the unit that makes it fail stands alone; the others are read
+    a result that is not complete   that counter or gauge
 """
 
 from __future__ import annotations
@@ -85,7 +90,7 @@ class CloudWatchMetrics:
         self._mark(asks, now)
         asked = {id(ask.strand) for ask in asks}
         waiting = [begun(strand) for strand in plan.strands.values() if strand.begin and id(strand) not in asked]
-        # What this source says of itself (`_about`, its only scope) it knows from the plan, whatever was answered.
+        # The scope named after it holds what it says of itself, by the plan. Who got nothing has looked at nothing.
         worked = not crop.failures or any(answer.complete for read in crop.reads for answer in read.answers)
         return Reading(
             self.name,
