@@ -14,7 +14,8 @@ import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,7 +25,8 @@ from exporter import __version__, logs
 from exporter.aws import AwsError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
-from exporter.config import Config, ConfigError, Limits, doubts, load
+from exporter.config import Config, ConfigError, Limits, doubts
+from exporter.config import load as load_config
 from exporter.daemon import Daemon, Parts, SetupError
 from exporter.ledger.memory import MemoryStore
 from exporter.ledger.sqlite import SqliteStore, move_aside
@@ -106,7 +108,7 @@ def _ago(text: str) -> float:
 def _run(options: Options) -> int:
     _only_on_loopback(options)
     config = _config(options)
-    return _serve(options, config, _store(options, config))
+    return _serve(options, config, _store(options, config), partial(_config, options))
 
 
 def _demo(options: Options) -> int:
@@ -137,17 +139,19 @@ def _demo(options: Options) -> int:
     note = "a make-believe AWS account, seed 1: 50 endpoints, 1 bad deployment in progress; no number here is real"
     print(note)
     with aws:
-        return _serve(options, config, MemoryStore(), note)
+        return _serve(options, config, MemoryStore(), lambda: config, note)
 
 
-def _serve(options: Options, config: Config, store: Store, note: str = "") -> int:
+def _serve(options: Options, config: Config, store: Store, load: Callable[[], Config], note: str = "") -> int:
     """Run the daemon until somebody stops it."""
     for doubt in doubts(config):
         _log.warning("%s", doubt)
     parts = Parts(config, SystemClock(options.clock), store, options.begin)
-    daemon = Daemon(parts, metrics_path=options.metrics_path, note=note)
+    daemon = Daemon(parts, load, metrics_path=options.metrics_path, note=note)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.ask_to_stop())
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        signal.signal(signal.SIGHUP, lambda *_: daemon.ask_to_reload())
     daemon.start()
     for server, address in zip(daemon.servers, config.web.listen_addresses, strict=True):
         host = address.rpartition(":")[0] or "localhost"
@@ -178,7 +182,7 @@ def _once(options: Options) -> int:
     config = structs.replace(config, web=structs.replace(config.web, zero_hold=0.0))
     parts = Parts(config, SystemClock(options.clock), _store(options, config), options.begin)
     runs = []
-    for account, region in parts.logins():
+    for account, region in parts.logins(config):
         try:
             target = parts.aws.login(account, region)
         except AwsError as error:
@@ -224,7 +228,7 @@ def _healthcheck(options: Options) -> int:
 def _config(options: Options) -> Config:
     """Return the configuration: the named file, else config.yaml, else the defaults; flags win."""
     path = options.config or Path("config.yaml")
-    return _listening(load(path) if options.config or path.exists() else Config(), options)
+    return _listening(load_config(path) if options.config or path.exists() else Config(), options)
 
 
 def _listening(config: Config, options: Options) -> Config:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version as version_of
+from typing import Any
+
+from msgspec import structs
 
 from exporter import __version__
 from exporter.aws import Aws, AwsError
@@ -16,7 +21,7 @@ from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places, places
 from exporter.clock import Clock
 from exporter.collection import Collection, Source
-from exporter.config import Account, Config, fingerprint
+from exporter.config import Account, Config, ConfigError, fingerprint
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.store import Store
@@ -36,6 +41,8 @@ RENDER_EVERY = 1.0  # seconds between two pages at the least, of real time
 FIRST_ROUND = 120.0  # seconds after which we are ready, even if a source has not ended its first run
 DRAIN = 10.0  # seconds of real time that running sources have to end; Kubernetes kills after 30
 
+Login = tuple[Account, str]  # how to become whom, and in which region
+
 _log = logging.getLogger(__name__)
 
 
@@ -44,38 +51,54 @@ class SetupError(Exception):
 
 
 class Parts:
-    """What every command that reads AWS needs, built from a configuration."""
+    """What every command that reads AWS needs. `configure` makes the sources; what they have learnt of the world stays.
+
+    `begin` (seconds, 0 or less) moves the start of counting at a first start: for demonstrations.
+    """
 
     def __init__(self, config: Config, clock: Clock, store: Store, begin: float = 0.0) -> None:
-        self.config = config
         self.clock = clock
         self.tally = Tally(config.web.zero_hold)
+        self.ledger = Ledger(store, clock, self.tally)
+        self.aws = Aws(clock, self.tally, f"sagemaker-exporter/{__version__}")
+        self.collection = Collection(self.ledger, clock, self.tally)
+        self._begin = begin
+        self._tell_what_runs()
+        self.inventory = Inventory(self.aws, {}, Pacing())
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """Make the sources by a configuration."""
         metrics, listing = config.sources.cloudwatch_metrics, config.sources.inventory
-        rules = Rules(metrics.settle, metrics.deep_settle)
-        self.ledger = Ledger(store, clock, self.tally, rules, config.web.zero_hold)
-        self.aws = Aws(clock, self.tally, f"sagemaker-exporter/{__version__}", config.limits.requests_per_second)
+        self.config = config
+        self.tally.hold(config.web.zero_hold)
+        self.ledger.rule(Rules(metrics.settle, metrics.deep_settle), config.web.zero_hold)
+        self.aws.limit(config.limits.requests_per_second)
         pacing = Pacing(
             listing.describe_every,
             listing.list_metrics_every,
             tags=Selection(config.resources).tags,
             resources=listing.enabled,
         )
-        self.inventory = Inventory(self.aws, _listed_places(config), pacing)
+        self.inventory = Inventory(self.aws, _listed_places(config), pacing, self.inventory)
         self.sources: list[tuple[Source, float]] = [(InventorySource(self.inventory, config), listing.every)]
         if metrics.enabled:
             known = places(row for row in CATALOGUE.values() if row.ask)
-            source = CloudWatchMetrics(self.aws, self.inventory, known, config, begin)
+            source = CloudWatchMetrics(self.aws, self.inventory, known, config, self._begin)
             self.sources.append((source, metrics.every))
-        self.collection = Collection(self.ledger, clock, self.tally)
-        self._tell_what_runs()
+        self.tally.fill("config_info", [((fingerprint(config),), 1.0)])
+        self.tally.set("config_last_reload_successful", value=1.0)
+        self.tally.set("config_last_reload_timestamp_seconds", value=self.clock.now())
 
-    def logins(self) -> Iterator[tuple[Account, str]]:
-        """Yield what is to be logged in to: accounts by regions. Raises `SetupError` where no region is known."""
-        for n, account in enumerate(self.config.targets):
+    def logins(self, config: Config) -> tuple[Login, ...]:
+        """Return what is to be logged in to: accounts by regions. Raises `SetupError` where no region is known."""
+        found: list[Login] = []
+        for n, account in enumerate(config.targets):
             regions = account.regions or ((self.aws.region,) if self.aws.region else ())
             if not regions:
                 raise SetupError(f"targets[{n}] names no region, and neither does the AWS environment (AWS_REGION)")
-            yield from ((account, region) for region in regions)
+            found += [(structs.replace(account, regions=()), region) for region in regions]
+        return tuple(found)
 
     def prepare(self, target: Target) -> None:
         """Before anything runs on a target: own counters about it stand at 0; what is switched off is not counted."""
@@ -88,6 +111,11 @@ class Parts:
             if row.source == "own" and row.seeded is True and "cloudwatch_namespace" not in row.labels:
                 self.tally.seed(name.removeprefix(PREFIX), here)
 
+    def forget(self, target: Target) -> None:
+        """Give up a target that is no longer configured; its counters stay in the ledger."""
+        self.aws.forget(target)
+        self.tally.forget(account_id=target.account_id, region=target.region)
+
     def close(self) -> None:
         """Give everything up."""
         self.aws.close()
@@ -97,23 +125,26 @@ class Parts:
         revision = os.environ.get("SAGEMAKER_EXPORTER_REVISION", "")
         facts = (__version__, revision, platform.python_version(), version_of("botocore"))
         self.tally.set("build_info", *facts, value=1.0)
-        self.tally.set("config_info", fingerprint(self.config), value=1.0)
-        self.tally.set("config_last_reload_successful", value=1.0)
-        self.tally.set("config_last_reload_timestamp_seconds", value=self.clock.now())
 
 
 class Daemon:
-    """The running program: parts, schedule, pages, server."""
+    """The running program: parts, schedule, pages, server. `load` reads the configuration again."""
 
-    def __init__(self, parts: Parts, *, metrics_path: str = "/metrics", note: str = "") -> None:
+    def __init__(
+        self, parts: Parts, load: Callable[[], Config], *, metrics_path: str = "/metrics", note: str = ""
+    ) -> None:
         self._parts = parts
+        self._load = load
         self._clock = parts.clock
         self._tally = parts.tally
         self._scheduler = Scheduler(parts.clock, parts.tally)
-        self._logins = tuple(parts.logins())
-        self._waiting: dict[tuple[Account, str], Entry] = {}
-        self._complaints: dict[tuple[Account, str], str] = {}  # why a login last failed
+        self._logins = parts.logins(parts.config)
+        self._lock = threading.RLock()  # guards what is logged in to, and what runs
+        self._waiting: dict[Login, Entry] = {}
+        self._complaints: dict[Login, str] = {}  # why a login last failed
+        self._targets: dict[Login, Target] = {}
         self._entries: dict[Target, list[Entry]] = {}
+        self._asked: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()  # by signals
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._page_error = ""  # why a page could not be made, last
@@ -134,20 +165,60 @@ class Daemon:
             raise SetupError(f"can't listen on {' '.join(addresses)}: {error}") from error
         self._parts.collection.own()
         self._pages.start()
-        for account, region in self._logins:
-            entry = Entry("login", LOGIN_EVERY, partial(self._log_in, account, region))
-            self._waiting[account, region] = entry
-            self._scheduler.add(entry)
+        with self._lock:
+            for login in self._logins:
+                self._wait_for(login)
         self._scheduler.add(Entry("own", OWN_EVERY, self._own, apart=True))
         self._scheduler.start()
 
     def wait(self) -> None:
-        """Return when somebody has asked the daemon to stop."""
-        self._stopping.wait()
+        """Do what is asked for, until somebody has asked the daemon to stop."""
+        while not self._stopping.is_set():
+            with suppress(queue.Empty):  # a signal that comes just before the wait begins is heard of after it only
+                self._asked.get(timeout=0.2)()
 
     def ask_to_stop(self) -> None:
         """Let `wait` return. Safe in a signal handler."""
         self._stopping.set()
+        self._asked.put(str)  # which does nothing: `wait` looks up
+
+    def ask_to_reload(self) -> None:
+        """Let `wait` take over the configuration as it is now. Safe in a signal handler."""
+        self._asked.put(self.reload)
+
+    def reload(self) -> str | None:
+        """Take over the configuration as it is now; return why that can't be done: then nothing has changed."""
+        with self._lock:
+            try:
+                config = self._load()
+                fixed = _fixed(self._parts.config, config)
+                logins = self._parts.logins(config)
+            except (ConfigError, SetupError) as error:
+                fixed = str(error)
+            if fixed:
+                self._tally.set("config_last_reload_successful", value=0.0)
+                _log.error("the configuration stays as it was: %s", fixed)
+                return fixed
+            self._take_over(config, logins)
+            _log.info("a new configuration is in force: %s", fingerprint(config))
+            return None
+
+    def _take_over(self, config: Config, logins: tuple[Login, ...]) -> None:
+        before, known = self._entries, self._targets
+        for entry in (*self._waiting.values(), *(one for entries in before.values() for one in entries)):
+            self._scheduler.remove(entry)
+        self._logins, self._waiting, self._entries, self._targets = logins, {}, {}, {}
+        self._parts.configure(config)
+        for login in logins:
+            if login in known:
+                self._add_target(login, known[login], before[known[login]])
+            else:
+                self._wait_for(login)
+        for target in before.keys() - self._entries.keys():
+            self._parts.forget(target)
+        ran = {entry.name for entries in before.values() for entry in entries}
+        for source in ran - {source.name for source, _ in self._parts.sources}:
+            self._tally.forget(source=source)
 
     def stop(self) -> bool:
         """Start nothing more, let runs end, commit, give up; return whether all of it ended in time."""
@@ -175,19 +246,29 @@ class Daemon:
 
     # -- what runs ---------------------------------------------------------------------------------------------------
 
-    def _log_in(self, account: Account, region: str) -> None:
+    def _wait_for(self, login: Login) -> None:
+        """Try to log in, now and then, until that works."""
+        entry = self._waiting[login] = Entry("login", LOGIN_EVERY, partial(self._log_in, login))
+        self._scheduler.add(entry)
+
+    def _log_in(self, login: Login) -> None:
         """Try to log in; once that works, run the sources on the target instead."""
+        account, region = login
         try:
             target = self._parts.aws.login(account, region)
         except AwsError as error:
-            if self._complaints.get((account, region)) != error.error_class:
-                self._complaints[account, region] = error.error_class
+            if self._complaints.get(login) != error.error_class:
+                self._complaints[login] = error.error_class
                 _log.warning("can't log in to %s %s: %s", account.account_id or "the ambient account", region, error)
             return
-        self._add_target(target)
-        self._scheduler.remove(self._waiting.pop((account, region)))
+        with self._lock:
+            entry = self._waiting.pop(login, None)
+            if entry:  # or it is no longer wanted
+                self._scheduler.remove(entry)
+                self._add_target(login, target)
 
-    def _add_target(self, target: Target) -> None:
+    def _add_target(self, login: Login, target: Target, before: Sequence[Entry] = ()) -> None:
+        """Run the sources on a target, each once its run of `before` has ended: one of the two would undo the other."""
         if target in self._entries:
             _log.error("%s %s is configured twice: the second one is ignored", target.account_id, target.region)
             return
@@ -195,16 +276,18 @@ class Daemon:
         entries = []
         for source, every in self._parts.sources:
             entry = Entry(source.name, every, partial(self._parts.collection.run, source, target), target)
-            if source.name != "inventory":
-                entry.may = partial(self._listed, target)
+            last = [one for one in before if one.name == source.name]
+            entry.may = partial(self._may_run, source.name, target, last)
             entries.append(entry)
-        self._entries[target] = entries
+        self._targets[login], self._entries[target] = target, entries
         for entry in entries:
             self._scheduler.add(entry)
 
-    def _listed(self, target: Target) -> bool:
-        """Say whether the inventory has seen a target: before that, no other source knows what to ask."""
-        return self._parts.inventory.census(target).at > 0
+    def _may_run(self, source: str, target: Target, last: list[Entry]) -> bool:
+        """Say whether a source may run: the inventory first, for it knows what there is to ask."""
+        last[:] = [entry for entry in last if entry.running]  # let go of the others: they hold the ones before
+        listed = source == "inventory" or self._parts.inventory.census(target).at > 0
+        return listed and not last
 
     def _own(self) -> None:
         self._tally.set("ready", value=float(self.ready()))
@@ -242,6 +325,19 @@ class Daemon:
 
     def _status(self, note: str, metrics_path: str) -> bytes:
         return status.page(__version__, self._parts.collection.runs(), note, metrics_path)
+
+
+def _fixed(before: Config, after: Config) -> str:
+    """Return what can't change while the process runs, if it has."""
+    changed = [
+        key
+        for key, (old, new) in {
+            "ledger.path": (before.ledger.path, after.ledger.path),
+            "web.listen_addresses": (before.web.listen_addresses, after.web.listen_addresses),
+        }.items()
+        if old != new
+    ]
+    return f"{' and '.join(changed)} can't change by a reload: restart the exporter" if changed else ""
 
 
 def _listed_places(config: Config) -> Places:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
@@ -162,13 +162,27 @@ class Pacing(NamedTuple):
 class Inventory:
     """The newest census of each target. Thread-safe."""
 
-    def __init__(self, aws: Aws, known: Places, pacing: Pacing) -> None:
+    def __init__(self, aws: Aws, known: Places, pacing: Pacing, before: Self | None = None) -> None:
+        """`before` has seen the same world, by another configuration: what it knows need not be looked at again."""
         self._aws = aws
         self._places = known
         self._sweeps = sweeps(known)
         self._pacing = pacing
-        self._censuses: dict[Target, Census] = {}
         self._lock = threading.Lock()
+        self._censuses = {target: self._still(census) for target, census in before.censuses().items()} if before else {}
+
+    def _still(self, census: Census) -> Census:
+        """Return what a census tells of what is still of interest."""
+        namespaces = {sweep.namespace for sweep in self._sweeps}
+        listings = {name: listing for name, listing in census.listings.items() if name in namespaces}
+        if not self._pacing.resources:
+            return Census(listings=listings, tags=census.tags, tags_at=census.tags_at, at=census.at)
+        return structs.replace(census, listings=listings, failures=())
+
+    def censuses(self) -> Mapping[Target, Census]:
+        """Return the newest census of each target."""
+        with self._lock:
+            return dict(self._censuses)
 
     def census(self, target: Target) -> Census:
         """Return the newest census; an empty one before the first look."""

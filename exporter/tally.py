@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from exporter.catalogue import CATALOGUE
-from exporter.catalogue.rows import Row
+from exporter.catalogue.rows import TARGET, Row
 from exporter.model import Effect, Sample
 
 PREFIX = "sagemaker_exporter_"
@@ -62,6 +62,34 @@ class Tally:
             _row(name, labels, "gauge", "info")
         with self._lock:
             self._values[PREFIX + name] = filled
+
+    def hold(self, zero_hold: float) -> None:
+        """Let what counts stand at its first 0 for so long from now on."""
+        self._zero_hold = zero_hold
+
+    def forget(self, **labels: str) -> None:
+        """Take away all that is said under these label values: what they name is there no more."""
+        with self._lock:
+            for family, by_labels in self._values.items():
+                names = CATALOGUE[family].labels
+                if labels.keys() <= set(names):
+                    places = {names.index(name): value for name, value in labels.items()}
+                    for values in [one for one in by_labels if all(one[n] == value for n, value in places.items())]:
+                        del by_labels[values]
+                        self._shown.pop((family, values), None)
+
+    def move(self, before: tuple[str, str], after: tuple[str, str]) -> None:
+        """Let what was counted under an account and region count under others; gauges are taken away."""
+        with self._lock:
+            for family, by_labels in self._values.items():
+                row = CATALOGUE[family]
+                for values in [one for one in by_labels if row.labels[:2] == TARGET and one[:2] == before]:
+                    parts = by_labels.pop(values)
+                    self._shown.pop((family, values), None)
+                    if row.type in {"counter", "histogram"}:
+                        total = by_labels.setdefault((*after, *values[2:]), {})
+                        for part, value in parts.items():
+                            total[part] = total.get(part, 0.0) + value
 
     def seed(self, name: str, known: Mapping[str, Iterable[str]]) -> None:
         """Let a counter or histogram stand at 0 for every combination of label values; see `Row.combinations`."""

@@ -141,10 +141,10 @@ def test_logs_go_to_standard_error(root, capfd):
 
 def test_a_login_that_fails_again_and_again_is_one_line(caplog):
     parts = Parts(parse("targets: [{regions: [us-east-1]}]"), FakeClock(), MemoryStore())
-    daemon = Daemon(parts)
+    daemon = Daemon(parts, lambda: parts.config)
     denied = mock.patch.object(parts.aws, "login", side_effect=AwsError("denied", "no credentials", login=True))
     with denied:
         for _ in range(3):
-            daemon._log_in(parts.config.targets[0], "us-east-1")
+            daemon._log_in((parts.config.targets[0], "us-east-1"))
     parts.close()
     assert caplog.text.count("no credentials") == 1

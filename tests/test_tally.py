@@ -64,6 +64,32 @@ def test_seeds_stand_at_0_and_do_not_touch_what_is_there(tally):
     assert shown(tally, "ledger_writes_total") == {(("ok",), ""): 1.0, (("failed",), ""): 0.0}
 
 
+def test_what_was_counted_before_the_account_was_known_counts_under_it(tally):
+    for account, amount in (("", 1.0), (HERE[0], 2.0)):
+        tally.add("aws_requests_total", account, HERE[1], "sts", "GetCallerIdentity", amount=amount)
+        tally.set("target_up", account, HERE[1], value=amount)
+    tally.add("aws_requests_total", "", "us-east-1", "sts", "GetCallerIdentity")
+    tally.move(("", HERE[1]), HERE)
+    assert shown(tally, "aws_requests_total") == {
+        ((*HERE, "sts", "GetCallerIdentity"), ""): 3.0,
+        (("", "us-east-1", "sts", "GetCallerIdentity"), ""): 1.0,
+    }
+    assert shown(tally, "target_up") == {(HERE, ""): 2.0}
+
+
+def test_what_is_gone_is_forgotten(tally):
+    for source in ("inventory", "cloudwatch_metrics"):
+        tally.set("source_up", *HERE, source, value=1.0)
+        tally.observe("source_run_duration_seconds", source, value=1.0)
+    tally.set("source_up", HERE[0], "us-east-1", "inventory", value=1.0)
+    tally.forget(source="inventory")
+    assert set(shown(tally, "source_up")) == {((*HERE, "cloudwatch_metrics"), "")}
+    assert {labels for labels, _ in shown(tally, "source_run_duration_seconds")} == {("cloudwatch_metrics",)}
+    tally.forget(account_id=HERE[0], region=HERE[1])
+    assert shown(tally, "source_up") == {}
+    assert shown(tally, "source_run_duration_seconds")
+
+
 def test_what_counts_stands_at_0_first():
     tally = Tally(zero_hold=130.0)
     tally.add("aws_errors_total", *HERE, "sts", "AssumeRole", "denied", amount=7)

@@ -17,7 +17,7 @@ import pytest
 from worlds import HERE, T0, FakeClock
 
 from exporter.collection import Run
-from exporter.config import parse
+from exporter.config import Account, parse
 from exporter.daemon import FIRST_ROUND, Daemon, Parts
 from exporter.ledger.memory import MemoryStore
 from exporter.model import Failure, Target
@@ -190,13 +190,13 @@ def test_ready_and_healthy_are_two_things(running):
 def daemon():
     """A daemon that has not been started, on a clock that stands still."""
     parts = Parts(parse("targets: [{regions: [us-east-1]}]"), FakeClock(), MemoryStore())
-    yield Daemon(parts)
+    yield Daemon(parts, lambda: parts.config)
     parts.close()
 
 
 def test_a_daemon_is_ready_after_its_first_round(daemon):
     assert not daemon.ready()
-    daemon._add_target(HERE)
+    daemon._add_target((Account(), HERE.region), HERE)
     inventory, metrics = daemon._entries[HERE]
     inventory.runs = 5
     daemon._make_page()

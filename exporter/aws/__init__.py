@@ -59,11 +59,11 @@ class _Attempt(threading.local):
 class Aws:
     """The way to AWS of this process. Thread-safe."""
 
-    def __init__(self, clock: Clock, tally: Tally, user_agent: str, rates: Mapping[str, float] | None = None) -> None:
+    def __init__(self, clock: Clock, tally: Tally, user_agent: str) -> None:
         self.stopping = threading.Event()  # once set, nothing waits any more and calls fail
         self._clock = clock
         self._tally = tally
-        self._rates = rates or {}
+        self._rates: Mapping[str, float] = {}
         self._sessions = Sessions(user_agent)
         self._sessions_of: dict[Account, Session] = {}
         self._logins: dict[Target, Session] = {}
@@ -81,6 +81,14 @@ class Aws:
         """Return AWS's time as last seen plus what has passed since (Unix seconds)."""
         return self._clock.aws()
 
+    def limit(self, rates: Mapping[str, float]) -> None:
+        """Let operations be called at most so often a second from now on, for each target."""
+        self._rates = rates
+
+    def forget(self, target: Target) -> None:
+        """Give up the login to a target."""
+        self._logins.pop(target, None)
+
     def login(self, account: Account, region: str) -> Target:
         """Find out who we are in a region; return the target. Raises `AwsError`: nobody, the wrong one, or no way."""
         supposed = Target(account.supposed, region)
@@ -95,8 +103,7 @@ class Aws:
         self._sessions_of[account] = session
         self._logins.setdefault(target, session)  # two ways into one target: the first one stays
         if target != supposed:
-            for gauge in ("target_up", "clock_skew_seconds", "aws_credentials_expiry_timestamp_seconds"):
-                self._tally.set(gauge, *_labels(supposed), value=None)
+            self._tally.move(_labels(supposed), _labels(target))
         self._tally.set("target_up", *_labels(target), value=1.0)
         self._tally.set("target_info", *_labels(target), account.alias or "", who["Arn"].split(":")[1], value=1.0)
         return target
@@ -304,8 +311,8 @@ class Aws:
         with self._lock:
             limit = self._limits.get((target, name))
             if limit is None:
-                limit = Limit(self._rates.get(name, rate), self._clock, self.stopping)
-                self._limits[target, name] = limit
+                limit = self._limits[target, name] = Limit(rate, self._clock, self.stopping)
+            limit.rate = self._rates.get(name, rate)
             return limit
 
     def _wait(self, target: Target, operation: Operation, limit: Limit, units: float) -> None:

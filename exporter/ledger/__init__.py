@@ -83,6 +83,12 @@ class Ledger:
         self._books.install(kept)
         self._board.install(kept, (), self._clock.now())
 
+    def rule(self, rules: Rules, zero_hold: float) -> None:
+        """Count by these rules from now on."""
+        with self._state:
+            self._rules = rules
+            self._board.hold(zero_hold)
+
     def apply(self, reading: Reading) -> Applied:
         """Count a reading, commit it, install it; return what became of it.
 

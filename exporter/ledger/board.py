@@ -126,6 +126,10 @@ class Board:
 
     # -- first zeros -------------------------------------------------------------------------------------------------
 
+    def hold(self, zero_hold: float) -> None:
+        """Let first zeros stand for so long from now on."""
+        self._zero_hold = zero_hold
+
     def _hold(self, counter: Spot | Key, first_shown: float) -> None:
         """Let a counter stand at 0.
 

@@ -99,7 +99,7 @@ def main():
 def measure(options, fake, path):
     clock = Clock()
     parts = Parts(configuration(), clock, SqliteStore(path), begin=-900.0)
-    targets = [parts.aws.login(account, region) for account, region in parts.logins()]
+    targets = [parts.aws.login(account, region) for account, region in parts.logins(parts.config)]
     inventory, metrics = (source for source, _ in parts.sources)
     pool = ThreadPoolExecutor(16)
     renderer = Renderer()

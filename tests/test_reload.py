@@ -1,0 +1,233 @@
+"""A configuration taken over while the daemon runs: what is new begins, what is gone ends, what stays has no gap."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from street import ACCOUNT, REGION, PluggedSessions
+from worlds import T0, FakeClock, values
+
+from exporter.config import parse
+from exporter.daemon import Daemon, Parts
+from exporter.demo import FakeAws, World, access_key
+from exporter.ledger.memory import MemoryStore
+from exporter.model import DAY, MINUTE, Target
+
+INVOCATIONS = "sagemaker_endpoint_invocations_total"
+ERRORS = "sagemaker_endpoint_invocation_5xx_errors_total"
+ELSEWHERE = "eu-west-1"
+
+
+class Running:
+    """A daemon on a clock that stands still, ticked by hand; its configuration is `text`."""
+
+    def __init__(self, text):
+        self.text = text
+        self.clock = FakeClock(T0)
+        self.world = World(seed=1, listed_after=(0, 0), repeated=0)
+        for region in (REGION, ELSEWHERE):
+            self.world.add_endpoint(ACCOUNT, region, f"in-{region}", T0 - DAY)
+        for minute in range(-60, 240):
+            at = T0 + minute * MINUTE
+            for region in (REGION, ELSEWHERE):
+                variant = {"EndpointName": f"in-{region}", "VariantName": "AllTraffic"}
+                self.world.put(ACCOUNT, region, "AWS/SageMaker", "Invocations", variant, at, 1.0, at + MINUTE)
+        self.fake = FakeAws(self.world, self.clock.now)
+        self.parts = Parts(self.load(), self.clock, MemoryStore())
+        self.parts.aws._sessions.fake = self.fake
+        self.daemon = Daemon(self.parts, self.load)
+        with self.daemon._lock:
+            for login in self.daemon._logins:
+                self.daemon._wait_for(login)
+
+    def load(self):
+        return parse(self.text)
+
+    def reload(self, text):
+        self.text = text
+        return self.daemon.reload()
+
+    def ticks(self, minutes=1):
+        """Let minutes pass; what is due runs to its end, as often as one thing lets the next one run."""
+        for _ in range(minutes):
+            self.clock.forward(MINUTE)
+            for _ in range(4):
+                self.daemon._scheduler.tick()
+                for run in tuple(self.daemon._scheduler._running):
+                    run.result(30)
+                while any(entry.running for entry in self.daemon._scheduler._schedule.entries):
+                    threading.Event().wait(0.001)
+            self.parts.collection.own()
+            self.parts.ledger.shown(self.parts.ledger.snapshot())
+
+    def shown(self, family):
+        return values(self.parts.ledger.snapshot(), family)
+
+    def own(self, name):
+        return self.shown(f"sagemaker_exporter_{name}")
+
+
+@pytest.fixture
+def running(monkeypatch):
+    """Start a daemon with a configuration; it ends with the test."""
+    monkeypatch.setattr("exporter.aws.Sessions", PluggedSessions)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    begun = []
+
+    def start(text=f"targets: [{{regions: [{REGION}]}}]\n"):
+        begun.append(Running(text))
+        return begun[-1]
+
+    yield start
+    for one in begun:
+        one.parts.aws.close()
+        one.daemon._scheduler.stop(30)
+        one.parts.close()
+
+
+def here(region=REGION):
+    return f"targets: [{{regions: [{region}]}}]\n"
+
+
+def test_what_is_not_valid_changes_nothing(running):
+    one = running()
+    one.ticks(3)
+    reason = one.reload(here() + "bogus: 1\n")
+    assert "bogus: unknown key" in reason
+    one.ticks(3)
+    assert one.own("config_last_reload_successful") == {(): 0.0}
+    assert one.shown(INVOCATIONS)
+    assert one.reload(here()) is None
+    one.ticks()
+    assert one.own("config_last_reload_successful") == {(): 1.0}
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ("ledger: {path: elsewhere.db}", "ledger.path"),
+        ('web: {listen_addresses: [":1"]}', "web.listen_addresses"),
+        ('ledger: {path: b.db}\nweb: {listen_addresses: [":1"]}', "ledger.path and web.listen_addresses"),
+    ],
+)
+def test_what_can_not_change_is_refused_by_name(running, more, named):
+    one = running()
+    assert one.reload(here() + more) == f"{named} can't change by a reload: restart the exporter"
+    assert one.parts.config.web.listen_addresses == (":10940",)
+
+
+def test_counters_go_on_without_a_gap(running):
+    one = running()
+    one.ticks(10)
+    (before,) = one.shown(INVOCATIONS).values()
+    assert before > 0
+    seen = []
+    for n in range(20):
+        assert one.reload(here() + f"sources: {{inventory: {{describe_every: {n + 1}h}}}}\n") is None
+        one.ticks()
+        seen += one.shown(INVOCATIONS).values()
+    assert len(seen) == 20
+    assert seen == [before + n + 1 for n in range(20)]
+    assert len(one.own("config_info")) == 1
+
+
+def test_a_target_that_is_gone_is_asked_no_more_and_said_nothing_of(running):
+    one = running(f"targets: [{{regions: [{REGION}, {ELSEWHERE}]}}]\n")
+    one.ticks(5)
+    assert {labels[1] for labels in one.own("target_up")} == {REGION, ELSEWHERE}
+    assert one.reload(here()) is None
+    one.ticks()
+    assert {labels[1] for name in ("target_up", "source_up", "aws_requests_total") for labels in one.own(name)} == {
+        REGION
+    }
+    requests = sum(one.fake.bill.requests.values())
+    one.ticks(16)
+    assert {labels[1] for labels in one.shown(INVOCATIONS)} == {REGION}
+    assert sum(one.fake.bill.requests.values()) > requests
+
+
+def test_a_target_that_is_new_begins(running):
+    one = running()
+    one.ticks(3)
+    assert one.reload(f"targets: [{{regions: [{REGION}, {ELSEWHERE}]}}]\n") is None
+    one.ticks(5)
+    assert {labels[1] for labels in one.shown(INVOCATIONS)} == {REGION, ELSEWHERE}
+    assert one.parts.aws.login
+
+
+def test_a_family_that_is_switched_off_leaves_and_comes_back(running):
+    one = running()
+    one.ticks(10)
+    (counted,) = one.shown(INVOCATIONS).values()
+    assert one.reload(here() + f"families: {{exclude: [{INVOCATIONS}]}}\n") is None
+    one.ticks(2)
+    assert one.shown(INVOCATIONS) == {}
+    one.ticks(60)
+    assert one.reload(here()) is None
+    one.ticks(30)
+    (again,) = one.shown(INVOCATIONS).values()
+    assert counted <= again <= counted + 35, "the hour in between is not counted"
+
+
+def test_a_source_that_is_switched_off_says_nothing_more_of_itself(running):
+    one = running()
+    one.ticks(5)
+    assert one.reload(here() + "sources: {cloudwatch_metrics: {enabled: false}}\n") is None
+    one.ticks(2)
+    assert {labels[2] for labels in one.own("source_up")} == {"inventory"}
+    assert one.shown(INVOCATIONS) == {}
+    assert one.reload(here()) is None
+    one.ticks(40)
+    assert one.shown(INVOCATIONS)
+
+
+def test_rates_paces_and_first_zeros_follow(running):
+    one = running()
+    one.ticks(3)
+    limits = "limits: {requests_per_second: {ListMetrics: 0.5}}\nweb: {zero_hold: 10s}\n"
+    assert one.reload(here() + limits + "sources: {inventory: {every: 5m}}\n") is None
+    one.ticks(6)
+    target = Target(ACCOUNT, REGION)
+    assert one.parts.aws._limits[target, "ListMetrics"].rate == 0.5
+    inventory, _ = one.daemon._entries[target]
+    assert inventory.runs == 2
+
+
+def test_a_run_of_before_ends_before_the_next_one_begins(running, monkeypatch):
+    one = running()
+    one.ticks(3)
+    begun, free = threading.Event(), threading.Event()
+    _, metrics = one.parts.sources
+    usual = metrics[0].read
+
+    def slow(*arguments):
+        begun.set()
+        assert free.wait(30)
+        return usual(*arguments)
+
+    monkeypatch.setattr(metrics[0], "read", slow)
+    one.clock.forward(MINUTE)
+    one.daemon._scheduler.tick()
+    assert begun.wait(30)
+    assert one.reload(here() + f"families: {{exclude: [{INVOCATIONS}]}}\n") is None
+    one.clock.forward(MINUTE)
+    one.daemon._scheduler.tick()
+    _, waits = one.daemon._entries[Target(ACCOUNT, REGION)]
+    assert not waits.running
+    assert not waits.runs
+    free.set()
+    one.ticks(2)
+    assert waits.runs
+    assert one.shown(INVOCATIONS) == {}
+
+
+def test_a_login_that_is_no_longer_wanted_is_given_up(running):
+    one = running()
+    one.fake.faults.add("deny", operation="GetCallerIdentity")
+    one.ticks(2)
+    assert one.reload(here(ELSEWHERE)) is None
+    one.fake.faults.clear()
+    one.ticks(3)
+    assert list(one.daemon._entries) == [Target(ACCOUNT, ELSEWHERE)]
