@@ -108,6 +108,7 @@ class Resources(Struct, frozen=True, kw_only=True):
 class Limits(Struct, frozen=True, kw_only=True):
     """What must not be exceeded, for each account and region."""
 
+    usd_per_month: Annotated[float, Meta(ge=0, description="an amount of dollars")] = 500.0
     requests_per_second: dict[str, Rate] = {}
 
 

@@ -63,6 +63,7 @@ class Parts:
         self.aws = Aws(clock, self.tally, f"sagemaker-exporter/{__version__}")
         self.collection = Collection(self.ledger, clock, self.tally)
         self._begin = begin
+        self.tally.seed("config_reloads_total", {})
         self._tell_what_runs()
         self.inventory = Inventory(self.aws, {}, Pacing())
         self.configure(config)
@@ -195,6 +196,7 @@ class Daemon:
                 logins = self._parts.logins(config)
             except (ConfigError, SetupError) as error:
                 fixed = str(error)
+            self._tally.add("config_reloads_total", "rejected" if fixed else "ok")
             if fixed:
                 self._tally.set("config_last_reload_successful", value=0.0)
                 _log.error("the configuration stays as it was: %s", fixed)

@@ -41,6 +41,9 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(trylast=True)  # in random order, but for this: or the last minute has one core idle
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(900))  # on a machine that does much else too
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if config.getoption("golden"):
         config.hook.pytest_deselected(items=[item for item in items if "golden" not in item.fixturenames])

@@ -16,7 +16,7 @@ from exporter.catalogue.places import places
 from exporter.model import BLOCK, HOUR, MINUTE, Answer, Counter, Effect, Failure, Read, Sample, Window
 from exporter.sources.cloudwatch_metrics.answers import begun, fold, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask
-from exporter.sources.cloudwatch_metrics.strands import Settings, Strand, units
+from exporter.sources.cloudwatch_metrics.strands import Rank, Settings, Strand, units
 from exporter.sources.cloudwatch_metrics.windows import Span
 
 NOW = T0 + HOUR + 30
@@ -64,7 +64,7 @@ def test_a_point_of_zero_is_a_point():
 # -- asks with their answers -------------------------------------------------------------------------------------------
 
 ALL = places(row for row in CATALOGUE.values() if row.ask)
-SETTINGS = Settings(pace=60.0, max_age=900.0, gauge_delay=120.0)
+SETTINGS = Settings(pace=60.0, max_age=900.0, gauge_delay=120.0, rank=Rank.COUNTER)
 
 
 def unit(metric, *, namespace="AWS/SageMaker", names=("EndpointName", "VariantName"), period=MINUTE, on=None, n=0):
@@ -74,7 +74,7 @@ def unit(metric, *, namespace="AWS/SageMaker", names=("EndpointName", "VariantNa
 
 
 def ask(one, results=(), *, strand=None, span=SPAN, error="", **of_strand):
-    strand = strand or Strand(VARIANT, (one,), one.counts, one.period, 60.0, b"", **of_strand)
+    strand = strand or Strand(VARIANT, (one,), one.counts, one.period, one.pace, Rank.COUNTER, b"", **of_strand)
     found = Ask(strand, one, span, error=error, detail="said AWS" if error else "")
     if not error:
         found.results, found.began, found.date = list(results), 5.0, NOW - 1
@@ -145,7 +145,7 @@ def test_a_call_that_failed_says_nothing_of_its_counters():
 
 def test_other_spellings_are_answers_about_the_same_counter():
     first, second = unit("Invocation5XXErrors"), unit("Invocation5XX Errors")
-    strand = Strand(VARIANT, (first, second), True, MINUTE, 60.0, b"")
+    strand = Strand(VARIANT, (first, second), True, MINUTE, 60.0, Rank.COUNTER, b"")
     empty, full = ask(first, [result([])], strand=strand), ask(second, [result(POINTS[:1])], strand=strand)
     (read,) = harvested(empty, full, known=meter(counters=(ERRORS,))).reads
     assert [answer.counter for answer in read.answers] == [ERRORS, ERRORS]
@@ -155,7 +155,7 @@ def test_other_spellings_are_answers_about_the_same_counter():
 
 def test_windows_of_a_strand_are_readings_of_their_own():
     one = unit("Invocations")
-    strand = Strand(VARIANT, (one,), True, MINUTE, 60.0, b"")
+    strand = Strand(VARIANT, (one,), True, MINUTE, 60.0, Rank.COUNTER, b"")
     old = Span(T0 - 2 * HOUR, T0, BLOCK, recent=False, lost_before=T0 - 2 * HOUR)
     crop = harvested(
         ask(one.coarse, [result([(T0 - HOUR, 900)])], strand=strand, span=old),
@@ -171,15 +171,15 @@ def test_windows_of_a_strand_are_readings_of_their_own():
 
 def test_how_long_a_counter_may_stand():
     one = unit("Invocations")
-    hourly = Strand(VARIANT, (one,), True, MINUTE, 3600.0, b"")
-    quiet = Strand(VARIANT, (one,), True, MINUTE, 3600.0, b"", quiet=True)
+    hourly = Strand(VARIANT, (one,), True, MINUTE, 3600.0, Rank.COUNTER, b"")
+    quiet = Strand(VARIANT, (one,), True, MINUTE, 3600.0, Rank.COUNTER, b"", quiet=True)
     crop = harvested(*(ask(one, [result([])], strand=strand) for strand in (hourly, quiet)), known=meter())
     assert [read.until - NOW for read in crop.reads] == [3 * HOUR, math.inf]
 
 
 def test_a_new_strand_that_could_not_be_asked_says_from_when_it_counts():
     one = unit("Invocations")
-    strand = Strand(VARIANT, (one,), True, MINUTE, 60.0, b"", begin={("Invocations", "Sum"): T0 + 60})
+    strand = Strand(VARIANT, (one,), True, MINUTE, 60.0, Rank.COUNTER, b"", begin={("Invocations", "Sum"): T0 + 60})
     read = begun(strand)
     assert read.answers == (Answer(INVOCATIONS, complete=False, begin=T0 + 60),)
 
@@ -255,8 +255,8 @@ def until(family, metric, period=MINUTE, settings=SETTINGS, **where):
 
 
 def test_a_gauge_leaves_after_its_longest_age_or_three_periods():
-    slow = Settings(pace=3600.0, max_age=900.0, gauge_delay=120.0)
-    short = Settings(pace=60.0, max_age=60.0, gauge_delay=120.0)
+    slow = Settings(pace=3600.0, max_age=900.0, gauge_delay=120.0, rank=Rank.COUNTER)
+    short = Settings(pace=60.0, max_age=60.0, gauge_delay=120.0, rank=Rank.COUNTER)
     assert until(CPU, "CPUUtilization", **HOSTS) == 900
     assert until(CPU, "CPUUtilization", settings=slow, **HOSTS) == 3 * 60 + 3600 + 120
     assert until(CPU, "CPUUtilization", settings=short, **HOSTS) == 3 * 60 + 60 + 120
@@ -299,7 +299,7 @@ def test_results_are_counted_by_how_whole_they_were():
 
 def test_the_lag_of_new_data_is_told_once():
     one = unit("Invocations")
-    strand = Strand(VARIANT, (one,), True, MINUTE, 60.0, b"")
+    strand = Strand(VARIANT, (one,), True, MINUTE, 60.0, Rank.COUNTER, b"")
 
     def lags(points, now):
         tallies = harvested(ask(one, [result(points)], strand=strand), known=meter(), now=now).tallies

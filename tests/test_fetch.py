@@ -13,7 +13,7 @@ from exporter.aws.operations import DATAPOINT_RATES, MOST_DATAPOINTS, MOST_QUERI
 from exporter.demo import World
 from exporter.model import BLOCK, DAY, HOUR, MINUTE, Resource
 from exporter.sources.cloudwatch_metrics.fetch import ALONE_EVERY, EXTRA_CALLS, Ask, Fetcher, pack
-from exporter.sources.cloudwatch_metrics.strands import Strand, Unit
+from exporter.sources.cloudwatch_metrics.strands import Rank, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import Span
 
 NOW = T0 + 90 * DAY
@@ -29,6 +29,7 @@ def unit(name="Invocations", stats=("Sum",), namespace=SAGEMAKER, period=MINUTE)
         spelling=0,
         period=period,
         pace=60.0,
+        rank=Rank.GAUGE,
         seeded=False,
         stats=stats,
         counters=(None,) * len(stats),
@@ -41,7 +42,7 @@ def unit(name="Invocations", stats=("Sum",), namespace=SAGEMAKER, period=MINUTE)
 def strand(n, units):
     pairs = (("EndpointName", f"e{n}"),)
     resource = Resource(HERE, SAGEMAKER, pairs, (*pairs[0],))
-    return Strand(resource, tuple(units), False, MINUTE, 60.0, dimensions(pairs))
+    return Strand(resource, tuple(units), False, MINUTE, 60.0, Rank.GAUGE, dimensions(pairs))
 
 
 def asks_of(one, span=LATEST):

@@ -250,6 +250,55 @@ def test_nothing_is_forgotten_sooner_or_later_because_a_source_runs_seldom(stree
     assert one.ledger.known("cloudwatch_metrics", one.target).notes["attended"] == pytest.approx(4 * 7200, rel=0.01)
 
 
+# -- dollars -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_dollar_limit_slows_what_it_must_and_loses_nothing(street):
+    """Whatever is slowed is counted in the end; the first error of an endpoint in service is seen in five minutes."""
+    made = World(seed=1, listed_after=(0, 0), repeated=0)
+    for n in range(8):
+        made.add_endpoint(ACCOUNT, REGION, f"e{n}", T0 - DAY)
+        requests(made, range(-60, 300), name=f"e{n}")
+    usd = 14.0  # a month: 1.9 cents an hour, where all of it costs 2.2
+    one = street(made, f"limits: {{usd_per_month: {usd}}}")
+    stages = []
+    for _ in range(60):
+        run(one, 1)
+        stages += shown(one, "sagemaker_exporter_thinning_stage").values()
+    assert 0 < max(stages) < 10
+    before, seen = one.fake.bill.dollars, 0
+    error = VARIANT | {"EndpointName": "e3"}
+    made.put(ACCOUNT, REGION, "AWS/SageMaker", "Invocation5XXErrors", error, T0 + 65 * MINUTE, 1.0, T0 + 66 * MINUTE)
+    for minute in range(61, 61 + 180):
+        run(one, 1)
+        if not seen and any(shown(one, ERRORS).values()):
+            seen = minute
+    assert 65 <= seen <= 66 + 6
+    assert one.fake.bill.dollars - before <= usd / 31 / 24 * 3
+    run(one, 600, step=15)
+    for endpoint in range(8):
+        assert shown(one, INVOCATIONS)[ACCOUNT, REGION, f"e{endpoint}", "AllTraffic"] == 299.0
+
+
+def test_silence_costs_little_and_ends_with_the_first_datapoint(street):
+    made = world()
+    requests(made, [*range(-60, 5), *range(600, 640)])
+    one = street(made, only(INVOCATIONS, ERRORS))
+    asked = []
+    for _ in range(9):
+        before = one.fake.bill.metrics
+        run(one, 60)
+        asked.append(one.fake.bill.metrics - before)
+    assert asked[0] > 100, "awake for an hour"
+    assert max(asked[2:]) <= 2 * 12 + 2, "every five minutes, for it is in service"
+    run(one, 60 + 8)
+    before = one.fake.bill.metrics
+    run(one, 10)
+    assert one.fake.bill.metrics - before >= 2 * 9, "awake again"
+    run(one, 60)
+    assert list(shown(one, INVOCATIONS).values()) == [44.0]
+
+
 # -- an inventory with holes -------------------------------------------------------------------------------------------
 
 

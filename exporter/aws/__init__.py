@@ -16,7 +16,7 @@ from collections import Counter as Tallies
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -31,7 +31,7 @@ from exporter.config import Account
 from exporter.model import Target
 from exporter.tally import Tally
 
-__all__ = ["Aws", "AwsError", "MetricCall", "Reply", "endpoints"]
+__all__ = ["Aws", "AwsError", "MetricCall", "Reply", "Spent", "endpoints"]
 
 WORKERS = 16  # GetMetricData calls in flight, for each target
 TRIES = 3  # of a call that fails with a server error, a time-out or an unreadable answer
@@ -56,6 +56,13 @@ class _Attempt(threading.local):
         self.accepted = False  # AWS has answered, and done what was asked
 
 
+class Spent(NamedTuple):
+    """What a target has cost since the process began (USD), by list price: for metrics asked, and for all else."""
+
+    metrics: float = 0.0
+    other: float = 0.0
+
+
 class Aws:
     """The way to AWS of this process. Thread-safe."""
 
@@ -68,6 +75,7 @@ class Aws:
         self._sessions_of: dict[Account, Session] = {}
         self._logins: dict[Target, Session] = {}
         self._limits: dict[tuple[Target, str], Limit] = {}
+        self._spent: dict[Target, Spent] = {}
         self._denied: dict[Target, tuple[float, AwsError]] = {}  # AssumeRole, and when
         self._lock = threading.Lock()
         self._attempt = _Attempt()
@@ -84,6 +92,11 @@ class Aws:
     def limit(self, rates: Mapping[str, float]) -> None:
         """Let operations be called at most so often a second from now on, for each target."""
         self._rates = rates
+
+    def spent(self) -> dict[Target, Spent]:
+        """Return what each target has cost since the process began."""
+        with self._lock:
+            return dict(self._spent)
 
     def forget(self, target: Target) -> None:
         """Give up the login to a target."""
@@ -305,6 +318,10 @@ class Aws:
         self._spend(target, operation, operation.price)
 
     def _spend(self, target: Target, operation: Operation, price: float) -> None:
+        with self._lock:
+            metrics, other = self._spent.get(target, Spent())
+            asked = operation.name == "GetMetricData"
+            self._spent[target] = Spent(metrics + price * asked, other + price * (not asked))
         self._tally.add("aws_cost_usd_total", *_labels(target), operation.prefix, operation.name, amount=price)
 
     def _limit(self, target: Target, name: str, rate: float) -> Limit:

@@ -29,6 +29,20 @@ ROWS = (
     ),
     own(
         "gauge",
+        "thinning_stage",
+        "How far paces are slowed to keep the dollar limit, 0 for not at all.",
+        ("account_id", "region"),
+    ),
+    own(
+        "counter",
+        "config_reloads_total",
+        "Attempts to reload the configuration, by outcome.",
+        ("outcome",),
+        values={"outcome": ("ok", "rejected")},
+        seeded=True,
+    ),
+    own(
+        "gauge",
         "target_up",
         "1 if the exporter could log in to the account and region at the last attempt, 0 otherwise.",
         ("account_id", "region"),

@@ -228,4 +228,4 @@ def test_starts_at_once_and_answers_fast(demo):
     ask(demo, queries, NOW - 300, NOW)
     begin = time.process_time()
     ask(demo, queries, NOW - 300, NOW)
-    assert time.process_time() - begin < 0.2  # usually a tenth of this; the bound is for busy machines
+    assert time.process_time() - begin < 1  # usually a fiftieth of this; the bound is for busy machines

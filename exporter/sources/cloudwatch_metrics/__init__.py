@@ -30,13 +30,15 @@ from typing import Any
 from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
+from exporter.catalogue.rows import Pace, Row
 from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection
 from exporter.model import HOUR, MINUTE, Effect, Known, Metered, Reading, Sample, Switch, Target
 from exporter.sources.cloudwatch_metrics.answers import begun, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
-from exporter.sources.cloudwatch_metrics.strands import Reach, Settings, Strand, Unit
+from exporter.sources.cloudwatch_metrics.rests import Purse, load, silence, slowed
+from exporter.sources.cloudwatch_metrics.strands import Rank, Reach, Settings, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
 
 HOST_AGE = 30 * MINUTE  # a host of a job is asked while its newest data is younger than this
@@ -72,6 +74,7 @@ class CloudWatchMetrics:
         self._rules = config.sources.cloudwatch_metrics
         self._settings = row_settings(config)
         self._targets: dict[Target, _OfTarget] = {}
+        self._purse = Purse(config.limits.usd_per_month, aws.spent(), aws.now())
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Do nothing: CloudWatch does not forget what was read."""
@@ -84,6 +87,8 @@ class CloudWatchMetrics:
         begins = Begins(notes["begin"], known.notes.get("listed", {}), self._aws.now())
         plan = kept.planner.plan(census, known, begins, kept.strands, now, notes["attended"])
         kept.strands, kept.last_run = plan.strands, now
+        notes["month"] = self._purse.account(target, self._aws.spent(), known.notes.get("month"), now)
+        self._slow(target, kept, census, now)
         asks = kept.fetcher.fetch(self._asks(plan, known.meters, now), now)
         ended = now + max(0.0, self._aws.now() - begins.at)
         crop = harvest(asks, known.meters, target, ended, self._rules.max_age)
@@ -133,6 +138,16 @@ class CloudWatchMetrics:
         attended = before.get("attended", 0.0) + (passed if whole and 0 < passed <= max(HOUR, 3 * every) else 0.0)
         return {"begin": on, "listed": listed, "selection": selection, "attended": attended}
 
+    def _slow(self, target: Target, kept: _OfTarget, census: Census, now: float) -> None:
+        """Let strands rest: the silent ones, and what comes first if the dollars of the month do not suffice."""
+        strands = kept.strands.values()
+        silence(strands, census, now)
+        loads = {id(strand): load(strand, census) for strand in strands if not self._over(strand, now)}
+        slow = slowed(self._purse.stage(target, tuple(loads.values()), now))
+        for strand in strands:
+            if id(strand) in loads:
+                strand.rest = max(strand.rest, slow.get(loads[id(strand)].rank, 0.0))
+
     def _asks(self, plan: Plan, meters: Mapping[Any, Metered], now: float) -> list[Ask]:
         """Return what is due, in the windows that it needs."""
         asks: list[Ask] = []
@@ -144,7 +159,8 @@ class CloudWatchMetrics:
                     points += sum(ask.points for ask in of_strand if not ask.span.recent)
                     asks += of_strand
             elif (strand.unheard or self._due(strand, now)) and not self._over(strand, now):
-                lasts = max(gauge.lasts for unit in strand.units for gauges in unit.gauges for gauge in gauges)
+                gauges = [gauge for unit in strand.units for of_stat in unit.gauges for gauge in of_stat]
+                lasts = max(gauge.lasts(strand.effective) for gauge in gauges)
                 span = gauge_span(now, max(lasts, HOST_AGE if strand.host else 0.0) + strand.period, strand.period)
                 all_due = self._due(strand, now)
                 units = [unit for unit in strand.units if all_due or unit.metric in strand.unheard]
@@ -153,7 +169,7 @@ class CloudWatchMetrics:
 
     def _due(self, strand: Strand, now: float) -> bool:
         """Say whether all of a strand is to be asked: a run that comes a moment early must not skip a cycle."""
-        return strand.due <= now + self._rules.every / 2
+        return max(strand.due, strand.last + strand.rest) <= now + self._rules.every / 2
 
     def _counting(self, strand: Strand, meter: Metered | None, now: float) -> list[Ask]:
         """Return what is due of a strand of counters: all, or those that can't be seen or were not answered.
@@ -162,11 +178,12 @@ class CloudWatchMetrics:
         window only where they have the same marks.
         """
         all_due, soon = self._due(strand, now), now + self._rules.every / 2
+        ends = now + 1.5 * self._rules.every  # what would leave the page before the next run is asked in this one
         alike: dict[tuple[bool, frozenset[tuple[int, int, int]]], list[Unit]] = {}
         for unit in strand.units:
             counters = strand.counters(unit, meter)
-            hidden = any(lease <= now for *_, lease in counters)
-            if counters and (all_due or hidden or unit.metric in strand.unheard):
+            hidden, leaving = (any(lease <= at for *_, lease in counters) for at in (now, ends))
+            if counters and (all_due or leaving or unit.metric in strand.unheard):
                 key = hidden, frozenset(counter[:3] for counter in counters)
                 alike.setdefault(key, []).append(unit)
         asks = []
@@ -229,6 +246,7 @@ class CloudWatchMetrics:
             namespace = strand.resource.namespace
             series[namespace] = series.get(namespace, 0) + len(strand.units)
             newest[namespace] = max(newest.get(namespace, 0), strand.newest)
+        yield Sample(_OWN + "thinning_stage", where, float(self._purse.stage_now), scope=self.name)
         for namespace, count in series.items():
             yield Sample(_OWN + "discovered_series", (*where, namespace), float(count), scope=self.name)
             if newest[namespace]:
@@ -262,5 +280,17 @@ def row_settings(config: Config) -> dict[str, Settings]:
             pace=max(source.every, pace),
             max_age=own.max_age if own and own.max_age is not None else source.max_age,
             gauge_delay=own.gauge_delay if own and own.gauge_delay is not None else source.gauge_delay,
+            rank=_rank(row, own.pace if own and own.pace else row.pace),
         )
     return found
+
+
+def _rank(row: Row, pace: Pace) -> Rank:
+    """Return when a row is slowed, if dollars run short."""
+    if not row.on or pace == "cold":
+        return Rank.EXTRA
+    if pace == "warm":
+        return Rank.WARM
+    if row.seeded and "_errors" in row.name:
+        return Rank.ERROR
+    return Rank.COUNTER if row.type in {"counter", "summary"} else Rank.GAUGE

@@ -43,7 +43,7 @@ def harvest(
     for together in windows.values():
         strand = together[0].strand
         if strand.counts:
-            until = math.inf if strand.quiet else now + max(max_age, 3 * strand.pace)
+            until = math.inf if strand.quiet else now + max(max_age, 3 * strand.effective)
             reads.append(_read(together, meters.get(strand.resource), until))
         if together[0].span.recent:
             samples += _samples(together, now)
@@ -130,7 +130,7 @@ def _samples(asks: Iterable[Ask], now: float) -> Iterable[Sample]:
                     gauge.labels(ask.strand.resource),
                     result.values[n] * scale,
                     gauge.part,
-                    until=ended + gauge.lasts,
+                    until=ended + gauge.lasts(ask.strand.effective),
                     time=ended,
                 )
 

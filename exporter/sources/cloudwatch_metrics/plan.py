@@ -15,7 +15,7 @@ from exporter.aws.metric_data import dimensions as encode
 from exporter.catalogue.places import Dimensions, Place, Places
 from exporter.inventory import NOT_SERVING, Census, Endpoint, Listing, Selection
 from exporter.model import BLOCK, DAY, HOUR, MINUTE, Known, Metered, Resource, Standing, Switch, Target
-from exporter.sources.cloudwatch_metrics.strands import Settings, Strand, Unit, units
+from exporter.sources.cloudwatch_metrics.strands import Rank, Settings, Strand, Unit, units
 
 FORGET_AFTER = 63 * DAY  # as long as CloudWatch keeps what could still be counted
 BEFORE_LISTED = HOUR  # CloudWatch lists a new series up to 15 minutes late: what was not shown may be older by that
@@ -28,7 +28,7 @@ _INVOCATIONS, _HOSTS, _COMPONENT_HOSTS = (
     "/aws/sagemaker/InferenceComponents",
 )
 _TAGGED = ("EndpointName", "InferenceComponentName")
-StrandKey = tuple[Resource, bool, int, float, bool]  # resource, counts, period, pace, quiet
+StrandKey = tuple[Resource, bool, int, float, Rank, bool]  # resource, counts, period, pace, rank, quiet
 
 
 class Plan(NamedTuple):
@@ -127,7 +127,7 @@ class Planner:
         for (resource, quiet), by_place in draft.asked.items():
             state = known.meters.get(resource)
             for strand in self._strands(resource, by_place.values(), census, state, begins, quiet=quiet):
-                key = (resource, strand.counts, strand.period, strand.pace, quiet)
+                key = (resource, strand.counts, strand.period, strand.pace, strand.rank, quiet)
                 strands[key] = _take_over(strand, kept.get(key))
         counting = {resource for resource, counts, *_ in strands if counts}
         idle = [(resource, meter) for resource, meter in known.meters.items() if resource not in counting]
@@ -243,13 +243,13 @@ class Planner:
         """Return the strands of a resource: one for each way in which some of its metrics are asked together."""
         period, created = _publishing(resource, census), _created(resource, census)
         left_out = resource in self._unwanted_before
-        groups: dict[tuple[bool, int, float], list[Unit]] = {}
+        groups: dict[tuple[bool, int, float, Rank], list[Unit]] = {}
         for place, names in by_place:
             for unit in self._units_of(place, names, period):
                 pace = max(unit.pace, QUIET_PACE) if quiet else unit.pace
-                groups.setdefault((unit.counts, unit.period, pace), []).append(unit)
+                groups.setdefault((unit.counts, unit.period, pace, unit.rank), []).append(unit)
         middle = encode(resource.dimensions)
-        for (counts, at, pace), of_group in groups.items():
+        for (counts, at, pace, rank), of_group in groups.items():
             known = meter.position if meter else {}
             new = {
                 (counter.metric, counter.stat): begins.of(counter.family, unit.namespace, created, left_out=left_out)
@@ -258,7 +258,7 @@ class Planner:
                 if counter and (counter.metric, counter.stat) not in known
             }
             alive = self._alive(resource, census)
-            yield Strand(resource, tuple(of_group), counts, at, pace, middle, alive, quiet, new)
+            yield Strand(resource, tuple(of_group), counts, at, pace, rank, middle, alive, quiet, new)
 
     def _units_of(self, place: Place, names: Iterable[str], period: int) -> Iterator[Unit]:
         for name in sorted(names):
@@ -346,7 +346,7 @@ def _take_over(strand: Strand, before: Strand | None) -> Strand:
         before.alive, before.begin = strand.alive, strand.begin
         return before
     strand.due, strand.settle_due, strand.deep_due = before.due, before.settle_due, before.deep_due
-    strand.newest, strand.looked = before.newest, before.looked
+    strand.newest, strand.looked, strand.born, strand.last = before.newest, before.looked, before.born, before.last
     return strand
 
 

@@ -31,13 +31,24 @@ class Reach(IntEnum):
     DEEP = 2
 
 
+class Rank(IntEnum):
+    """What is slowed first when dollars run short: see `rests`."""
+
+    EXTRA = 0  # off by default, breakdowns, cold rows
+    WARM = 1
+    GAUGE = 2  # hot from here on
+    COUNTER = 3
+    ERROR = 4  # of endpoints, seeded
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the configuration says of a row (seconds)."""
+    """What the configuration says of a row (seconds), and how it ranks."""
 
     pace: float
     max_age: float
     gauge_delay: float
+    rank: Rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,12 @@ class Gauge:
     part: str
     extra: tuple[str, ...]  # label values beyond those of the resource
     delay: float
-    lasts: float  # seconds from the end of its period
+    slack: float  # how much longer than its pace it is shown, from the end of its period, at the least,
+    age: float  # and for how long anyway
+
+    def lasts(self, pace: float) -> float:
+        """Return for how long it is shown (seconds), from the end of its period, where it is asked at a pace."""
+        return max(self.age, self.slack + pace)
 
     def labels(self, resource: Resource) -> tuple[str, ...]:
         """Return its label values."""
@@ -68,6 +84,7 @@ class Unit:
     spelling: int
     period: int
     pace: float
+    rank: Rank
     seeded: bool
     stats: tuple[str, ...]
     counters: tuple[Counter | None, ...]
@@ -101,10 +118,14 @@ class Strand:
     counts: bool
     period: int
     pace: float
+    rank: Rank
     middle: bytes  # of its queries
     alive: bool = True
     quiet: bool = False  # asked only until its last blocks are closed: no complete listing shows it any more
     begin: Mapping[tuple[str, str], int] = field(default_factory=dict)  # of counters that have no state yet
+    born: float = 0.0  # when it was first asked
+    rest: float = 0.0  # how far apart its readings are (seconds) where that is more than its pace
+    last: float = -math.inf  # when it was last answered
     due: float = -math.inf
     settle_due: float = -math.inf
     deep_due: float = -math.inf
@@ -116,6 +137,16 @@ class Strand:
     def host(self) -> bool:
         """Whether it is about a host of a job, which has an end."""
         return self.resource.dimensions[:1] != () and self.resource.dimensions[0][0] == "Host"
+
+    @property
+    def hot(self) -> bool:
+        """Whether its rows are asked as often as the source runs."""
+        return self.rank >= Rank.GAUGE
+
+    @property
+    def effective(self) -> float:
+        """Seconds between two of its readings."""
+        return max(self.pace, self.rest)
 
     def counters(self, unit: Unit, meter: Metered | None) -> list[tuple[int, int, int, float]]:
         """Return read_until, closed_until, counted_from and lease of a unit's counters; of new ones as they begin."""
@@ -143,6 +174,7 @@ class Strand:
         After the first of each kind, the next one comes sooner, by the phase: resources take turns, so that the
         datapoints of wide readings are spread over time.
         """
+        self.born, self.last = self.born or now, now
         if self.due == -math.inf and self.pace > MINUTE:
             self.due = now + self.pace * self.phase
         else:
@@ -187,6 +219,7 @@ def _unit(place: Place, name: str, rows: Sequence[Asked], settings: Mapping[str,
         spelling=rows[0].spelling,
         period=period,
         pace=min(settings[asked.row.name].pace for asked in rows),
+        rank=max(settings[asked.row.name].rank for asked in rows),
         seeded=any(asked.row.seeded == "inventory" for asked in rows),
         stats=stats,
         counters=tuple(counters),
@@ -222,9 +255,8 @@ def _counter(asked: Asked, stat: str) -> Counter:
 
 def _gauge(asked: Asked, stat: str, settings: Settings, period: int) -> Gauge:
     row = asked.row
-    fleeting = 3 * period + settings.pace + settings.gauge_delay
     of_traffic = row.type == "summary" or "_max" in row.name  # no alert may fire on traffic that has ended
     part = next((repr(q) for q in row.quantiles if f"p{100 * q:g}" == stat), "")
     extra = (asked.word,) if asked.word else ()
-    lasts = fleeting if of_traffic else max(settings.max_age, fleeting)
-    return Gauge(row, part, extra, settings.gauge_delay, lasts)
+    age = 0.0 if of_traffic else settings.max_age
+    return Gauge(row, part, extra, settings.gauge_delay, 3 * period + settings.gauge_delay, age)
