@@ -27,8 +27,10 @@ from exporter.sources.cloudwatch_metrics import CloudWatchMetrics, switched_off
 from exporter.sources.inventory import InventorySource
 from exporter.tally import PREFIX, Tally
 from exporter.web import status
+from exporter.web.gate import Gate
 from exporter.web.negotiation import Format
-from exporter.web.server import Site, WebServer
+from exporter.web.server import WebServer
+from exporter.web.site import Site
 
 OWN_EVERY = 15.0  # seconds between two looks of the process at itself
 LOGIN_EVERY = 60.0  # seconds between two attempts to log in
@@ -105,7 +107,9 @@ class Parts:
 class Daemon:
     """The running program: parts, schedule, pages, server."""
 
-    def __init__(self, parts: Parts, *, metrics_path: str = "/metrics", note: str = "") -> None:
+    def __init__(
+        self, parts: Parts, *, metrics_path: str = "/metrics", note: str = "", gate: Gate | None = None
+    ) -> None:
         self._parts = parts
         self._clock = parts.clock
         self._tally = parts.tally
@@ -123,15 +127,17 @@ class Daemon:
         self._page = self._renderer.render(parts.ledger.snapshot())
         self._pages = threading.Thread(target=self._make_pages, name="render", daemon=True)
         self._site = Site(self._metrics, partial(self._status, note, metrics_path), self.ready, metrics_path)
+        self._gate = gate or Gate()
         self.servers: list[WebServer] = []
 
     def start(self) -> None:
         """Listen first, so that the process can be seen; then log in and run what there is to run."""
         addresses = self._parts.config.web.listen_addresses
         try:
-            self.servers += [WebServer(address, self._site, self._tally) for address in addresses]
+            self.servers += [WebServer(address, self._site, self._tally, self._gate) for address in addresses]
         except (OSError, ValueError, OverflowError) as error:
             raise SetupError(f"can't listen on {' '.join(addresses)}: {error}") from error
+        self._gate.watch()
         self._parts.collection.own()
         self._pages.start()
         for account, region in self._logins:
@@ -156,6 +162,7 @@ class Daemon:
         drained = self._scheduler.stop(DRAIN, last=self._own)
         self._ended.set()
         self._pages.join()
+        self._gate.close()
         for server in self.servers:
             server.close()
         if drained:
