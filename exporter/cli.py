@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import signal
+import ssl
 import sys
 import time
 import urllib.error
@@ -32,6 +33,7 @@ from exporter.ledger.memory import MemoryStore
 from exporter.ledger.sqlite import SqliteStore, move_aside
 from exporter.ledger.store import LedgerUnusableError, Store
 from exporter.sinks.prometheus import Renderer
+from exporter.web.gate import Gate
 
 _log = logging.getLogger("exporter")
 
@@ -66,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--web.listen-address", dest="listen", action="append", metavar="ADDRESS", help="repeatable; default :10940")
     add("--web.telemetry-path", dest="metrics_path", type=_path, default="/metrics", metavar="PATH")
+    add("--web.config.file", dest="web_config", type=Path, metavar="FILE", help="TLS and passwords; see the README")
+    add("--web.enable-lifecycle", dest="lifecycle", action="store_true", help="allow POST /-/reload")
     add("--clock", type=_speed, default=1.0, help=argparse.SUPPRESS)  # simulated seconds a second, on loopback only
     add("--begin", type=_ago, default=0.0, help=argparse.SUPPRESS)  # such as -1h: count from an hour ago, likewise
     parser = argparse.ArgumentParser("sagemaker-exporter", description="Amazon SageMaker as Prometheus data.")
@@ -108,7 +112,8 @@ def _ago(text: str) -> float:
 def _run(options: Options) -> int:
     _only_on_loopback(options)
     config = _config(options)
-    return _serve(options, config, _store(options, config), partial(_config, options))
+    gate = Gate(options.web_config)  # before the ledger is opened: a mistake must leave nothing behind
+    return _serve(options, config, _store(options, config), gate, partial(_config, options))
 
 
 def _demo(options: Options) -> int:
@@ -139,15 +144,18 @@ def _demo(options: Options) -> int:
     note = "a make-believe AWS account, seed 1: 50 endpoints, 1 bad deployment in progress; no number here is real"
     print(note)
     with aws:
-        return _serve(options, config, MemoryStore(), lambda: config, note)
+        return _serve(options, config, MemoryStore(), Gate(options.web_config), lambda: config, note)
 
 
-def _serve(options: Options, config: Config, store: Store, load: Callable[[], Config], note: str = "") -> int:
+def _serve(
+    options: Options, config: Config, store: Store, gate: Gate, load: Callable[[], Config], note: str = ""
+) -> int:
     """Run the daemon until somebody stops it."""
     for doubt in doubts(config):
         _log.warning("%s", doubt)
+    scheme = "https" if gate.terms.tls else "http"
     parts = Parts(config, SystemClock(options.clock), store, options.begin)
-    daemon = Daemon(parts, load, metrics_path=options.metrics_path, note=note)
+    daemon = Daemon(parts, load, metrics_path=options.metrics_path, note=note, gate=gate, lifecycle=options.lifecycle)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.ask_to_stop())
     if hasattr(signal, "SIGHUP"):  # not on Windows
@@ -156,16 +164,19 @@ def _serve(options: Options, config: Config, store: Store, load: Callable[[], Co
     for server, address in zip(daemon.servers, config.web.listen_addresses, strict=True):
         host = address.rpartition(":")[0] or "localhost"
         _log.info(
-            "metrics on http://%s:%d%s, status on http://%s:%d/",
+            "metrics on %s://%s:%d%s, status on %s://%s:%d/",
+            scheme,
             host,
             server.port,
             options.metrics_path,
+            scheme,
             host,
             server.port,
         )
         if note:
             print(
-                f"/metrics   http://{host}:{server.port}{options.metrics_path}\nstatus     http://{host}:{server.port}/",
+                f"/metrics   {scheme}://{host}:{server.port}{options.metrics_path}\n"
+                f"status     {scheme}://{host}:{server.port}/",
                 flush=True,
             )
     daemon.wait()
@@ -212,9 +223,13 @@ def _healthcheck(options: Options) -> int:
     host, _, port = address.rpartition(":")
     if host in {"", "0.0.0.0", "[::]"}:  # noqa: S104 - asked for, not bound
         host = "127.0.0.1"
-    url = f"http://{host}:{port}/-/ready"
+    scheme = "https" if Gate(options.web_config).terms.tls else "http"
+    url = f"{scheme}://{host}:{port}/-/ready"
+    nobody_verifies = ssl._create_unverified_context()  # noqa: S323, SLF001 - it is this machine that we ask
     try:
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        direct = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=nobody_verifies)
+        )
         with direct.open(url, timeout=5) as answer:
             return 0 if answer.status == 200 else 1
     except (OSError, urllib.error.URLError) as error:

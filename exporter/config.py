@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -165,16 +165,28 @@ class ConfigError(Exception):
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """Return the configuration in a file. Raises `ConfigError` with all of its mistakes."""
+    return parse(text_of(path), str(path), environment)
+
+
+def text_of(path: Path) -> str:
+    """Return what stands in a configuration file. Raises `ConfigError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [Mistake(1, 1, "", f"can't be read: {error}")]) from error
-    return parse(text, str(path), environment)
 
 
 def parse(text: str, name: str = "config.yaml", environment: Mapping[str, str] = os.environ) -> Config:
     """Return the configuration in a text. Raises `ConfigError` with all of its mistakes."""
-    reader = _Reader(environment)
+    return typing.cast("Config", read(text, Config, name, environment, _faults))
+
+
+def read(text: str, kind: type[Struct], name: str, environment: Mapping[str, str] | None, faults: Faults) -> Any:
+    """Return a YAML text as a schema's struct. Raises `ConfigError` with all of its mistakes.
+
+    Without an environment a dollar is a dollar. `faults` knows what no single value tells.
+    """
+    reader = _Reader(environment, faults)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -184,10 +196,10 @@ def parse(text: str, name: str = "config.yaml", environment: Mapping[str, str] =
         raise ConfigError(name, [Mistake(line, column, "", f"is no YAML: {problem}")]) from error
     except RecursionError as error:
         raise ConfigError(name, [Mistake(1, 1, "", "is nested too deeply")]) from error
-    config = reader.read(node, Config, "") if node is not None else Config()
+    found = reader.read(node, kind, "") if node is not None else kind()
     if reader.mistakes:
         raise ConfigError(name, reader.mistakes)
-    return typing.cast("Config", config)
+    return found
 
 
 def doubts(config: Config) -> Iterator[str]:
@@ -207,12 +219,17 @@ LONGEST = 400 * 86_400  # seconds; no duration here means anything beyond
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _MISSING = object()
 
+# Yields what no single value tells: the key within what is given, and what is wrong. The second argument names the
+# keys that are wrong already, and stand at their defaults: only what is wrong with another key is worth a word then.
+Faults = Callable[[Struct | dict[str, Any], frozenset[str]], Iterator[tuple[str, str]]]
+
 
 class _Reader:
     """Walks a YAML tree along the schema and collects mistakes; what is wrong comes out as `_MISSING`."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str] | None, faults: Faults) -> None:
         self._environment = environment
+        self._faults = faults
         self._places: dict[str, yaml.Node] = {}
         self.mistakes: list[Mistake] = []
 
@@ -235,20 +252,21 @@ class _Reader:
 
     def _struct(self, node: yaml.Node, kind: type[Struct], path: str) -> Any:
         types = typing.get_type_hints(kind, include_extras=True)
-        given = {}
+        given, misspelt = {}, set[str]()
         for key, key_node, value in self._items(node, path):
             if key in types:
                 given[key] = self.read(value, types[key], _join(path, key))
             else:
                 close = difflib.get_close_matches(key, types, 1)
+                misspelt.update(close)
                 hint = f'; did you mean "{close[0]}"?' if close else f"; known are {', '.join(types)}"
                 self._complain(key_node, _join(path, key), f"unknown key{hint}")
-        if _MISSING in given.values():
-            return _MISSING
-        found = kind(**given)
-        for key, fault in _faults(found):
-            self._complain_at(_join(path, key), fault)
-        return found
+        good = {key: value for key, value in given.items() if value is not _MISSING}
+        found = kind(**good)
+        for key, fault in self._faults(found, frozenset(given.keys() - good.keys())):
+            if key not in misspelt:
+                self._complain_at(_join(path, key), fault)
+        return found if len(good) == len(given) else _MISSING
 
     def _list(self, node: yaml.Node, kind: Any, path: str) -> Any:
         if not isinstance(node, yaml.SequenceNode):
@@ -258,7 +276,7 @@ class _Reader:
 
     def _dict(self, node: yaml.Node, kind: Any, path: str) -> Any:
         values = {key: self.read(value, kind, _join(path, key)) for key, _, value in self._items(node, path)}
-        for key, fault in _faults(values):
+        for key, fault in self._faults(values, frozenset()):
             self._complain_at(_join(path, key), fault)
         return values if _MISSING not in values.values() else _MISSING
 
@@ -284,10 +302,11 @@ class _Reader:
             return self._complain(node, path, f"must be {_wanted(kind)}, not {_what(node)}")
         text, plain = node.value, node.style is None
         tag = node.tag.rpartition(":")[2]
-        if base is str and plain and tag != "str":
+        extra = _extra(kind)
+        if base is str and plain and tag != "str" and not extra.get("unquoted"):
             kind_of = {"int": "a number", "float": "a number", "bool": "true or false"}.get(tag, f"a {tag}")
             return self._complain(node, path, f'{text} is read as {kind_of}, write "{text}" in quotes')
-        if "$" in text:
+        if "$" in text and self._environment is not None:
             expanded = self._expand(node, text, path)
             if expanded is None:
                 return _MISSING
@@ -304,11 +323,14 @@ class _Reader:
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError:
-            return self._complain(node, path, f"{node.value!r} is not {_wanted(kind)}")
+            what = "this" if extra.get("secret") else repr(node.value)
+            return self._complain(node, path, f"{what} is not {_wanted(kind)}")
 
     def _duration(self, node: yaml.Node, text: str, path: str) -> Any:
         parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        if text == "0":
+            return 0.0
         if "".join(number + unit for number, unit in parts) != text or not parts:
             return self._complain(node, path, f"{node.value!r} is no duration; write 30s, 5m, 3h or 15d")
         if seconds > LONGEST:
@@ -325,7 +347,7 @@ class _Reader:
             if found["name"] is None:
                 missing.append(f"{found[0]!r} is neither ${{NAME}} nor $$")
                 return ""
-            value, default = self._environment.get(found["name"]), found["default"]
+            value, default = (self._environment or {}).get(found["name"]), found["default"]
             if value is None and default is None:
                 missing.append(f"the environment variable {found['name']} is not set and has no default")
             return value or default or ""
@@ -347,8 +369,10 @@ class _Reader:
         return _MISSING
 
 
-def _faults(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what no single value tells: the key within what is given, and what is wrong."""
+def _faults(given: Struct | dict[str, Any], wrong: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield what no single value of a configuration tells; see `Faults`."""
+    if wrong:
+        return
     match given:
         case Account():
             for n, region in enumerate(given.regions):
@@ -412,6 +436,11 @@ def _what(node: yaml.Node) -> str:
     if isinstance(node, yaml.MappingNode):
         return "a mapping"
     return f"{node.value!r}"
+
+
+def _extra(kind: Any) -> dict[str, Any]:
+    """Return what a type says besides: `unquoted`, a text even where YAML sees a number; `secret`, never repeated."""
+    return dict(getattr(typing.get_args(kind)[1], "extra", None) or {}) if typing.get_origin(kind) is Annotated else {}
 
 
 def _wanted(kind: Any) -> str:

@@ -32,8 +32,10 @@ from exporter.sources.cloudwatch_metrics import CloudWatchMetrics, switched_off
 from exporter.sources.inventory import InventorySource
 from exporter.tally import PREFIX, Tally
 from exporter.web import status
+from exporter.web.gate import Gate
 from exporter.web.negotiation import Format
-from exporter.web.server import Site, WebServer
+from exporter.web.server import WebServer
+from exporter.web.site import Site
 
 OWN_EVERY = 15.0  # seconds between two looks of the process at itself
 LOGIN_EVERY = 60.0  # seconds between two attempts to log in
@@ -132,7 +134,14 @@ class Daemon:
     """The running program: parts, schedule, pages, server. `load` reads the configuration again."""
 
     def __init__(
-        self, parts: Parts, load: Callable[[], Config], *, metrics_path: str = "/metrics", note: str = ""
+        self,
+        parts: Parts,
+        load: Callable[[], Config],
+        *,
+        metrics_path: str = "/metrics",
+        note: str = "",
+        gate: Gate | None = None,
+        lifecycle: bool = False,
     ) -> None:
         self._parts = parts
         self._load = load
@@ -154,16 +163,20 @@ class Daemon:
         self._renderer = Renderer()
         self._page = self._renderer.render(parts.ledger.snapshot())
         self._pages = threading.Thread(target=self._make_pages, name="render", daemon=True)
-        self._site = Site(self._metrics, partial(self._status, note, metrics_path), self.ready, metrics_path)
+        status_page = partial(self._status, note, metrics_path)
+        reload = self.reload if lifecycle else None
+        self._site = Site(self._metrics, status_page, self.ready, metrics_path, reload)
+        self._gate = gate or Gate()
         self.servers: list[WebServer] = []
 
     def start(self) -> None:
         """Listen first, so that the process can be seen; then log in and run what there is to run."""
         addresses = self._parts.config.web.listen_addresses
         try:
-            self.servers += [WebServer(address, self._site, self._tally) for address in addresses]
+            self.servers += [WebServer(address, self._site, self._tally, self._gate) for address in addresses]
         except (OSError, ValueError, OverflowError) as error:
             raise SetupError(f"can't listen on {' '.join(addresses)}: {error}") from error
+        self._gate.watch()
         self._parts.collection.own()
         self._pages.start()
         with self._lock:
@@ -202,6 +215,7 @@ class Daemon:
                 _log.error("the configuration stays as it was: %s", fixed)
                 return fixed
             self._take_over(config, logins)
+            self._gate.look()
             _log.info("a new configuration is in force: %s", fingerprint(config))
             return None
 
@@ -229,6 +243,7 @@ class Daemon:
         drained = self._scheduler.stop(DRAIN, last=self._own)
         self._ended.set()
         self._pages.join()
+        self._gate.close()
         for server in self.servers:
             server.close()
         if drained:

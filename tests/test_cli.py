@@ -15,7 +15,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import bcrypt
 import pytest
+from keys import furnish
 
 from exporter import __version__, cli
 from exporter.demo import FakeAws, World, access_key, serve
@@ -63,8 +65,10 @@ def test_help_names_every_command(type_in):
 def test_help_of_a_command_names_its_flags_and_no_hidden_ones(type_in):
     code, out, _ = type_in("run", "--help")
     assert code == 0
-    for flag in ("--config.file", "--log.level", "--log.format", "--web.listen-address", "--web.telemetry-path"):
-        assert flag in out
+    for flag in ("config.file", "log.level", "log.format", "web.listen-address", "web.telemetry-path"):
+        assert f"--{flag}" in out
+    assert "--web.config.file FILE" in out
+    assert "--web.enable-lifecycle" in out
     assert "--clock" not in out
     assert "--begin" not in out
 
@@ -103,6 +107,19 @@ def test_a_configuration_that_is_not_there(type_in):
     code, _, err = type_in("--config.file=nothing.yaml")
     assert code == 2
     assert err.startswith("nothing.yaml:1:1  can't be read")
+
+
+@pytest.mark.parametrize("command", ["run", "healthcheck"])
+def test_a_broken_web_configuration_is_told_with_all_of_its_mistakes(type_in, command):
+    Path("web.yml").write_text("basic_auth_users: {john: doe}\nhttp_server_config: {http3: true}\n")
+    assert type_in(command, "--web.config.file=web.yml") == (2, "", SAID_OF_THE_WEB)
+
+
+SAID_OF_THE_WEB = """\
+web.yml:1:26  basic_auth_users.john: this is not a bcrypt hash; `htpasswd -nBC 10 NAME` makes one
+web.yml:2:22  http_server_config.http3: unknown key; did you mean "http2"?
+2 mistakes
+"""
 
 
 def test_the_policy_of_everything_is_the_one_that_is_shipped(type_in):
@@ -416,3 +433,23 @@ def test_a_daemon_serves_holds_its_ledger_and_ends_when_it_is_told_to(processes,
     with sqlite3.connect(processes.ledger) as ledger:
         assert ledger.execute("SELECT count(*) FROM meters").fetchone()[0] > 0
     ledger.close()
+
+
+def test_a_daemon_behind_tls_and_a_password_is_checked_from_its_own_machine(processes, port, tmp_path):
+    furnish(tmp_path)
+    hashed = bcrypt.hashpw(b"dave123", bcrypt.gensalt(4)).decode()
+    web = tmp_path / "web.yml"
+    web.write_text(
+        f"tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: {{dave: {hashed}}}\n"
+    )
+    flags = ("--web.config.file", web, "--web.listen-address", f"127.0.0.1:{port}")
+    daemon = processes.start("run", *flags)
+    deadline = time.monotonic() + 30
+    while processes.run("healthcheck", *flags) != (0, "", ""):
+        assert time.monotonic() < deadline
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"https://127.0.0.1:{port}/", timeout=10)
+    daemon.send_signal(signal.SIGTERM)
+    _, err = daemon.communicate(timeout=30)
+    assert f"metrics on https://127.0.0.1:{port}/metrics" in err
+    assert "Traceback" not in err

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import http.client
 import re
 import resource
 import socket
 import struct
 import threading
+import time
+import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -26,7 +30,8 @@ from exporter.sinks.gzip_pieces import piece, stitch
 from exporter.tally import Tally
 from exporter.web import server as web
 from exporter.web import status
-from exporter.web.server import Site, WebServer
+from exporter.web.server import WebServer
+from exporter.web.site import Site
 
 PAGES = {"text": b"# TYPE a gauge\na 1.0\n" * 50, "openmetrics": b"# TYPE a gauge\na 1.0\n# EOF\n"}
 
@@ -34,9 +39,9 @@ PAGES = {"text": b"# TYPE a gauge\na 1.0\n" * 50, "openmetrics": b"# TYPE a gaug
 class Running:
     """A server on a free port, and what it shows."""
 
-    def __init__(self, address="127.0.0.1:0", metrics_path="/metrics"):
+    def __init__(self, address="127.0.0.1:0", metrics_path="/metrics", reload=None):
         self.begin()
-        site = Site(lambda form: self.pages[form], lambda: b"<html>status", lambda: self.ready, metrics_path)
+        site = Site(lambda form: self.pages[form], lambda: b"<html>status", lambda: self.ready, metrics_path, reload)
         self.server = WebServer(address, site, self.tally)
         self.port = self.server.port
 
@@ -85,7 +90,7 @@ def one_server():
 def running(one_server):
     """A server to which nothing has happened: to stop one takes half a second."""
     one_server.begin()
-    one_server.server._server.tally = one_server.tally
+    one_server.server.tally = one_server.tally
     return one_server
 
 
@@ -160,7 +165,7 @@ def test_paths(running, path, body, kind):
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/../etc/passwd", "/METRICS", "/-/reload", "*"])
+@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/../etc/passwd", "/METRICS", "*"])
 def test_what_is_not_there(running, path):
     assert running.ask(path)[0] == 404
 
@@ -285,7 +290,7 @@ def test_requests_are_counted_and_scrapes_measured(fresh):
     running.ask("/made-up")
     running.ask("/also-made-up")
     running.ask("/", method="POST")
-    assert counted(running, 5) == {("/metrics", "200"): 2.0, ("other", "404"): 2.0, ("other", "405"): 1.0}
+    assert counted(running, 5) == {("/metrics", "200"): 2.0, ("other", "404"): 2.0, ("/", "405"): 1.0}
     wait_for(lambda: len(running.told("http_scrape_size_bytes")) == 2)
     assert running.told("http_scrape_duration_seconds", "count") == {(): 2.0}
     assert running.told("http_scrape_size_bytes") == {
@@ -389,7 +394,7 @@ def test_a_client_that_does_not_read_is_given_up(running, monkeypatch):
     running.pages["text"] = stitch([piece(b"a_metric 1.0\n" * 2_000_000)]).gzip
     with closing(running.dial()) as slow:
         slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_for(lambda: running.server._server._free._value == web.CONNECTIONS)
+        wait_for(lambda: running.server.connections == 0)
 
 
 def silent(running, count):
@@ -409,33 +414,143 @@ def many_files():
 
 def test_silent_clients_up_to_the_cap_do_not_block_a_scrape(running, many_files):
     connections = silent(running, web.CONNECTIONS - 1)
-    free = running.server._server._free
-    wait_for(lambda: free._value == 1)
+    wait_for(lambda: running.server.connections == web.CONNECTIONS - 1)
     assert running.ask()[2] == PAGES["text"]
     for connection in connections:
         connection.close()
-    wait_for(lambda: free._value == web.CONNECTIONS)
+    wait_for(lambda: running.server.connections == 0)
 
 
-def test_more_than_the_cap_are_closed_at_once_and_places_come_back(fresh, monkeypatch):
+def test_for_one_more_than_the_cap_the_one_that_is_idle_longest_goes(fresh, monkeypatch):
     monkeypatch.setattr(web, "CONNECTIONS", 3)
     running = fresh()
-    connections = silent(running, 3)
-    wait_for(lambda: running.server._server._free._value == 0)
-    with closing(running.dial()) as one_more:
-        assert one_more.recv(1) == b""
-    connections.pop().close()
-    wait_for(lambda: running.server._server._free._value == 1)
+    first, second, third = running.connect(), running.connect(), running.connect()
+    for one in (first, second, third, first):  # the first has asked again
+        one.request("GET", "/-/healthy")
+        assert one.getresponse().read() == b"healthy\n"
+    wait_for(lambda: sum(running.told("http_requests_total").values()) == 4)
+    with closing(running.connect()) as one_more:
+        one_more.request("GET", "/-/healthy")
+        assert one_more.getresponse().read() == b"healthy\n"
+        assert second.sock.recv(1) == b""
+        assert running.server.connections == 3
+        for one in (first, third):
+            one.request("GET", "/-/healthy")
+            assert one.getresponse().read() == b"healthy\n"
+    for one in (first, second, third):
+        one.close()
+
+
+def test_an_answer_under_way_is_not_cut_for_a_newcomer(fresh, monkeypatch):
+    monkeypatch.setattr(web, "CONNECTIONS", 2)
+    running = fresh()
+    large = b"a_metric 1.0\n" * 2_000_000
+    running.pages["openmetrics"] = stitch([piece(large)]).gzip
+    with closing(running.dial()) as slow:
+        slow.sendall(b"GET /metrics HTTP/1.0\r\nAccept: application/openmetrics-text\r\n\r\n")
+        found = slow.recv(100)
+        for _ in range(5):
+            assert running.ask("/-/healthy")[0] == 200
+        while more := slow.recv(1 << 20):
+            found += more
+    assert found.partition(b"\r\n\r\n")[2] == large
+
+
+def test_where_all_are_being_answered_the_oldest_goes(fresh, monkeypatch):
+    monkeypatch.setattr(web, "CONNECTIONS", 2)
+    running = fresh()
+    running.pages["text"] = stitch([piece(b"a_metric 1.0\n" * 2_000_000)]).gzip
+    slow = silent(running, 2)
+    for one in slow:
+        one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert one.recv(10) == b"HTTP/1.1 2"
     assert running.ask("/-/healthy")[0] == 200
-    for connection in connections:
-        connection.close()
+    for one in slow:
+        one.close()
+
+
+def test_without_a_thread_or_a_file_more_the_server_goes_on(fresh, monkeypatch):
+    running = fresh()
+
+    def no_thread(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        with closing(running.dial()) as refused:
+            assert refused.recv(1) == b""
+    assert running.server.connections == 0
+    assert running.ask("/-/healthy")[0] == 200
 
 
 def test_silence_ends(running, monkeypatch):
-    monkeypatch.setattr(web._Handler, "timeout", 0.1)
+    monkeypatch.setattr(web, "IDLE", 0.1)
     with closing(running.dial()) as quiet:
-        quiet.sendall(b"GET /metrics HTTP/1.1\r\nHost:")
         assert quiet.recv(1) == b""
+
+
+def drip(connection, data, ended):
+    """Send bytes one by one, until something is over."""
+    try:
+        for n in range(len(data)):
+            connection.sendall(data[n : n + 1])
+            if ended.wait(0.01):
+                return
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize("data", [b"GET /metrics HTTP/1.1\r\nHost: " + b"x" * 20_000, b"G" * 8_000])
+def test_a_byte_now_and_then_gains_no_time(running, monkeypatch, data):
+    """The deadline is for the whole head, not for each read."""
+    monkeypatch.setattr(web, "HEAD", 0.3)
+    ended = threading.Event()
+    with closing(running.dial()) as slow, ThreadPoolExecutor(1) as dripping:
+        dripping.submit(drip, slow, data, ended)
+        began = time.monotonic()
+        answer = slow.recv(100)
+        took = time.monotonic() - began
+        ended.set()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert took < 10
+    assert running.ask("/-/healthy")[0] == 200
+    assert counted(running, 2)["other", "408"] == 1.0
+
+
+def test_line_breaks_for_ever_are_no_request(running, monkeypatch):
+    monkeypatch.setattr(web, "HEAD", 0.3)
+    ended = threading.Event()
+    with closing(running.dial()) as slow, ThreadPoolExecutor(1) as dripping:
+        dripping.submit(drip, slow, b"\r\n" * 5_000, ended)
+        assert slow.recv(100) == b""
+        ended.set()
+
+
+def taken(sender, size):
+    """Send so many bytes; return how many were taken before the connection broke."""
+    sent, chunk = 0, b"x" * (1 << 20)
+    try:
+        while sent < size:
+            sent += sender.send(chunk)
+    except OSError:
+        pass
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 104857600\r\n\r\n", b"405"),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"405"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 104857600\r\n\r\n", b"200"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1e9\r\n\r\n", b"400"),
+    ],
+)
+def test_a_body_of_a_hundred_megabytes_is_not_waited_for(running, head, code):
+    with closing(running.dial()) as sender:
+        sender.sendall(head + b"x" * 100_000)  # some of it has come
+        assert sender.recv(12) == b"HTTP/1.1 " + code
+        assert taken(sender, 100 << 20) < 50 << 20, "it was read"
 
 
 def test_many_scrapes_at_once(running):
@@ -450,6 +565,92 @@ def test_many_scrapes_at_once(running):
     for thread in threads:
         thread.join(30)
     assert bodies == [running.pages["text"]] * 40
+
+
+def test_a_page_is_inflated_piece_by_piece(running):
+    """A page of 80 MB that nobody reads must not stand in memory as often as somebody asks for it."""
+    running.pages["text"] = stitch([piece(b"a_metric 1.0\n" * 100_000)] * 60).gzip
+    slow = silent(running, 20)
+    for one in slow:
+        one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert one.recv(10) == b"HTTP/1.1 2"
+    tracemalloc.start()
+    assert len(running.ask()[2]) == 60 * 1_300_000
+    running.ask("/-/healthy")
+    tracemalloc.reset_peak()
+    more = silent(running, 20)
+    for one in more:
+        one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert one.recv(10) == b"HTTP/1.1 2"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6
+    for one in slow + more:
+        one.close()
+
+
+# -- reload ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_reloading_is_off_unless_a_flag_says_so(running, method):
+    status_, _, body = running.ask("/-/reload", method=method)
+    assert status_ == 403
+    assert body == b"reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_looking_at_the_reload_page_reloads_nothing(running, method):
+    status_, headers, _ = running.ask("/-/reload", method=method)
+    assert (status_, headers["Allow"]) == (405, "POST, PUT")
+
+
+def test_a_reload_says_what_came_of_it(fresh):
+    outcomes = [None, "config.yaml:1:1  bogus: unknown key\n1 mistake", RuntimeError("hidden")]
+
+    def reload():
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    running = fresh(reload=reload)
+    assert running.ask("/-/reload", method="POST")[::2] == (200, b"reloaded\n")
+    assert running.ask("/-/reload", method="PUT")[::2] == (
+        500,
+        b"config.yaml:1:1  bogus: unknown key\n1 mistake\n",
+    )
+    status_, _, body = running.ask("/-/reload", method="POST")
+    assert status_ == 500
+    assert b"hidden" not in body
+    assert counted(running, 3) == {("/-/reload", "200"): 1.0, ("/-/reload", "500"): 2.0}
+
+
+def test_aliases_are_counted_as_what_they_stand_for(fresh):
+    running = fresh()
+    for path in ("/healthz", "/-/healthy", "/readyz"):
+        running.ask(path)
+    assert counted(running, 3) == {("/-/healthy", "200"): 2.0, ("/-/ready", "200"): 1.0}
+
+
+def test_a_fault_of_ours_is_an_answer_and_the_log_says_more(fresh, caplog):
+    running = fresh()
+    running.pages = {}
+    assert running.ask()[::2] == (500, b"a fault of the exporter; its log says more\n")
+    assert "KeyError" in caplog.text
+    assert running.ask("/-/healthy")[0] == 200
+
+
+def test_the_page_for_people_may_load_nothing(running):
+    _, headers, _ = running.ask("/")
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "frame-ancestors 'none'" in policy
+    assert headers["X-Frame-Options"] == "deny"
+    digest = re.search(r"sha256-(\S+)'", policy)[1]
+    style = re.search(r"<style>(.*?)</style>", page(run()), re.DOTALL)[1]
+    assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() == digest
+    assert " style=" not in page(run()), "the policy forbids it"
 
 
 # -- addresses ---------------------------------------------------------------------------------------------------------
