@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,13 +29,18 @@ from exporter.clock import SystemClock
 from exporter.config import Config, ConfigError, Limits, doubts
 from exporter.config import load as load_config
 from exporter.daemon import Daemon, Parts, SetupError
+from exporter.estimate import assumed, estimate, told
+from exporter.inventory import Census
 from exporter.ledger.memory import MemoryStore
 from exporter.ledger.sqlite import SqliteStore, move_aside
 from exporter.ledger.store import LedgerUnusableError, Store
+from exporter.model import Target
 from exporter.sinks.prometheus import Renderer
 from exporter.web.gate import Gate
 
 _log = logging.getLogger("exporter")
+
+ENDPOINTS = 10  # that check-config assumes
 
 Options = argparse.Namespace
 
@@ -58,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     add = common.add_argument
     add("--config.file", dest="config", type=Path, metavar="FILE", help="default: config.yaml, if it is there")
+    add("--config.check", dest="check", action="store_true", help="as check-config: validate, say what it costs, exit")
     add("--log.level", dest="log_level", choices=logs.LEVELS, default="info")
     add("--log.format", dest="log_format", choices=("logfmt", "json"), default="logfmt")
     add(
@@ -79,10 +85,16 @@ def _parser() -> argparse.ArgumentParser:
         ("run", _run, "the daemon; what happens without a command"),
         ("demo", _demo, "the daemon on a make-believe AWS account: nothing real is asked"),
         ("once", _once, "one round of all sources: print the metrics, exit"),
+        ("check-config", _check_config, "all mistakes of a configuration; if there are none, what it asks and costs"),
+        ("estimate", _estimate, "what a configuration asks and costs in the accounts as they are (List calls only)"),
         ("iam-policy", _iam_policy, "the least-privilege IAM policy for what is enabled, as JSON"),
         ("healthcheck", _healthcheck, "exit 0 if the local daemon is ready"),
     ):
-        commands.add_parser(name, help=text, description=text, parents=[common]).set_defaults(command=command)
+        made = commands.add_parser(name, help=text, description=text, parents=[common])
+        made.set_defaults(command=command)
+        if name == "check-config":
+            made.add_argument("file", nargs="?", type=Path, metavar="FILE", help="instead of --config.file")
+            made.add_argument("--endpoints", type=int, default=ENDPOINTS, metavar="N", help="assumed in every target")
     return parser
 
 
@@ -110,6 +122,8 @@ def _ago(text: str) -> float:
 
 
 def _run(options: Options) -> int:
+    if options.check:
+        return _check_config(options)
     _only_on_loopback(options)
     config = _config(options)
     gate = Gate(options.web_config)  # before the ledger is opened: a mistake must leave nothing behind
@@ -209,6 +223,51 @@ def _once(options: Options) -> int:
         parts.ledger.shown(snapshot)
     parts.close()
     return 0 if any(run.outcome in {"ok", "partial"} for run in runs) else 1
+
+
+def _check_config(options: Options) -> int:
+    """Exit 1 for a configuration with mistakes: it is what was asked about."""
+    options.config = getattr(options, "file", None) or options.config
+    try:
+        config = _config(options)
+        Gate(options.web_config)
+        parts = Parts(config, SystemClock(), MemoryStore())
+        logins = parts.logins(config)
+    except (ConfigError, SetupError) as error:
+        print(error)
+        return 1
+    targets = [Target(account.supposed or "ambient", region) for account, region in logins]
+    endpoints = getattr(options, "endpoints", ENDPOINTS)
+    census = assumed(config, endpoints, parts.clock.now())
+    about = f"assuming {endpoints} endpoints with one variant each in every target; `estimate` looks at yours"
+    _print_estimate(parts, dict.fromkeys(targets, census), about)
+    return 0
+
+
+def _estimate(options: Options) -> int:
+    config = _config(options)
+    parts = Parts(config, SystemClock(options.clock), MemoryStore())
+    censuses = {}
+    for account, region in parts.logins(config):
+        try:
+            target = parts.aws.login(account, region)
+        except AwsError as error:
+            print(f"can't log in to {account.supposed or 'the ambient account'} {region}: {error}", file=sys.stderr)
+            return 1
+        censuses[target] = census = parts.inventory.survey(target, parts.clock.now())
+        for failure in census.failures:
+            print(f"{target.account_id} {region}: {failure.scope} ({failure.error_class})", file=sys.stderr)
+    endpoints = sum(len(census.endpoints) for census in censuses.values())
+    listings = [listing for census in censuses.values() for listing in census.listings.values()]
+    metrics = sum(len(names) for listing in listings for names in listing.metrics.values())
+    _print_estimate(parts, censuses, f"{endpoints} endpoints, {metrics:,} metrics that CloudWatch lists")
+    return 1 if any(census.failures for census in censuses.values()) else 0
+
+
+def _print_estimate(parts: Parts, censuses: Mapping[Target, Census], about: str) -> None:
+    found = estimate(parts, censuses)
+    print("\n".join((*told(found, parts.config, censuses, about), *doubts(parts.config))))
+    parts.close()
 
 
 def _iam_policy(options: Options) -> int:

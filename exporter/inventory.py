@@ -8,6 +8,7 @@ new, when it changed, while it is not in service, and now and then. Nothing here
 from __future__ import annotations
 
 import fnmatch
+import math
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self, TypeVar
@@ -25,6 +26,7 @@ MOST_DESCRIBES = 150  # of a kind in one look: 30 s at 5 a second; the rest foll
 LASTING_EVERY = HOUR  # how often everything is listed that had data in the last two weeks
 UNBROKEN = 13 * DAY  # such listings leave no hole in time if no further apart than this
 STEADY = {"InService", "OutOfService", "Failed", "UpdateRollbackFailed"}  # what does not change by itself
+LISTED = 500  # series on a page of ListMetrics
 NOT_SERVING = {"OutOfService", "Failed", "Deleting"}
 RETRY_AFTER = 120.0  # seconds until a description that failed is tried again, twice as long each time
 
@@ -208,10 +210,48 @@ class Inventory:
             look.describe_components()
         return self._publish(target, look.census())
 
+    def survey(self, target: Target, now: float) -> Census:
+        """Return what the listings show, describing nothing."""
+        look = _Look(self._aws, target, now, self._pacing, Census())
+        if self._pacing.resources:
+            look.list_endpoints()
+            look.list_components()
+        look.list_series(self._places, self._sweeps)
+        if self._pacing.tags:
+            look.list_tags()
+        return look.census()
+
+    def calls_an_hour(self, census: Census, every: float) -> Mapping[str, float]:
+        """Return how often operations are called in an hour where all that exists is in service and nothing changes."""
+        hour = float(HOUR)
+        listed, described = (  # what is due between two looks waits for the second
+            hour / (every * math.ceil(timer / every))
+            for timer in (self._pacing.list_metrics_every, self._pacing.describe_every)
+        )
+        calls: dict[str, float] = {"ListMetrics": 0.0}
+        for sweep in self._sweeps:
+            listing = census.listings.get(sweep.namespace)
+            recent = _pages(sum(map(len, listing.metrics.values())) if listing else 0, LISTED)
+            lasting = _pages(sum(map(len, listing.lasting.values())) if listing else 0, LISTED)
+            calls["ListMetrics"] += recent * listed + (lasting if sweep.counts else 0)
+        if self._pacing.resources:
+            calls["ListEndpoints"] = _pages(len(census.endpoints), 100) * hour / every
+            calls["ListInferenceComponents"] = _pages(len(census.components), 100) * hour / every
+            calls["DescribeEndpoint"] = len(census.endpoints) * described
+            calls["DescribeInferenceComponent"] = len(census.components) * described
+            calls["DescribeScalableTargets"] = listed
+        if self._pacing.tags:
+            calls["GetResources"] = _pages(len(census.endpoints) + len(census.components), 100) * listed
+        return calls
+
     def _publish(self, target: Target, census: Census) -> Census:
         with self._lock:
             self._censuses[target] = census
         return census
+
+
+def _pages(things: int, on_a_page: int) -> int:
+    return max(1, -(-things // on_a_page))
 
 
 class _Look:

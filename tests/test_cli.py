@@ -220,7 +220,9 @@ def test_a_ledger_that_is_in_use_is_not_moved_aside(type_in, held):
 @pytest.fixture
 def aws(monkeypatch):
     """A fake AWS that the environment leads to."""
-    with serve(FakeAws(World(), time.time)) as server:
+    fake = FakeAws(World(), time.time)
+    with serve(fake) as server:
+        server.fake = fake
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
@@ -453,3 +455,40 @@ def test_a_daemon_behind_tls_and_a_password_is_checked_from_its_own_machine(proc
     _, err = daemon.communicate(timeout=30)
     assert f"metrics on https://127.0.0.1:{port}/metrics" in err
     assert "Traceback" not in err
+
+
+# -- before it runs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("check-config", "other.yaml"), ("--config.check", "--config.file=other.yaml")])
+def test_a_valid_configuration_is_priced(type_in, monkeypatch, command):
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    Path("other.yaml").write_text("targets: [{regions: [us-east-1, eu-west-1]}]\nsources: {inventory: {every: 5s}}")
+    code, out, err = type_in(*command)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("valid. 1 account, 2 targets, 2 sources, ")
+    assert lines[1] == "assuming 10 endpoints with one variant each in every target; `estimate` looks at yours:"
+    assert lines[-1].startswith("sources.inventory.every is 5s")
+
+
+def test_all_mistakes_of_a_configuration_are_printed(type_in):
+    Path("config.yaml").write_text("bogus: 1\nweb: {zero_hold: soon}\n")
+    code, out, err = type_in("check-config")
+    assert (code, err) == (1, "")
+    assert out.splitlines()[-1] == "2 mistakes"
+
+
+def test_a_configuration_without_a_region_is_not_valid(type_in):
+    code, out, _ = type_in("check-config")
+    assert code == 1
+    assert "names no region" in out
+
+
+def test_an_estimate_looks_at_the_accounts(type_in, aws):
+    Path("config.yaml").write_text("")
+    code, out, err = type_in("estimate")
+    assert (code, err) == (0, "")
+    assert re.search(r"^\d+ endpoints, [\d,]+ metrics that CloudWatch lists:$", out, re.MULTILINE)
+    assert "cloudwatch_metrics" in out
+    assert not [name for name in aws.fake.bill.requests if "Describe" in name or "GetMetricData" in name]

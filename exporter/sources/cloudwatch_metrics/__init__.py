@@ -35,9 +35,10 @@ from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection
 from exporter.model import HOUR, MINUTE, Effect, Known, Metered, Reading, Sample, Switch, Target
 from exporter.sources.cloudwatch_metrics.answers import begun, harvest
-from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher
+from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher, pack
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
-from exporter.sources.cloudwatch_metrics.rests import Purse, load, silence, slowed
+from exporter.sources.cloudwatch_metrics.rehearsal import Hour, steady
+from exporter.sources.cloudwatch_metrics.rests import STAGES, Purse, load, metrics_an_hour, silence, slowed
 from exporter.sources.cloudwatch_metrics.strands import Rank, Reach, Settings, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
 
@@ -112,6 +113,32 @@ class CloudWatchMetrics:
             tallies=(*self._zeros(target, kept), *crop.tallies),
             attended=notes["attended"],
         )
+
+    def rehearse(self, target: Target, census: Census, now: float) -> Hour:
+        """Return what an hour takes on a target where all of the census has data, asking nothing."""
+        kept = self._of(target)
+        begins = Begins(dict.fromkeys(self._settings, int(now)), {}, now)
+        first = kept.planner.plan(census, Known(), begins, {}, now, 0.0)
+        meters = steady(first.strands.values(), self._rules.deep_settle)
+        plan = kept.planner.plan(census, Known(meters=meters), begins, {}, now, 0.0)
+        kept.strands = plan.strands
+        calls = metrics = 0
+        steps = int(HOUR // self._rules.every)
+        for n in range(2 * steps):  # in the first hour all that is cold is asked once, and takes its turn from then on
+            at = now + n * self._rules.every
+            for meter in meters.values():
+                meter.at(at)
+            for strand in plan.strands.values():
+                strand.newest = int(at)
+            self._slow(target, kept, census, at)
+            asks = self._asks(plan, meters, at)
+            self._mark(asks, at)
+            if n >= steps:
+                calls += len(pack(asks, at))
+                metrics += sum(ask.unit.price for ask in asks)
+        loads = [load(strand, census) for strand in plan.strands.values()]
+        everything = sum(one.metrics for one in loads) * HOUR / self._rules.every
+        return Hour(calls, metrics, metrics_an_hour(loads, len(STAGES)), everything)
 
     def _of(self, target: Target) -> _OfTarget:
         if target not in self._targets:

@@ -1,0 +1,123 @@
+"""What a configuration will ask and cost, before it runs: the real planner on a real or an assumed inventory.
+
+Prices are AWS's list prices; an estimate is no bill. Nothing here asks AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from exporter.aws.operations import METRIC_PRICE, OPERATIONS
+from exporter.catalogue import CATALOGUE
+from exporter.catalogue.places import Dimensions, places
+from exporter.catalogue.shapes import VARIANT, VARIANT_HOSTS
+from exporter.config import Config
+from exporter.daemon import Parts
+from exporter.inventory import Census, Endpoint, Listing, Variant
+from exporter.model import DAY, Target
+from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
+
+HOURS = 730.0  # of a month, as AWS reckons
+
+
+class Line(NamedTuple):
+    """What a source takes: how often it asks (s), and calls, metrics asked and USD in an hour."""
+
+    source: str
+    every: tuple[float, ...]
+    calls: float
+    metrics: float
+    usd: float
+
+
+class Estimate(NamedTuple):
+    """What all sources take on all targets (USD an hour).
+
+    `floor` is what they cost however low the dollar limit is, `everything` with all rows asked in every run.
+    """
+
+    lines: tuple[Line, ...]
+    floor: float
+    everything: float
+
+    @property
+    def usd(self) -> float:
+        """USD an hour."""
+        return sum(line.usd for line in self.lines)
+
+
+def assumed(config: Config, endpoints: int, now: float) -> Census:
+    """Return a census of so many endpoints in service, each with one variant that has what a variant usually has."""
+    rows = [row for row in CATALOGUE.values() if row.ask and row.on and config.on(row.name)]
+    known = places(row for row in rows if row.ask and row.ask.shape in (VARIANT, VARIANT_HOSTS))
+    names = [f"endpoint-{n}" for n in range(endpoints)]
+    listings: dict[str, Listing] = {}
+    for place in known.values():
+        first = place.namespace == place.shape.namespaces[0]  # nothing is published in the other spellings
+        metrics = frozenset(name for name, asked in place.metrics.items() if name == asked[0].first)
+        variants: list[Dimensions] = [(("EndpointName", name), ("VariantName", "AllTraffic")) for name in names]
+        listed = dict.fromkeys(variants if first else (), metrics)
+        listings[place.namespace] = Listing(now, listed, lasting_at=now, lasting=listed)
+    variant = Variant("AllTraffic", "production", {}, {})
+    found = {name: Endpoint(name, "InService", now - DAY, now - DAY, variants=(variant,)) for name in names}
+    return Census(endpoints=found, endpoints_at=now, components_at=now, listings=listings, at=now)
+
+
+def estimate(parts: Parts, censuses: Mapping[Target, Census]) -> Estimate:
+    """Return what the sources of `parts` take in an hour on targets where this exists, once they have been running."""
+    now, lines = parts.clock.now(), []
+    floor = everything = 0.0
+    for source, every in parts.sources:
+        if isinstance(source, CloudWatchMetrics):
+            hours = [source.rehearse(target, census, now) for target, census in censuses.items()]
+            metrics = float(sum(hour.metrics for hour in hours))
+            floor += sum(hour.floor for hour in hours) * METRIC_PRICE
+            everything += sum(hour.everything for hour in hours) * METRIC_PRICE
+            pace = parts.config.sources.cloudwatch_metrics.pace
+            paces = (every, max(every, pace.warm), max(every, pace.cold))
+            lines.append(Line(source.name, paces, sum(hour.calls for hour in hours), metrics, metrics * METRIC_PRICE))
+        else:
+            calls = [parts.inventory.calls_an_hour(census, every) for census in censuses.values()]
+            usd = sum(number * OPERATIONS[name].price for one in calls for name, number in one.items())
+            floor, everything = floor + usd, everything + usd
+            lines.append(Line(source.name, (every,), sum(sum(one.values()) for one in calls), 0.0, usd))
+    return Estimate(tuple(lines), floor, everything)
+
+
+def told(found: Estimate, config: Config, censuses: Mapping[Target, Census], assumption: str) -> Iterable[str]:
+    """Yield the lines that people read."""
+    accounts = len({target.account_id for target in censuses})
+    on = sum(config.on(name) for name, row in CATALOGUE.items() if row.source != "own")
+    off = sum(not config.on(name) for name, row in CATALOGUE.items() if row.source != "own")
+    counts = (_count(accounts, "account"), _count(len(censuses), "target"), _count(len(found.lines), "source"))
+    yield f"valid. {', '.join(counts)}, {on} families ({off} off)"
+    yield f"{assumption}:"
+    yield f"{'source':<20} {'asks every':<14} {'calls/h':>9} {'metrics/h':>11} {'USD/month':>11}"
+    for line in found.lines:
+        every = " ".join(_duration(seconds) for seconds in dict.fromkeys(line.every))
+        usd = line.usd * HOURS
+        yield f"{line.source:<20} {every:<14} {line.calls:>9,.0f} {line.metrics:>11,.0f} {usd:>11,.2f}"
+    saved = found.everything / found.usd if found.usd else 1.0
+    yield (
+        f"estimated bill {found.usd * HOURS:,.2f} USD/month (list prices, up to five statistics billed as one; "
+        f"{saved:.1f} times less than asking everything each time)"
+    )
+    limit, floor = config.limits.usd_per_month, found.floor * HOURS
+    if floor > limit:
+        yield f"limits.usd_per_month is {limit:,.2f}, but however slowly all is asked it costs {floor:,.2f}: exceeded"
+    elif found.usd * HOURS > limit * 1.01:
+        yield f"more than limits.usd_per_month, {limit:,.2f}: paces will be slowed (the floor is {floor:,.2f})"
+    else:
+        yield f"within limits.usd_per_month, {limit:,.2f} (the floor is {floor:,.2f})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _duration(seconds: float) -> str:
+    for width, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * width or seconds == width:
+            return f"{seconds / width:g}{unit}"
+    return f"{seconds:g}s"

@@ -1,0 +1,88 @@
+"""An hour of asking with nobody to answer: what the rows, paces and limits of a configuration would cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from exporter.model import Resource
+from exporter.sources.cloudwatch_metrics.strands import Strand
+
+
+class Hour(NamedTuple):
+    """What an hour takes: calls of GetMetricData, and metrics asked.
+
+    `floor` is metrics where all is slowed as far as a dollar limit can, `everything` where all is asked in every run.
+    """
+
+    calls: int
+    metrics: int
+    floor: float
+    everything: float
+
+
+class Steady:
+    """Counters that have been read up to now and were never behind, of all the strands of a resource."""
+
+    alive = True
+    used = 0.0
+
+    def __init__(self, resource: Resource, deep_settle: float) -> None:
+        self.resource = resource
+        self.position: dict[tuple[str, str], int] = {}
+        self._deep_settle = deep_settle
+        self._now = 0.0
+
+    def at(self, now: float) -> None:
+        """Let it be another time."""
+        self._now = now
+
+    def _all(self, value: float) -> Sequence[int]:
+        return [int(value)] * len(self.position)
+
+    @property
+    def read_until(self) -> Sequence[int]:
+        """See `model.Metered`."""
+        return self._all(self._now)
+
+    @property
+    def closed_until(self) -> Sequence[int]:
+        """See `model.Metered`."""
+        return self._all((self._now - self._deep_settle) // 900 * 900)
+
+    @property
+    def counted_from(self) -> Sequence[int]:
+        """See `model.Metered`."""
+        return self._all(0)
+
+    @property
+    def paused(self) -> Sequence[int]:
+        """See `model.Metered`."""
+        return self._all(0)
+
+    @property
+    def lease(self) -> Sequence[float]:
+        """See `model.Metered`."""
+        return [math.inf] * len(self.position)
+
+    def spellings(self, i: int) -> set[int]:  # noqa: ARG002 - of any
+        """See `model.Metered`."""
+        return {0}
+
+    def visible(self, i: int, now: float) -> bool:  # noqa: ARG002 - at any time
+        """See `model.Metered`."""
+        return True
+
+
+def steady(strands: Iterable[Strand], deep_settle: float) -> Mapping[Resource, Steady]:
+    """Return meters of all that strands count."""
+    found: dict[Resource, Steady] = {}
+    for strand in strands:
+        if strand.counts:
+            meter = found.setdefault(strand.resource, Steady(strand.resource, deep_settle))
+            for unit in strand.units:
+                for counter in unit.counters:
+                    if counter:
+                        meter.position.setdefault((counter.metric, counter.stat), len(meter.position))
+    return found

@@ -1,0 +1,97 @@
+"""What check-config and estimate say is what AWS counts in the end."""
+
+from __future__ import annotations
+
+import pytest
+from street import ACCOUNT, REGION, Street
+from worlds import T0, FakeClock
+
+from exporter.aws.operations import METRIC_PRICE
+from exporter.config import parse
+from exporter.daemon import Parts
+from exporter.demo import World
+from exporter.estimate import assumed, estimate, told
+from exporter.ledger.memory import MemoryStore
+from exporter.model import DAY, HOUR, MINUTE, Target
+
+HERE = Target(ACCOUNT, REGION)
+CONFIGS = {
+    "defaults": "",
+    "seldom": "sources: {cloudwatch_metrics: {every: 2m, pace: {warm: 10m, cold: 30m}}, inventory: {every: 2m}}",
+    "narrow": "families: {exclude: ['sagemaker_endpoint_*utilization*', '*latency*']}",
+    "limited": "limits: {usd_per_month: 40}",
+    "described": "sources: {inventory: {describe_every: 10m, list_metrics_every: 15m}}",
+}
+
+
+def parts_of(text, now=float(T0)):
+    return Parts(parse(f"targets: [{{regions: [{REGION}]}}]\n{text}"), FakeClock(now), MemoryStore())
+
+
+def steady_world(census, endpoints, hours):
+    """Return a world in which all of a census has a datapoint in each minute."""
+    world = World(seed=1, listed_after=(0, 0), repeated=0)
+    for name in census.endpoints:
+        world.add_endpoint(ACCOUNT, REGION, name, T0 - DAY)
+    for namespace, listing in census.listings.items():
+        for dimensions, metrics in listing.metrics.items():
+            for metric in metrics:
+                for minute in range(-30, 60 * hours):
+                    at = T0 + minute * MINUTE
+                    world.put(ACCOUNT, REGION, namespace, metric, dict(dimensions), at, 1.0, at + MINUTE)
+    return world
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_is_estimated_is_what_aws_counts(name):
+    endpoints = 4
+    parts = parts_of(CONFIGS[name])
+    census = assumed(parts.config, endpoints, float(T0))
+    foretold = estimate(parts, {HERE: census})
+    parts.close()
+
+    street = Street(steady_world(census, endpoints, 4), text=CONFIGS[name])
+    every = street.config.sources.cloudwatch_metrics.every
+    for _ in range(int(2 * HOUR // every)):
+        street.cycle(every)
+    surveyed = parts_of(CONFIGS[name])
+    real = estimate(surveyed, {HERE: street.inventory.survey(street.target, street.clock.now())})
+    surveyed.close()
+    bill = street.fake.bill
+    before = bill.metrics, bill.dollars, sum(bill.requests.values())
+    for _ in range(int(HOUR // every)):
+        street.cycle(every)
+    metrics, dollars, calls = (
+        bill.metrics - before[0],
+        bill.dollars - before[1],
+        sum(bill.requests.values()) - before[2],
+    )
+    street.kill()
+    for found in (foretold, real):
+        assert sum(line.metrics for line in found.lines) == pytest.approx(metrics, rel=0.05)
+        assert found.usd == pytest.approx(dollars, rel=0.05)
+        assert sum(line.calls for line in found.lines) == pytest.approx(calls, rel=0.05)
+
+
+def test_the_floor_is_what_the_lowest_limit_comes_to():
+    free = parts_of("limits: {usd_per_month: 0}")
+    census = assumed(free.config, 5, float(T0))
+    found = estimate(free, {HERE: census})
+    assert found.usd == pytest.approx(found.floor, rel=0.02)
+    words = list(told(found, free.config, {HERE: census}, "assuming"))
+    assert words[-1].endswith("exceeded")
+    free.close()
+
+
+def test_what_people_read():
+    parts = parts_of("")
+    census = assumed(parts.config, 10, float(T0))
+    found = estimate(parts, {HERE: census})
+    lines = list(told(found, parts.config, {HERE: census}, "assuming 10 endpoints"))
+    assert lines[0].startswith("valid. 1 account, 1 target, 2 sources, ")
+    assert lines[2].split() == ["source", "asks", "every", "calls/h", "metrics/h", "USD/month"]
+    assert lines[4].split()[:4] == ["cloudwatch_metrics", "1m", "5m", "1h"]
+    assert lines[-1].startswith("within limits.usd_per_month, 500.00")
+    assert found.everything > found.usd > found.floor > 0
+    assert found.lines[1].usd == pytest.approx(found.lines[1].metrics * METRIC_PRICE)
+    parts.close()
