@@ -27,7 +27,7 @@ from exporter.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.model import Target
 from exporter.scheduler import Entry, Scheduler
-from exporter.sinks.prometheus import Page, Renderer
+from exporter.sinks.prometheus import Page, Process, Renderer
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics, switched_off
 from exporter.sources.inventory import InventorySource
 from exporter.tally import PREFIX, Tally
@@ -160,7 +160,7 @@ class Daemon:
         self._page_error = ""  # why a page could not be made, last
         self._shown = False  # whether a page holds the first round of all sources
         self._started = parts.clock.monotonic()
-        self._renderer = Renderer()
+        self._renderer = Renderer(Process())
         self._page = self._renderer.render(parts.ledger.snapshot())
         self._pages = threading.Thread(target=self._make_pages, name="render", daemon=True)
         status_page = partial(self._status, note, metrics_path)

@@ -14,7 +14,7 @@ from worlds import HERE, LABELS
 
 from exporter.model import Chunk, Snapshot, Target
 from exporter.sinks.gzip_pieces import piece, stitch
-from exporter.sinks.prometheus import Renderer
+from exporter.sinks.prometheus import Process, Renderer
 
 COUNTER = "sagemaker_endpoint_invocations_total"
 GAUGE = "sagemaker_endpoint_cpu_utilization_ratio"
@@ -142,6 +142,16 @@ def test_what_has_no_row_is_left_out_and_told_once(stranger, caplog):
 def test_half_a_character_does_not_keep_the_page_from_being_made():
     chunk = Chunk(((*LABELS[:2], "half \ud800", "main"),), {"": (1.0,)})
     assert 'endpoint_name="half ?"' in text_of(page({(COUNTER, HERE): chunk}).text)
+
+
+def test_the_process_is_at_the_end_of_both_formats():
+    made = Renderer(Process()).render(Snapshot(1, 0.0, CHUNKS))
+    text, openmetrics = text_of(made.text), text_of(made.openmetrics)
+    names = {family.name for family in read_text(text)}
+    assert names >= {"process_cpu_seconds", "process_open_fds", "python_info", "python_gc_collections"}
+    assert names == {family.name for family in read_openmetrics(openmetrics)}
+    assert openmetrics.count("# EOF") == 1
+    assert text.index("sagemaker_") < text.index("process_")
 
 
 def test_label_strings_of_what_is_gone_are_dropped():

@@ -17,6 +17,9 @@ from itertools import chain, repeat
 from typing import Literal, NamedTuple
 
 import orjson
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import generate_latest as text_of
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_of
 
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.rows import Row
@@ -40,10 +43,30 @@ class Page(NamedTuple):
     series: int
 
 
-class Renderer:
-    """Renders snapshots one after the other, keeping what did not change. Not thread-safe."""
+class Process:
+    """What every program of the Python client says of itself: memory, CPU, open files, garbage; no rows of ours."""
 
     def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+
+    def lines(self, form: Format) -> bytes:
+        """Return it as it is now, in a format."""
+        if form == "text":
+            return text_of(self._registry)
+        page: bytes = openmetrics_of(self._registry)  # type: ignore[no-untyped-call]
+        return page.removesuffix(b"# EOF\n")
+
+
+class Renderer:
+    """Renders snapshots one after the other, keeping what did not change. Not thread-safe.
+
+    What a `process` says of itself stands at the end of each page.
+    """
+
+    def __init__(self, process: Process | None = None) -> None:
+        self._process = process
         self._pieces: dict[tuple[str, Target | None], tuple[Chunk, Piece]] = {}
         self._heads: dict[str, dict[Format, Piece]] = {}
         self._labels: dict[tuple[str, ...], dict[tuple[str, ...], bytes]] = {}
@@ -67,6 +90,9 @@ class Renderer:
             self._pieces[face] = (chunk, rendered)
             for pieces in formats.values():
                 pieces.append(rendered)
+        if self._process:
+            for form, pieces in formats.items():
+                pieces.append(piece(self._process.lines(form)))
         self._forget_labels(snapshot)
         series = sum(chunk.series for chunk in snapshot.chunks.values())
         return Page(snapshot, stitch(formats["text"]), stitch((*formats["openmetrics"], _END)), series)

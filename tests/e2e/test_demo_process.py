@@ -123,7 +123,8 @@ def test_every_family_has_the_type_help_and_labels_of_the_contract(text):
     shown = {}
     for family in read_text(text):
         shown[family.name + "_total" * (family.type == "counter")] = family
-    assert set(shown) - set(FAMILIES) == set(), "a family that nobody has promised"
+    unnamed = {name for name in shown if not name.startswith(("process_", "python_"))} - set(FAMILIES)
+    assert unnamed == set(), "a family that nobody has promised"
     for name, promised in EXPECTED.items():
         family = shown[name]
         assert family.type == EXPOSED_AS.get(promised["type"], promised["type"]), name
@@ -170,6 +171,15 @@ def test_own_counter_is_born_at_0(text, name):
     expected = {tuple(zip(promised["labels"], values, strict=True)) for values in product(*choices)}
     shown = page.find(name + "_count" * (promised["type"] == "histogram"))
     assert expected <= {tuple(labels_of(series).items()) for series in shown}
+
+
+def test_the_process_tells_of_itself_as_all_programs_do(demo, text, openmetrics):
+    for page in (text, openmetrics):
+        values = Page(page).values
+        assert values["process_resident_memory_bytes"] > 1e7
+        assert values["process_cpu_seconds_total"] > 0
+        assert values['python_gc_collections_total{generation="0"}'] > 0
+        assert any(series.startswith("python_info{") for series in values)
 
 
 def test_states_are_words_of_the_contract(text):
