@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter as Tallies
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from exporter.aws import AwsError
@@ -22,7 +22,7 @@ from exporter.tally import Tally
 
 _log = logging.getLogger(__name__)
 
-KEPT_RUNS = 50  # for people who look at the status page
+KEPT_FAILURES = 20  # for people who look at the status page
 
 
 class Source(Protocol):
@@ -60,12 +60,23 @@ class Collection:
         self._tally = tally
         self._lock = threading.Lock()
         self._complaints: dict[tuple[str, Target], tuple[tuple[str, str], ...]] = {}
-        self._runs: deque[Run] = deque(maxlen=KEPT_RUNS)
+        self._newest: dict[tuple[str, Target], Run] = {}
+        self._failed: deque[Run] = deque(maxlen=KEPT_FAILURES)
 
     def runs(self) -> tuple[Run, ...]:
-        """Return the last runs, the oldest first."""
+        """Return the newest run of each source on each target."""
         with self._lock:
-            return tuple(self._runs)
+            return tuple(self._newest.values())
+
+    def failures(self) -> tuple[Run, ...]:
+        """Return the last runs that failed in a new way, the oldest first."""
+        with self._lock:
+            return tuple(self._failed)
+
+    def keep(self, runs: Container[tuple[str, Target]]) -> None:
+        """Forget the newest runs of all other sources and targets: they run no more."""
+        with self._lock:
+            self._newest = {key: run for key, run in self._newest.items() if key in runs}
 
     def run(self, source: Source, target: Target) -> Run:
         """Read, apply, confirm, report. Raises nothing: what went wrong is in the run."""
@@ -124,10 +135,12 @@ class Collection:
         if run.outcome == "ok":
             self._tally.set("source_last_success_timestamp_seconds", *where, value=ended)
         with self._lock:
-            self._runs.append(run)
+            self._newest[run.source, run.target] = run
             complaints = tuple(sorted({(failure.scope, failure.error_class) for failure in run.failures}))
             new = complaints != self._complaints.get((run.source, run.target), ())
             self._complaints[run.source, run.target] = complaints
+            if new and complaints:
+                self._failed.append(run)
         if new and bug:
             _log.error("source %s has a bug, on %s %s", run.source, *where[:2], exc_info=bug)
         elif new and complaints:

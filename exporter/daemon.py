@@ -151,7 +151,7 @@ class Daemon:
         self._logins = parts.logins(parts.config)
         self._lock = threading.RLock()  # guards what is logged in to, and what runs
         self._waiting: dict[Login, Entry] = {}
-        self._complaints: dict[Login, str] = {}  # why a login last failed
+        self._complaints: dict[Login, AwsError] = {}  # why a login last failed
         self._targets: dict[Login, Target] = {}
         self._entries: dict[Target, list[Entry]] = {}
         self._asked: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()  # by signals
@@ -233,6 +233,8 @@ class Daemon:
         for target in before.keys() - self._entries.keys():
             self._parts.forget(target)
         ran = {entry.name for entries in before.values() for entry in entries}
+        kept = {(entry.name, target) for target, entries in self._entries.items() for entry in entries}
+        self._parts.collection.keep(kept)
         for source in ran - {source.name for source, _ in self._parts.sources}:
             self._tally.forget(source=source)
 
@@ -274,8 +276,8 @@ class Daemon:
         try:
             target = self._parts.aws.login(account, region)
         except AwsError as error:
-            if self._complaints.get(login) != error.error_class:
-                self._complaints[login] = error.error_class
+            before, self._complaints[login] = self._complaints.get(login), error
+            if before is None or before.error_class != error.error_class:
                 _log.warning("can't log in to %s %s: %s", account.account_id or "the ambient account", region, error)
             return
         with self._lock:
@@ -341,7 +343,26 @@ class Daemon:
         return (page.openmetrics if form == "openmetrics" else page.text).gzip
 
     def _status(self, note: str, metrics_path: str) -> bytes:
-        return status.page(__version__, self._parts.collection.runs(), note, metrics_path)
+        collection = self._parts.collection
+        with self._lock:
+            waiting = [
+                (f"{account.supposed or 'ambient account'} {region}", str(self._complaints.get((account, region), "")))
+                for account, region in self._waiting
+            ]
+        return status.page(
+            status.View(
+                version=__version__,
+                note=note,
+                metrics_path=metrics_path,
+                ready=self.ready(),
+                now=self._clock.now(),
+                snapshot=self._page.snapshot,
+                tally=self._tally.told(),
+                runs=collection.runs(),
+                failures=collection.failures(),
+                waiting=waiting,
+            )
+        )
 
 
 def _fixed(before: Config, after: Config) -> str:

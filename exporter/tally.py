@@ -118,6 +118,14 @@ class Tally:
                 for part, value in parts.items()
             )
 
+    def told(self) -> dict[str, dict[tuple[str, ...], float]]:
+        """Return counters and gauges as they are, by family and labels: for people, who need no 0 first."""
+        with self._lock:
+            return {
+                family: {labels: parts[""] for labels, parts in by_labels.items() if "" in parts}
+                for family, by_labels in self._values.items()
+            }
+
     def _first(self, family: str, labels: tuple[str, ...], monotonic: float) -> bool:
         """Say whether something stands at its first 0."""
         if CATALOGUE[family].type not in {"counter", "histogram"}:

@@ -8,7 +8,7 @@ import pytest
 from worlds import HERE, INVOCATIONS, LABELS, T0, VARIANT, FakeClock, read, values
 
 from exporter.aws import AwsError
-from exporter.collection import KEPT_RUNS, Collection
+from exporter.collection import KEPT_FAILURES, Collection
 from exporter.ledger import Ledger, LedgerError
 from exporter.ledger.memory import MemoryStore
 from exporter.model import (
@@ -359,12 +359,25 @@ def test_what_the_ledger_found_is_told(room):
     assert room.told("query_results_total") == {(*WHERE[:2], "AWS/SageMaker", "short"): 1.0}
 
 
-def test_the_last_runs_are_kept_for_people(room):
-    for n in range(KEPT_RUNS + 5):
+def test_the_newest_run_of_each_source_is_kept_for_people(room):
+    for n in range(5):
         room.clock.time = T0 + n
         room.run(reading())
-    kept = room.collection.runs()
-    assert [run.at - T0 for run in kept] == list(range(5, KEPT_RUNS + 5))
+    (kept,) = room.collection.runs()
+    assert kept.at == T0 + 4
+    room.collection.keep({("inventory", HERE)})
+    assert room.collection.runs() == (kept,)
+    room.collection.keep(())
+    assert room.collection.runs() == ()
+
+
+def test_what_failed_in_a_new_way_is_kept_for_people(room):
+    for n in range(2 * KEPT_FAILURES + 5):
+        room.clock.time = T0 + n
+        room.run(reading(looked=(), failed=(FAILED,) if n % 2 else ()))
+        room.run(reading(looked=(), failed=(FAILED,) if n % 2 else ()))
+    kept = room.collection.failures()
+    assert [run.at - T0 for run in kept] == list(range(5, 2 * KEPT_FAILURES + 5, 2))
 
 
 # -- the process's own numbers -----------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from exporter.collection import Run
 from exporter.config import Account, parse
 from exporter.daemon import FIRST_ROUND, Daemon, Parts
 from exporter.ledger.memory import MemoryStore
-from exporter.model import Failure, Target
+from exporter.model import Chunk, Failure, Snapshot, Target
 from exporter.scheduler import Entry
 from exporter.sinks.gzip_pieces import piece, stitch
 from exporter.tally import Tally
@@ -692,24 +692,78 @@ def run(outcome="ok", *, source="inventory", target=HERE, at=T0, failures=()):
     return Run(source, target, at, 1.25, outcome, failures)
 
 
-def page(*runs, note="", path="/metrics"):
-    return status.page("0.1.0", runs, note, path).decode()
+def own(**values):
+    """Return a snapshot in which the exporter says this of itself: by name, values by labels."""
+    chunks = {
+        (f"sagemaker_exporter_{name}", None): Chunk(tuple(of), {"": tuple(map(float, of.values()))})
+        for name, of in values.items()
+    }
+    return Snapshot(1, T0, chunks)
 
 
-def test_the_status_page_shows_the_newest_run_of_each_source(running):
+def page(*runs, note="", path="/metrics", failures=(), waiting=(), ready=True, **values):
+    tally = {"sagemaker_exporter_aws_requests_total": values.pop("aws_requests_total", {})}
+    view = status.View("0.1.0", note, path, ready, T0 + 90.0, own(**values), tally, runs, failures, waiting)
+    return status.page(view).decode()
+
+
+WHERE = (HERE.account_id, HERE.region)
+
+
+def test_the_status_page_shows_each_source_on_each_target():
+    text = page(
+        run("denied", failures=(Failure("ListEndpoints", "denied", "no permission"),)),
+        run(source="cloudwatch_metrics", at=T0 + 60),
+        target_up={WHERE: 1},
+        target_info={(*WHERE, "prod", "aws"): 1},
+        source_last_success_timestamp_seconds={(*WHERE, "cloudwatch_metrics"): T0 + 62},
+        source_interval_seconds={("cloudwatch_metrics",): 60, ("inventory",): 60},
+        source_series={(*WHERE, "cloudwatch_metrics"): 12_345},
+        data_newest_timestamp_seconds={(*WHERE, "AWS/SageMaker"): T0 - 90, (*WHERE, "/aws/sagemaker/Endpoints"): T0},
+        aws_requests_total={(*WHERE, "monitoring", "ListMetrics"): 1200, (*WHERE, "sts", "AssumeRole"): 34},
+        aws_cost_usd_total={(*WHERE, "monitoring", "GetMetricData"): 0.5},
+    )
+    for words in (
+        "<h2>123456789012 eu-west-1 <small>prod</small></h2>",
+        '<span class="badge ok">up</span>',
+        "1,234 calls, 0.5000 USD since the start",
+        '<span class="badge bad">denied</span>',
+        "ListEndpoints <b>denied</b> no permission",
+        '<td data-is="last success">28 s ago</td>',
+        '<td data-is="last success">never</td>',
+        '<td data-is="next run">in 30 s</td>',
+        '<td data-is="series">12,345</td>',
+        '<td data-is="newest data">90 s ago</td>',
+    ):
+        assert words in text, words
+
+
+def test_trouble_is_seen_at_once():
     text = page(
         run(),
-        run("denied", at=T0 + 60, failures=(Failure("ListEndpoints", "denied"),)),
-        run(source="cloudwatch_metrics"),
+        ready=False,
+        target_up={WHERE: 0},
+        thinning_stage={WHERE: 3},
+        catching_up={(*WHERE, "cloudwatch_metrics"): 1},
+        config_last_reload_successful={(): 0},
+        failures=(run("failed", failures=(Failure("x", "transient", "once"),)),),
+        waiting=(("111111111111 us-east-1", "AccessDenied: no"), ("222222222222 us-east-1", "")),
     )
-    assert text.count("<tr>") == 3
-    assert "2026-01-01 00:01:00 UTC" in text
-    assert "<td class=denied>denied</td><td>ListEndpoints (denied)</td>" in text
-    assert "1.2 s" in text
+    for words in (
+        "first round",
+        '<span class="badge bad">down</span>',
+        "catching up",
+        "slowed to stage 3 by the dollar limit",
+        "refused, see the log",
+        "Recent failures",
+        "<p>AccessDenied: no</p>",
+        "<p>logging in</p>",
+    ):
+        assert words in text, words
 
 
 def test_before_the_first_run_the_page_says_so():
-    assert "no source has run yet" in page()
+    assert "No source has run yet" in page()
 
 
 def test_a_note_stands_first():
@@ -726,12 +780,15 @@ EVIL = '<script>alert("x")</script>&\'"'
 
 def test_nothing_can_be_injected():
     target = Target(EVIL, EVIL)
-    text = page(run(source=EVIL, target=target, failures=(Failure(EVIL, "denied"),)), note=EVIL, path=f"/{EVIL}")
+    bad = run(EVIL, source=EVIL, target=target, failures=(Failure(EVIL, EVIL, EVIL),))
+    info = {(EVIL, EVIL, EVIL, "aws"): 1}
+    text = page(bad, note=EVIL, path=f"/{EVIL}", failures=(bad,), waiting=((EVIL, EVIL),), target_info=info)
     assert "<script>" not in text
-    assert text.count("&lt;script&gt;") == 6
+    assert text.count("&lt;script&gt;") == 18
     assert 'href="/&lt;script' in text
 
 
 def test_many_failures_do_not_make_a_long_page():
     failures = tuple(Failure(f"scope {n}", "transient") for n in range(1000))
-    assert len(page(run("partial", failures=failures))) < 5000
+    assert "and 995 more" in page(run("partial", failures=failures))
+    assert len(page(run("partial", failures=failures))) < 9000
