@@ -168,6 +168,7 @@ def _shown(reading: Reading) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the families and label values of all that a reading shows."""
     yield from ((sample.family, sample.labels) for sample in reading.samples)
     yield from ((effect.family, effect.labels) for event in reading.events for effect in event.effects)
+    yield from ((effect.family, effect.labels) for effect in reading.seeds)
     yield from ((answer.counter.family, read.resource.labels) for read in reading.reads for answer in read.answers)
 
 
