@@ -109,6 +109,8 @@ class Collection:
                 self._tally.add("late_revisions_total", *where, namespace, revision.direction, amount=count)
         for namespace, count in applied.short.items():
             self._tally.add("query_results_total", *where, namespace, "short", amount=count)
+        for outcome, count in applied.events.items():
+            self._tally.add("events_total", *where, reading.source, outcome, amount=count)
         if applied.lost_seconds:
             self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
 
