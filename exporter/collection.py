@@ -120,6 +120,8 @@ class Collection:
                 self._tally.add("late_revisions_total", *where, namespace, revision.direction, amount=count)
         for namespace, count in applied.short.items():
             self._tally.add("query_results_total", *where, namespace, "short", amount=count)
+        for outcome, count in applied.events.items():
+            self._tally.add("events_total", *where, reading.source, outcome, amount=count)
         if applied.lost_seconds:
             self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
 
@@ -181,6 +183,7 @@ def _shown(reading: Reading) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the families and label values of all that a reading shows."""
     yield from ((sample.family, sample.labels) for sample in reading.samples)
     yield from ((effect.family, effect.labels) for event in reading.events for effect in event.effects)
+    yield from ((effect.family, effect.labels) for effect in reading.seeds)
     yield from ((answer.counter.family, read.resource.labels) for read in reading.reads for answer in read.answers)
 
 

@@ -75,11 +75,22 @@ class Inventory(Struct, frozen=True, kw_only=True):
     list_metrics_every: Seconds = 300.0
 
 
+class CloudWatchAlarms(Struct, frozen=True, kw_only=True):
+    """The source of CloudWatch alarms; `names` (globs) and `tags` choose what does not show that it is SageMaker's."""
+
+    enabled: bool = True
+    every: Seconds = 120.0
+    last_good: Seconds | None = None
+    names: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
+
+
 class Sources(Struct, frozen=True, kw_only=True):
     """Where facts come from."""
 
     cloudwatch_metrics: CloudWatchMetrics = CloudWatchMetrics()
     inventory: Inventory = Inventory()
+    cloudwatch_alarms: CloudWatchAlarms = CloudWatchAlarms()
 
 
 class Families(Struct, frozen=True, kw_only=True):
@@ -136,6 +147,12 @@ class Config(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     ledger: LedgerSettings = LedgerSettings()
     web: Web = Web()
+
+    @property
+    def tagged(self) -> tuple[str, ...]:
+        """Sources that must know tags in order to choose."""
+        by_resources = ("inventory", "cloudwatch_metrics") if self.resources.tags else ()
+        return (*by_resources, *(("cloudwatch_alarms",) if self.sources.cloudwatch_alarms.tags else ()))
 
     def on(self, family: str) -> bool:
         """Say whether a family is exposed, as far as its name decides."""
@@ -413,7 +430,7 @@ def _faults(given: Struct | dict[str, Any], wrong: frozenset[str]) -> Iterator[t
                 yield name, f"no CloudWatch family is called so{_close(name, asked)}"
         case _:
             pass
-    if isinstance(given, CloudWatchMetrics | Inventory) and given.every < 1:
+    if isinstance(given, CloudWatchMetrics | Inventory | CloudWatchAlarms) and given.every < 1:
         yield "every", "must be at least 1s"
     if isinstance(given, CloudWatchMetrics | RowSettings):
         for key in ("gauge_delay", "max_age"):

@@ -28,7 +28,9 @@ from exporter.ledger.store import Store
 from exporter.model import Target
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.prometheus import Page, Process, Renderer
-from exporter.sources.cloudwatch_metrics import CloudWatchMetrics, switched_off
+from exporter.sources import cloudwatch_alarms, cloudwatch_metrics
+from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
+from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.inventory import InventorySource
 from exporter.tally import PREFIX, Tally
 from exporter.web import status
@@ -44,6 +46,11 @@ FIRST_ROUND = 120.0  # seconds after which we are ready, even if a source has no
 DRAIN = 10.0  # seconds of real time that running sources have to end; Kubernetes kills after 30
 
 Login = tuple[Account, str]  # how to become whom, and in which region
+
+_SWITCHED_OFF = {  # by source: how to end the count of what it counts
+    CloudWatchMetrics.name: cloudwatch_metrics.switched_off,
+    CloudWatchAlarms.name: cloudwatch_alarms.switched_off,
+}
 
 _log = logging.getLogger(__name__)
 
@@ -84,11 +91,14 @@ class Parts:
             resources=listing.enabled,
         )
         self.inventory = Inventory(self.aws, _listed_places(config), pacing, self.inventory)
+        known = places(row for row in CATALOGUE.values() if row.ask)
         self.sources: list[tuple[Source, float]] = [(InventorySource(self.inventory, config), listing.every)]
         if metrics.enabled:
-            known = places(row for row in CATALOGUE.values() if row.ask)
             source = CloudWatchMetrics(self.aws, self.inventory, known, config, self._begin)
             self.sources.append((source, metrics.every))
+        alarms = config.sources.cloudwatch_alarms
+        if alarms.enabled:
+            self.sources.append((CloudWatchAlarms(self.aws, known, config), alarms.every))
         self.tally.fill("config_info", [((fingerprint(config),), 1.0)])
         self.tally.set("config_last_reload_successful", value=1.0)
         self.tally.set("config_last_reload_timestamp_seconds", value=self.clock.now())
@@ -105,14 +115,16 @@ class Parts:
 
     def prepare(self, target: Target) -> None:
         """Before anything runs on a target: own counters about it stand at 0; what is switched off is not counted."""
-        if not self.config.sources.cloudwatch_metrics.enabled:
-            counted = self.ledger.known(CloudWatchMetrics.name, target)
-            self.ledger.apply(switched_off(target, counted, self.clock.now()))
         sources = [source.name for source, _ in self.sources]
-        here = {"account_id": [target.account_id], "region": [target.region], "source": sources}
+        for name, switched_off in _SWITCHED_OFF.items():
+            if name not in sources:
+                self.ledger.apply(switched_off(target, self.ledger.known(name, target), self.clock.now()))
         for name, row in CATALOGUE.items():
             if row.source == "own" and row.seeded is True and "cloudwatch_namespace" not in row.labels:
-                self.tally.seed(name.removeprefix(PREFIX), here)
+                telling = [source for source in sources if source in row.known("source")]
+                here = {"account_id": [target.account_id], "region": [target.region], "source": telling}
+                if telling or "source" not in row.labels:
+                    self.tally.seed(name.removeprefix(PREFIX), here)
 
     def forget(self, target: Target) -> None:
         """Give up a target that is no longer configured; its counters stay in the ledger."""

@@ -12,10 +12,12 @@ from exporter.aws.operations import METRIC_PRICE, OPERATIONS
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Dimensions, places
 from exporter.catalogue.shapes import VARIANT, VARIANT_HOSTS
+from exporter.collection import Source
 from exporter.config import Config
 from exporter.daemon import Parts
 from exporter.inventory import Census, Endpoint, Listing, Variant
 from exporter.model import DAY, Target
+from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 
 HOURS = 730.0  # of a month, as AWS reckons
@@ -78,11 +80,18 @@ def estimate(parts: Parts, censuses: Mapping[Target, Census]) -> Estimate:
             paces = (every, max(every, pace.warm), max(every, pace.cold))
             lines.append(Line(source.name, paces, sum(hour.calls for hour in hours), metrics, metrics * METRIC_PRICE))
         else:
-            calls = [parts.inventory.calls_an_hour(census, every) for census in censuses.values()]
+            calls = [_calls(parts, source, census, every) for census in censuses.values()]
             usd = sum(number * OPERATIONS[name].price for one in calls for name, number in one.items())
             floor, everything = floor + usd, everything + usd
             lines.append(Line(source.name, (every,), sum(sum(one.values()) for one in calls), 0.0, usd))
     return Estimate(tuple(lines), floor, everything)
+
+
+def _calls(parts: Parts, source: Source, census: Census, every: float) -> Mapping[str, float]:
+    """Return how often a source calls operations in an hour."""
+    if isinstance(source, CloudWatchAlarms):
+        return source.calls_an_hour(every)
+    return parts.inventory.calls_an_hour(census, every)
 
 
 def told(found: Estimate, config: Config, censuses: Mapping[Target, Census], assumption: str) -> Iterable[str]:

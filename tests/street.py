@@ -24,6 +24,7 @@ from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.memory import MemoryStore
 from exporter.sinks.prometheus import Renderer
+from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.inventory import InventorySource
 from exporter.tally import Tally
@@ -99,6 +100,7 @@ class Street:
         self.sources = (
             InventorySource(self.inventory, self.config),
             CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.begin),
+            CloudWatchAlarms(self.aws, known, self.config),
         )
         self.collection = Collection(self.ledger, self.clock, self.tally)
         self.renderer = Renderer()

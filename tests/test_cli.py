@@ -467,7 +467,7 @@ def test_a_valid_configuration_is_priced(type_in, monkeypatch, command):
     code, out, err = type_in(*command)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("valid. 1 account, 2 targets, 2 sources, ")
+    assert lines[0].startswith("valid. 1 account, 2 targets, 3 sources, ")
     assert lines[1] == "assuming 10 endpoints with one variant each in every target; `estimate` looks at yours:"
     assert lines[-1].startswith("sources.inventory.every is 5s")
 

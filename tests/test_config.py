@@ -191,8 +191,12 @@ BROKEN = {
     'targets: [{acount_id: "1"}]': '1:12  targets[0].acount_id: unknown key; did you mean "account_id"?',
     # sources
     "sources: []": "1:10  sources: must be a mapping, not a list",
-    "sources: {cloudwatch: {}}": '1:11  sources.cloudwatch: unknown key; did you mean "cloudwatch_metrics"?',
-    "sources: {cloudtrail: {}}": "1:11  sources.cloudtrail: unknown key; known are cloudwatch_metrics, inventory",
+    "sources: {inventry: {}}": '1:11  sources.inventry: unknown key; did you mean "inventory"?',
+    "sources: {cloudtrail: {}}": (
+        "1:11  sources.cloudtrail: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms"
+    ),
+    "sources: {cloudwatch_alarms: {every: 0s}}": "1:38  sources.cloudwatch_alarms.every: must be at least 1s",
+    "sources: {cloudwatch_alarms: {names: a}}": "1:38  sources.cloudwatch_alarms.names: must be a list, not 'a'",
     "sources: {inventory: {evry: 60s}}": '1:23  sources.inventory.evry: unknown key; did you mean "every"?',
     "sources: {inventory: {enabled: maybe}}": "1:32  sources.inventory.enabled: 'maybe' is not true or false",
     'sources: {inventory: {enabled: "true"}}': "1:32  sources.inventory.enabled: 'true' is not true or false",

@@ -363,6 +363,7 @@ def test_an_endpoint_leaves_at_once_and_a_failed_listing_keeps_the_others_for_a_
     assert values(street.ledger.snapshot(), "sagemaker_exporter_source_up") == {
         (ACCOUNT, REGION, "inventory"): 0.0,
         (ACCOUNT, REGION, "cloudwatch_metrics"): 1.0,
+        (ACCOUNT, REGION, "cloudwatch_alarms"): 1.0,
     }
     street.fake.faults.clear()
     assert present(60) == {"c"}

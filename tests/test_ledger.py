@@ -482,6 +482,48 @@ def test_event_counter_stands_at_zero_first(world):
     ]
 
 
+SEEDS = (Effect(JOBS, JOB), Effect(DURATION, JOB[:3], buckets=(60.0, 600.0)))
+
+
+def polled(clock, *events, **more):
+    return Reading("job_polling", HERE, clock.now(), events=events, **more)
+
+
+def test_what_events_feed_stands_at_zero_from_its_seed_on_and_a_seed_never_takes_anything_back(world):
+    world.ledger.apply(polled(world.clock, seeds=SEEDS))
+    assert world.value(JOBS, JOB) == 0.0
+    assert [world.value(DURATION, JOB[:3], part) for part in ("60.0", "600.0", "+Inf", "sum", "count")] == [0.0] * 5
+    world.clock.forward(130)
+    world.ledger.apply(polled(world.clock, event("a", seconds=90.0)))
+    assert world.value(JOBS, JOB) == 1.0, "its first 0 has been seen"
+    world.restart()
+    world.ledger.apply(polled(world.clock, event("b", seconds=90.0), seeds=SEEDS))
+    world.serve()
+    world.clock.forward(130)
+    world.ledger.apply(polled(world.clock, seeds=SEEDS))
+    assert world.value(JOBS, JOB) == 2.0
+    assert world.value(DURATION, JOB[:3], "600.0") == 2.0
+
+
+def test_what_has_ended_leaves_with_its_total_and_begins_anew(world):
+    world.ledger.apply(polled(world.clock, event("a", seconds=90.0)))
+    world.serve()
+    world.clock.forward(130)
+    world.ledger.apply(polled(world.clock, event("b"), ended=SEEDS, seeds=SEEDS[:1]))
+    assert world.value(JOBS, JOB) == 0.0, "of the new one"
+    assert world.value(DURATION, JOB[:3], "sum") is None
+    world.ledger.apply(polled(world.clock, ended=SEEDS))
+    assert world.value(JOBS, JOB) is None
+    world.restart()
+    assert world.value(JOBS, JOB) is None
+    world.ledger.apply(polled(world.clock, ended=SEEDS))
+    world.ledger.apply(polled(world.clock, event("c")))
+    world.serve()
+    world.clock.forward(130)
+    world.ledger.apply(polled(world.clock))
+    assert world.value(JOBS, JOB) == 1.0
+
+
 def test_event_that_is_too_old_is_not_counted(world):
     assert world.ledger.apply(road(world.clock, event("a", at=T0 - 1), not_before=T0)).events == {"too_old": 1}
 

@@ -17,6 +17,7 @@ from exporter.demo import FakeAws, access_key, default_world
 from exporter.ledger.memory import MemoryStore
 
 FREE = {"sts:GetCallerIdentity"}  # nobody needs a permission for it
+SOURCES = tuple(permissions.ACTIONS)
 FOR_ROLES = {"sts:AssumeRole"}  # on the roles that the configuration names, and on nothing else
 
 
@@ -36,12 +37,13 @@ def quick():
 
 
 def test_a_street_uses_every_action_that_the_policy_allows_and_no_other(quick):
-    street = Street(default_world(begin=T0, endpoints=12), text="resources: {tags: {team: '*'}}")
+    text = "{resources: {tags: {team: '*'}}, sources: {cloudwatch_alarms: {tags: {team: '*'}}}}"
+    street = Street(default_world(begin=T0, endpoints=12), text=text)
     street.aws._rates = quick
     for seconds in (60, 60, 3600):
         street.cycle(seconds)
-    assert [run.outcome for run in street.runs] == ["ok", "ok"]
-    assert used(street.fake) == allowed(tags=True)
+    assert [run.outcome for run in street.runs] == ["ok", "ok", "ok"]
+    assert used(street.fake) == allowed(tagged=SOURCES)
     street.kill()
 
 
@@ -57,41 +59,55 @@ def test_tags_are_asked_for_only_where_they_are_allowed(quick):
 @pytest.mark.parametrize(
     ("text", "sources"),
     [
-        ("sources: {cloudwatch_metrics: {enabled: false}}", ["inventory"]),
-        ("sources: {inventory: {enabled: false}}", ["cloudwatch_metrics"]),
+        ("cloudwatch_metrics: {enabled: false}, cloudwatch_alarms: {enabled: false}", ["inventory"]),
+        ("inventory: {enabled: false}, cloudwatch_alarms: {enabled: false}", ["cloudwatch_metrics"]),
+        ("inventory: {enabled: false}, cloudwatch_metrics: {enabled: false}", ["cloudwatch_alarms"]),
     ],
 )
 def test_a_source_alone_uses_nothing_outside_its_own_part(quick, monkeypatch, text, sources):
     """The parts as the daemon makes them: what is switched off is not asked."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-    street = Street(default_world(begin=T0, endpoints=2))
-    config = parse(text)
+    street = Street(default_world(begin=T0, endpoints=12))
+    config = parse(f"sources: {{{text}}}")
     with mock.patch("exporter.aws.Sessions", PluggedSessions):
         parts = Parts(config, street.clock, MemoryStore())
     fake = FakeAws(street.fake.world, street.true.now)
     parts.aws._sessions.fake, parts.aws._rates = fake, quick
     target = parts.aws.login(config.targets[0], REGION)
-    for source, _ in parts.sources:
-        parts.collection.run(source, target)
+    for _ in range(2):
+        for source, _ in parts.sources:
+            parts.collection.run(source, target)
+        street.true.forward(3600)  # an alarm changes
     parts.close()
     street.kill()
-    assert used(fake) <= allowed(sources)
+    assert used(fake) == allowed(sources)
+
+
+def test_a_source_may_read_tags_where_it_chooses_by_tags():
+    tagged = parse("sources: {cloudwatch_alarms: {tags: {a: b}}}").tagged
+    policy = permissions.policy(SOURCES, tagged)["Statement"]
+    assert [one["Sid"] for one in policy if "tag:GetResources" in one["Action"]] == ["CloudwatchAlarms"]
+    assert parse("resources: {tags: {a: b}}").tagged == ("inventory", "cloudwatch_metrics")
 
 
 def test_the_door_opens_for_what_the_policies_name_and_for_nothing_else():
-    assert {operation.action for operation in OPERATIONS.values()} == allowed(tags=True) | FREE | FOR_ROLES
+    assert {operation.action for operation in OPERATIONS.values()} == allowed(tagged=SOURCES) | FREE | FOR_ROLES
 
 
 def test_nothing_that_we_may_do_changes_anything():
-    for action in allowed(tags=True):
+    for action in allowed(tagged=SOURCES):
         assert re.fullmatch(r"[a-z-]+:(Get|List|Describe)\w+", action)
 
 
 def test_a_policy_is_one_statement_a_source():
     policy = permissions.policy(permissions.ACTIONS)
     assert policy["Version"] == "2012-10-17"
-    assert [statement["Sid"] for statement in policy["Statement"]] == ["Inventory", "CloudwatchMetrics"]
+    assert [statement["Sid"] for statement in policy["Statement"]] == [
+        "Inventory",
+        "CloudwatchMetrics",
+        "CloudwatchAlarms",
+    ]
     for statement in policy["Statement"]:
         assert statement["Effect"] == "Allow"
         assert statement["Action"] == sorted(set(statement["Action"]))

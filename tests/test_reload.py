@@ -176,7 +176,7 @@ def test_a_source_that_is_switched_off_says_nothing_more_of_itself(running):
     one.ticks(5)
     assert one.reload(here() + "sources: {cloudwatch_metrics: {enabled: false}}\n") is None
     one.ticks(2)
-    assert {labels[2] for labels in one.own("source_up")} == {"inventory"}
+    assert {labels[2] for labels in one.own("source_up")} == {"inventory", "cloudwatch_alarms"}
     assert one.shown(INVOCATIONS) == {}
     assert one.reload(here()) is None
     one.ticks(40)
@@ -191,7 +191,7 @@ def test_rates_paces_and_first_zeros_follow(running):
     one.ticks(6)
     target = Target(ACCOUNT, REGION)
     assert one.parts.aws._limits[target, "ListMetrics"].rate == 0.5
-    inventory, _ = one.daemon._entries[target]
+    inventory, *_ = one.daemon._entries[target]
     assert inventory.runs == 2
 
 
@@ -199,7 +199,7 @@ def test_a_run_of_before_ends_before_the_next_one_begins(running, monkeypatch):
     one = running()
     one.ticks(3)
     begun, free = threading.Event(), threading.Event()
-    _, metrics = one.parts.sources
+    _, metrics, _ = one.parts.sources
     usual = metrics[0].read
 
     def slow(*arguments):
@@ -214,7 +214,7 @@ def test_a_run_of_before_ends_before_the_next_one_begins(running, monkeypatch):
     assert one.reload(here() + f"families: {{exclude: [{INVOCATIONS}]}}\n") is None
     one.clock.forward(MINUTE)
     one.daemon._scheduler.tick()
-    _, waits = one.daemon._entries[Target(ACCOUNT, REGION)]
+    _, waits, _ = one.daemon._entries[Target(ACCOUNT, REGION)]
     assert not waits.running
     assert not waits.runs
     free.set()

@@ -40,6 +40,16 @@ OPERATIONS = {
         Operation("sts", "sts", "AssumeRole", "sts:AssumeRole", "Credentials"),
         Operation(*_CLOUDWATCH, "GetMetricData", "cloudwatch:GetMetricData", "MetricDataResults", rate=25.0),
         Operation(*_CLOUDWATCH, "ListMetrics", "cloudwatch:ListMetrics", "Metrics", price=PER_THOUSAND),
+        Operation(
+            *_CLOUDWATCH, "DescribeAlarms", "cloudwatch:DescribeAlarms", "MetricAlarms", rate=3.0, price=PER_THOUSAND
+        ),
+        Operation(
+            *_CLOUDWATCH,
+            "DescribeAlarmHistory",
+            "cloudwatch:DescribeAlarmHistory",
+            "AlarmHistoryItems",
+            price=PER_THOUSAND,
+        ),
         Operation(*_SAGEMAKER, "ListEndpoints", "sagemaker:ListEndpoints", "Endpoints"),
         Operation(*_SAGEMAKER, "DescribeEndpoint", "sagemaker:DescribeEndpoint", "EndpointName"),
         Operation(*_SAGEMAKER, "DescribeEndpointConfig", "sagemaker:DescribeEndpointConfig", "EndpointConfigName"),

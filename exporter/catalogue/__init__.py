@@ -8,6 +8,7 @@ what is derived from the rows in `derive`.
 from __future__ import annotations
 
 from exporter.catalogue import (
+    alarms,
     api_calls,
     async_endpoints,
     capacity,
@@ -47,6 +48,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "capacity": capacity.ROWS,
     "hyperpod": hyperpod.ROWS,
     "api_calls": api_calls.ROWS,
+    "alarms": alarms.ROWS,
     "logs": logs.ROWS,
     "own_health": own_health.ROWS,
 }

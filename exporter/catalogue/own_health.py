@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from exporter.catalogue.rows import own
 
+_TELL_EVENTS = ("job_events", "cloudtrail", "cloudwatch_alarms", "cloudwatch_logs")
+
 ROWS = (
     own(
         "info",
@@ -289,6 +291,14 @@ ROWS = (
         ("account_id", "region", "source"),
         seeded=True,
         values={"source": "source"},
+    ),
+    own(
+        "counter",
+        "events_total",
+        "Events that a source has read, by what became of them.",
+        ("account_id", "region", "source", "outcome"),
+        seeded=True,
+        values={"source": _TELL_EVENTS, "outcome": "event_outcome"},
     ),
     own(
         "gauge",

@@ -5,7 +5,7 @@ Nothing here changes anything in an account: the verbs are Get, List and Describ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "inventory": (
@@ -17,18 +17,22 @@ ACTIONS: dict[str, tuple[str, ...]] = {
         "sagemaker:ListInferenceComponents",
     ),
     "cloudwatch_metrics": ("cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
+    "cloudwatch_alarms": ("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"),
 }
 TAGS = ("tag:GetResources",)  # where resources are chosen by tags
 LOGIN = ("sts:AssumeRole", "sts:GetCallerIdentity")  # the second needs no permission, the first one at its role
 
 
-def policy(sources: Iterable[str], *, tags: bool = False) -> dict[str, object]:
-    """Return the IAM policy that sources need. None of these actions can be limited to resources of SageMaker alone."""
+def policy(sources: Iterable[str], tagged: Collection[str] = ()) -> dict[str, object]:
+    """Return the IAM policy that sources need, those in `tagged` in order to choose by tags.
+
+    None of these actions can be limited to resources of SageMaker alone.
+    """
     statements = [
         {
             "Sid": "".join(word.capitalize() for word in source.split("_")),
             "Effect": "Allow",
-            "Action": sorted((*ACTIONS[source], *(TAGS if tags else ()))),
+            "Action": sorted((*ACTIONS[source], *(TAGS if source in tagged else ()))),
             "Resource": "*",
         }
         for source in sources

@@ -258,9 +258,16 @@ def _ask(shape: Shape, metric: Values, stats: tuple[str, ...], scale: float, per
     return Question(shape=shape, metrics=metrics, stats=stats, scale=scale, period=period)
 
 
+def told(
+    source: str, type_: Type, name: str, text: str, labels: tuple[str, ...], reads: str, **more: Unpack[More]
+) -> Row:
+    """Return a family that a source tells of a target from other answers than GetMetricData's; `reads` names them."""
+    return Row(name=name, type=type_, help=text, labels=TARGET + labels, source=source, reads=reads, **more)
+
+
 def listed(type_: Type, name: str, text: str, labels: tuple[str, ...], reads: str, **more: Unpack[More]) -> Row:
     """Return a family about a thing that the inventory lists; `reads` names the AWS fields."""
-    return Row(name=name, type=type_, help=text, labels=TARGET + labels, source="inventory", reads=reads, **more)
+    return told("inventory", type_, name, text, labels, reads, **more)
 
 
 def own(type_: Type, name: str, text: str, labels: tuple[str, ...] = (), **more: Unpack[More]) -> Row:

@@ -22,6 +22,8 @@ USD_PER_REQUEST = 0.01 / 1000  # of CloudWatch, other than GetMetricData
 RECENT_DATAPOINTS = 180_000  # StartTime up to 3 hours ago; asked for, not returned
 OLDER_DATAPOINTS = 396_000
 REQUESTS = {
+    "cloudwatch.DescribeAlarmHistory": 20,
+    "cloudwatch.DescribeAlarms": 9,
     "cloudwatch.GetMetricData": 500,
     "cloudwatch.ListMetrics": 25,
     "sts.AssumeRole": 600,

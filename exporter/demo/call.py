@@ -30,7 +30,7 @@ _QUERY_NAMES = {
 }
 
 
-_PAGING = {"MaxDatapoints", "MaxResults", "NextToken", "PaginationToken", "ResourcesPerPage"}
+_PAGING = {"MaxDatapoints", "MaxRecords", "MaxResults", "NextToken", "PaginationToken", "ResourcesPerPage"}
 """Parameters that may differ from page to page."""
 
 

@@ -1,7 +1,7 @@
 """The world of the demo, made from a seed.
 
 Endpoints of every kind under day and night traffic, one of them in the middle of a bad deployment, jobs that come and
-go, and a little of everything else that SageMaker publishes. The names are AWS's (`names`), the numbers made up
+go, alarms, and a little of everything else that SageMaker publishes. The names are AWS's (`names`), the numbers made up
 (`measures`).
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from exporter.demo.default_alarms import add_alarms
 from exporter.demo.measures import Thing, behaviour
 from exporter.demo.names import NAMES, Row
 from exporter.demo.resources import Component, EndpointConfig, EndpointState, Role, ScalableTarget, Serverless, Variant
@@ -142,6 +143,7 @@ def default_world(
                 site.open_endpoint(endpoint_name(nth), created, replace(kind, per_minute=per_minute))
             site.run_jobs()
             site.add_the_rest()
+            add_alarms(world, account, region, now, [endpoint_name(nth) for nth in range(endpoints)])
     return world
 
 

@@ -2,7 +2,7 @@
 
 Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
 as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol. The operations are in `cloudwatch`,
-`sagemaker`, `autoscaling`, `tagging` and `sts`.
+`cloudwatch_alarms`, `sagemaker`, `autoscaling`, `tagging` and `sts`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 import orjson
 
-from exporter.demo import autoscaling, cloudwatch, sagemaker, sts, tagging
+from exporter.demo import autoscaling, cloudwatch, cloudwatch_alarms, sagemaker, sts, tagging
 from exporter.demo.bill import Bill
 from exporter.demo.call import Answer, AwsError, Call
 from exporter.demo.control import CONTROL, control
@@ -37,7 +37,9 @@ class _Service(NamedTuple):
 
 _BY_TARGET = {
     "AnyScaleFrontendService": _Service("application-autoscaling", "application-autoscaling", autoscaling.OPERATIONS),
-    "GraniteServiceVersion20100801": _Service("cloudwatch", "monitoring", cloudwatch.OPERATIONS),
+    "GraniteServiceVersion20100801": _Service(
+        "cloudwatch", "monitoring", cloudwatch.OPERATIONS | cloudwatch_alarms.OPERATIONS
+    ),
     "ResourceGroupsTaggingAPI_20170126": _Service("tagging", "tagging", tagging.OPERATIONS),
     "SageMaker": _Service("sagemaker", "sagemaker", sagemaker.OPERATIONS),
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from exporter.demo.call import AwsError
+from exporter.demo.cloudwatch_alarms import alarm_arn
 from exporter.demo.sagemaker import resources, tags_of
 
 if TYPE_CHECKING:
@@ -26,7 +28,10 @@ def get_resources(call: Call) -> dict[str, Any]:
         raise _wrong(f"ResourcesPerPage must be between 1 and {LONGEST_PAGE}.")
     found = sorted(
         (arn, tags)
-        for arn, tags in resources(call)
+        for arn, tags in (
+            *resources(call),
+            *((alarm_arn(call, a.name), a.tags) for a in call.place.alarms_at(call.now)),
+        )
         if tags
         and (not given.get("ResourceARNList") or arn in given["ResourceARNList"])
         and (not given.get("ResourceTypeFilters") or any(_is_a(arn, kind) for kind in given["ResourceTypeFilters"]))
@@ -42,7 +47,7 @@ def get_resources(call: Call) -> dict[str, Any]:
 def _is_a(arn: str, kind: str) -> bool:
     _, _, service, _, _, resource = arn.split(":", 5)
     wanted_service, _, wanted_type = kind.partition(":")
-    return service == wanted_service and wanted_type in ("", resource.partition("/")[0])
+    return service == wanted_service and wanted_type in ("", re.split("[/:]", resource)[0])
 
 
 def _has(tags: dict[str, str], wanted: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from exporter.demo.alarms import Alarm
 from exporter.demo.resources import Component, Endpoint, EndpointConfig, EndpointState, Role, ScalableTarget, Variant
 from exporter.demo.series import Arrivals, Generated, Lateness, Schedule, Scripted
 from exporter.demo.stats import Stat
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from exporter.demo.traffic import Behaviour
 
 Key = tuple[str, str, "Dimensions"]
-_Life = TypeVar("_Life", Endpoint, Component)
+_Life = TypeVar("_Life", Alarm, Endpoint, Component)
 
 
 @dataclass(slots=True)
@@ -42,6 +43,15 @@ class Region:
     components: dict[str, list[Component]] = field(default_factory=dict)
     targets: list[ScalableTarget] = field(default_factory=list)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)  # of other resources, by ARN
+    alarms: dict[str, list[Alarm]] = field(default_factory=dict)
+
+    def alarm(self, name: str, now: float) -> Alarm | None:
+        """Return the alarm that has this name now."""
+        return _alive(self.alarms.get(name, ()), now)
+
+    def alarms_at(self, now: float) -> list[Alarm]:
+        """Return all alarms that exist now."""
+        return [life for lives in self.alarms.values() if (life := _alive(lives, now))]
 
     def endpoint(self, name: str, now: float) -> Endpoint | None:
         """Return the endpoint that has this name now."""
@@ -74,17 +84,21 @@ class World:
         lateness: Lateness | None = None,
         listed_after: tuple[float, float] = (120, 840),
         repeated: float = 0.1,
+        history_after: float = 0.0,
         cached: int = 100_000,
     ) -> None:
         """Make an empty world.
 
         `listed_after`: ListMetrics shows a series some time between these seconds after its first datapoint (AWS: up
-        to 15 minutes). `repeated`: the share of its pages that name a series twice. `cached`: how many generated
-        datapoints are kept at hand.
+        to 15 minutes). `repeated`: the share of its pages, and of those of alarms' histories, that name
+        something twice. `history_after`: how much later than the change a history shows it. `cached`: how many
+        generated datapoints are kept at hand.
         """
         self.seed = seed
         self.listed_after = listed_after
         self.repeated = repeated
+        self.history_after = history_after
+        self.alarm_kinds = {"MetricAlarm", "CompositeAlarm", "LogAlarm"}  # that this AWS knows
         self.lock = RLock()
         self.arrivals = Arrivals(lateness or Lateness(), cached)
         self.roles: dict[tuple[str, str], Role] = {}
@@ -297,6 +311,29 @@ class World:
             component.deleted = at
             for schedule in component.schedules.values():
                 schedule.stop(at)
+
+    def put_alarm(self, account: str, region: str, alarm: Alarm) -> Alarm:
+        """Create an alarm; it lends nothing from one that had its name before. ValueError: the name is in use."""
+        with self.lock:
+            lives = self.region(account, region).alarms.setdefault(alarm.name, [])
+            if lives and lives[-1].deleted > alarm.created:
+                raise ValueError(f"alarm {alarm.name} exists")
+            lives.append(alarm)
+            return alarm
+
+    def set_alarm_state(
+        self, account: str, region: str, name: str, at: float, state: str, seen_after: float | None = None
+    ) -> None:
+        """Let an alarm enter a state; its history shows it so much later. KeyError: there is no such alarm."""
+        with self.lock:
+            alarm = _required(self.region(account, region).alarm(name, at), name)
+            after = self.history_after if seen_after is None else seen_after
+            alarm.enter(state, at, "set by hand", at + after)
+
+    def delete_alarm(self, account: str, region: str, name: str, at: float) -> None:
+        """Delete an alarm; its history stays. KeyError: there is no such alarm."""
+        with self.lock:
+            _required(self.region(account, region).alarm(name, at), name).deleted = at
 
     def add_role(self, account: str, role: Role) -> None:
         """Let others assume a role."""

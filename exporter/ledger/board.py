@@ -86,8 +86,12 @@ class Board:
                 else:
                     self._end(Spot(resource, i))
         for key, total in changes.totals.items():
-            self._totals.setdefault(key.face, {})[key.labels] = total
             self._dirty.add(key.face)
+            if total is None:
+                self._totals.get(key.face, {}).pop(key.labels, None)
+                self._end(key)
+                continue
+            self._totals.setdefault(key.face, {})[key.labels] = total
             if total.released:
                 self._end(key)
             else:

@@ -35,7 +35,8 @@ class MemoryStore:
                 self._meters.pop(resource, None)
             else:
                 self._meters[resource] = meter.dump()
-        self._totals.update(changes.totals)
+        kept_totals = {**self._totals, **changes.totals}
+        self._totals = {key: total for key, total in kept_totals.items() if total is not None}
         for (kind, identity), at in changes.identities.items():
             self._identities.setdefault(kind, {})[identity] = at
         for kind, before in changes.forget.items():

@@ -151,9 +151,13 @@ class SqliteStore:
         totals = (
             (key.face[0], *_columns(key.face[1]), _pack(key.labels), _pack(t.parts), t.released, t.first_shown)
             for key, t in changes.totals.items()
+            if t
         )
+        ended = ((k.face[0], *_columns(k.face[1]), _pack(k.labels)) for k, t in changes.totals.items() if t is None)
         identities = ((kind, identity, at) for (kind, identity), at in changes.identities.items())
         self._db.executemany("INSERT OR REPLACE INTO totals VALUES (?,?,?,?,?,?,?)", totals)
+        where = "family = ? AND account_id = ? AND region = ? AND labels = ?"
+        self._db.executemany(f"DELETE FROM totals WHERE {where}", ended)  # noqa: S608 - the columns stand above
         self._db.executemany("INSERT OR REPLACE INTO identities VALUES (?,?,?)", identities)
         self._db.executemany("DELETE FROM identities WHERE kind = ? AND at < ?", changes.forget.items())
 

@@ -35,7 +35,11 @@ class Books:
                 self.meters.get(resource.target, {}).pop(resource, None)
             else:
                 self.meters.setdefault(resource.target, {})[resource] = meter
-        self.totals.update(changes.totals)
+        for key, total in changes.totals.items():
+            if total is None:
+                self.totals.pop(key, None)
+            else:
+                self.totals[key] = total
         for owner, notes in changes.notes.items():
             kept = {**self.notes.get(owner, {}), **notes}
             self.notes[owner] = {name: note for name, note in kept.items() if note is not None}
@@ -49,7 +53,7 @@ class Stage:
         self._store = store
         self._rules = rules
         self._meters: dict[Resource, Meter | None] = {}
-        self._totals: dict[Key, Total] = {}
+        self._totals: dict[Key, Total | None] = {}
         self._identities: dict[tuple[str, str], float] = {}
         self._notes: dict[tuple[str, Target | None], dict[str, Any]] = {}
         self._forget: dict[str, float] = {}
@@ -86,7 +90,7 @@ class Stage:
         """Return a copy of an event total that may be changed; a new one at 0."""
         total = self._totals.get(key)
         if total is None:
-            kept = self._books.totals.get(key)
+            kept = None if key in self._totals else self._books.totals.get(key)
             total = Total(dict(kept.parts), kept.released, kept.first_shown) if kept else Total({})
             self._totals[key] = total
         return total
@@ -126,9 +130,19 @@ class Stage:
             short[namespace] += counted.short
             lost += counted.lost_seconds
         self._meters.update(dict.fromkeys(reading.forget))
+        self._totals.update(dict.fromkeys((_key(effect, reading.target) for effect in reading.ended), None))
+        for effect in reading.seeds:
+            self._seed(effect, _key(effect, reading.target))
         if reading.notes:
             self._notes.setdefault((reading.source, reading.target), {}).update(reading.notes)
         return Applied(self._count(reading), revisions, +short, lost)
+
+    def _seed(self, effect: Effect, key: Key) -> None:
+        """Let what events feed stand at 0, unless it stands there already, or higher."""
+        if self._totals.get(key) or (key not in self._totals and key in self._books.totals):
+            return
+        parts = [""] if effect.buckets is None else [*(repr(float(b)) for b in effect.buckets), "+Inf", "sum", "count"]
+        self.total(key).parts.update(dict.fromkeys(parts, 0.0))
 
     def _count(self, reading: Reading) -> Mapping[str, int]:
         """Count each event once; return how many were counted, repeated or too old."""
@@ -149,10 +163,14 @@ class Stage:
                 outcomes["counted"] += 1
                 self._identities[named] = event.at
                 for effect in event.effects:
-                    _take(effect, self.total(Key((effect.family, event.target), effect.labels)))
+                    _take(effect, self.total(_key(effect, event.target)))
         for kind in by_kind:
             self._forget[kind] = reading.not_before - DAY  # a day more than any event may be counted
         return outcomes
+
+
+def _key(effect: Effect, target: Target | None) -> Key:
+    return Key((effect.family, target), effect.labels)
 
 
 def _take(effect: Effect, total: Total) -> None:

@@ -51,10 +51,10 @@ class Total(Struct):
 
 
 class Changes(NamedTuple):
-    """What one commit writes. None removes a meter, or a note of a source."""
+    """What one commit writes. None removes a meter, an event total, or a note of a source."""
 
     meters: Mapping[Resource, Meter | None]
-    totals: Mapping[Key, Total]
+    totals: Mapping[Key, Total | None]
     identities: Mapping[tuple[str, str], float]  # (kind, identity) to the time of the event
     notes: Mapping[tuple[str, Target | None], Mapping[str, Any]]
     forget: Mapping[str, float]  # kind to the time before which its identities may go

@@ -34,7 +34,8 @@ section > div { display: flex; flex-wrap: wrap; gap: .2rem .8rem; align-items: b
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; font-size: .8rem; opacity: .65; }
 td, th { padding: .3rem .9rem .3rem 0; border-top: 1px solid var(--line); vertical-align: top; white-space: nowrap; }
-tr:first-child th { border-top: 0; } td.why { white-space: normal; overflow-wrap: anywhere; font-size: .9rem; } section p { margin: 0; }
+tr:first-child th { border-top: 0; } td.why { white-space: normal; overflow-wrap: anywhere; font-size: .9rem; }
+section p { margin: 0; }
 .badge { border-radius: 1rem; padding: .05rem .6rem; font-size: .85rem; white-space: nowrap; }
 .ok { background: #1a7f3726; color: light-dark(#116329, #56d364); }
 .partial { background: #bf870026; color: light-dark(#7d4e00, #e3b341); }

@@ -37,7 +37,7 @@ FROM_AWS = {
     for name, family in FAMILIES.items()
     if family["default"] == "on"
     and (
-        family["source"] == "cloudwatch_metrics"
+        family["source"] in {"cloudwatch_metrics", "cloudwatch_alarms"}
         or (family["source"] == "inventory" and family["subject"] in LISTED_SUBJECTS)
     )
 }
@@ -161,13 +161,14 @@ def test_own_counter_is_born_at_0(text, name):
     exist = {
         "account_id": {"123456789012"},
         "region": {"us-east-1"},
-        "source": {"cloudwatch_metrics", "inventory"},
+        "source": {"cloudwatch_metrics", "cloudwatch_alarms", "inventory"},
         "cloudwatch_namespace": {labels_of(series)["cloudwatch_namespace"] for series in listed},
     }
     choices = []
     for label in promised["labels"]:
         words = promised.get("values", {}).get(label)
-        choices.append(exist.get(label) or (CONTRACT["enums"][words] if isinstance(words, str) else words))
+        known = CONTRACT["enums"][words] if isinstance(words, str) else words
+        choices.append(exist[label].intersection(known or exist[label]) if label in exist else known)
     expected = {tuple(zip(promised["labels"], values, strict=True)) for values in product(*choices)}
     shown = page.find(name + "_count" * (promised["type"] == "histogram"))
     assert expected <= {tuple(labels_of(series).items()) for series in shown}
