@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from street import ACCOUNT, REGION, Street
 from worlds import T0, values
 
+from exporter.config import parse
+from exporter.daemon import Parts
 from exporter.demo import World
 from exporter.demo.alarms import Alarm
 from exporter.model import DAY, HOUR
@@ -149,7 +151,8 @@ def test_each_change_is_counted_once(steps, limits):
             elif kind == "restart":
                 days.restart()
             elif kind == "fault":
-                days.street.fake.faults.add(given_[0], operation=given_[1], probability=given_[2])
+                fault, operation, probability = given_  # a login that fails is the daemon's business, and not here
+                days.street.fake.faults.add(fault, service="cloudwatch", operation=operation, probability=probability)
             elif kind == "mend":
                 days.street.fake.faults.clear()
             assert not days.counted() - days.truth(), "nothing is counted that did not happen"
@@ -359,8 +362,7 @@ def test_a_history_longer_than_a_run_may_read_is_taken_up_where_it_was_left(days
     assert days.counted() == days.truth()
 
 
-@pytest.mark.parametrize("more", ["sources: {cloudwatch_alarms: {every: 2m}}", f"families: {{exclude: [{CHANGES}]}}"])
-def test_time_in_which_changes_are_not_counted_does_not_count(days, more):
+def test_time_in_which_changes_are_not_counted_does_not_count(days):
     days.cycle(60)
     days.change("a", days.now + 10.0, "ALARM")
     days.cycle(120)
@@ -372,10 +374,29 @@ def test_time_in_which_changes_are_not_counted_does_not_count(days, more):
     assert values(days.street.ledger.snapshot(), CHANGES) == {}
     assert values(days.street.ledger.snapshot(), "sagemaker_alarm_status")
     asked = calls(days)
-    days.restart()
     days.street.kill()
     days.street.start("")
     days.only_alarms()
     days.cycle(120)
     assert calls(days) == asked
     assert days.shown()["a", "OK"] == 0.0
+
+
+def test_a_daemon_without_the_source_ends_its_counts(days, monkeypatch):
+    """The parts as the daemon makes them: time in which it is switched off does not count."""
+    days.cycle(60)
+    days.change("a", days.now + 10.0, "ALARM")
+    days.cycle(120)
+    days.street.kill()
+    target, text = days.street.target, "sources: {cloudwatch_alarms: {enabled: false}}"
+    monkeypatch.setenv("AWS_REGION", REGION)
+    parts = Parts(parse(text), days.street.clock, days.street.store)
+    parts.prepare(target)
+    assert {source.name for source, _ in parts.sources} == {"inventory", "cloudwatch_metrics"}
+    assert values(parts.ledger.snapshot(), CHANGES) == {}
+    assert parts.ledger.known("cloudwatch_alarms", target).notes == {}
+    parts.collection.own()
+    assert values(parts.ledger.snapshot(), "sagemaker_exporter_events_total") == {}
+    assert values(parts.ledger.snapshot(), "sagemaker_exporter_source_runs_total")
+    parts.close()
+    days.street.start()

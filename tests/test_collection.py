@@ -415,3 +415,21 @@ def test_marks_of_the_ledger_are_shown(room):
     assert room.shown("sagemaker_exporter_checkpoint_timestamp_seconds") == {source: T0 + HOUR + 60}
     assert room.shown("sagemaker_exporter_catching_up") == {source: 0.0}
     assert room.shown("sagemaker_exporter_data_settled_until_timestamp_seconds") == {namespace: float(T0)}
+
+
+def test_what_becomes_of_events_is_told(room):
+    where = (HERE.account_id, HERE.region, "alarm", "ALARM")
+    events = tuple(
+        Event("alarm_state_change", identity, at, HERE, (Effect("sagemaker_alarm_state_changes_total", where),))
+        for identity, at in (("a", T0), ("a", T0), ("b", T0), ("c", T0 - 100))
+    )
+    room.run(Reading("cloudwatch_alarms", HERE, T0, looked=("cloudwatch_alarms",), events=events, not_before=T0))
+    assert room.told("events_total") == {
+        (HERE.account_id, HERE.region, "cloudwatch_alarms", outcome): count
+        for outcome, count in (("counted", 2.0), ("repeated", 1.0), ("too_old", 1.0))
+    }
+
+
+def test_a_seed_without_a_row_is_a_bug(room):
+    run = room.run(Reading("inventory", HERE, T0, seeds=(Effect("sagemaker_nobody_total", ("a",), 0.0),)))
+    assert [failure.error_class for failure in run.failures] == ["bug"]
