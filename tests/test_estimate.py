@@ -15,12 +15,17 @@ from exporter.ledger.memory import MemoryStore
 from exporter.model import DAY, HOUR, MINUTE, Target
 
 HERE = Target(ACCOUNT, REGION)
+ALARMS = "sources: {cloudwatch_alarms: {every: 1m}}\n"  # as often as a street without a schedule looks at them
 CONFIGS = {
-    "defaults": "",
-    "seldom": "sources: {cloudwatch_metrics: {every: 2m, pace: {warm: 10m, cold: 30m}}, inventory: {every: 2m}}",
-    "narrow": "families: {exclude: ['sagemaker_endpoint_*utilization*', '*latency*']}",
-    "limited": "limits: {usd_per_month: 40}",
-    "described": "sources: {inventory: {describe_every: 10m, list_metrics_every: 15m}}",
+    "defaults": ALARMS,
+    "seldom": """
+sources: {cloudwatch_metrics: {every: 2m, pace: {warm: 10m, cold: 30m}}, inventory: {every: 2m}}
+""",
+    "narrow": ALARMS + "families: {exclude: ['sagemaker_endpoint_*utilization*', '*latency*']}",
+    "limited": ALARMS + "limits: {usd_per_month: 40}",
+    "described": """
+sources: {cloudwatch_alarms: {every: 1m}, inventory: {describe_every: 10m, list_metrics_every: 15m}}
+""",
 }
 
 

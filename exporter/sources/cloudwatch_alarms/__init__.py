@@ -125,7 +125,7 @@ class CloudWatchAlarms:
             return found
 
     def calls_an_hour(self, every: float) -> dict[str, float]:
-        """Return how often operations are called in an hour, for each hundred alarms of an account (one at the least)."""
+        """Return how often operations are called in an hour, for each hundred alarms that an account has."""
         calls = {"DescribeAlarms": 3600 / every}
         return calls | {"GetResources": 3600 / every} if self._tags else calls
 
