@@ -100,7 +100,7 @@ def measure(options, fake, path):
     clock = Clock()
     parts = Parts(configuration(), clock, SqliteStore(path), begin=-900.0)
     targets = [parts.aws.login(account, region) for account, region in parts.logins(parts.config)]
-    inventory, metrics = (source for source, _ in parts.sources)
+    inventory, metrics, *_ = (source for source, _ in parts.sources)
     pool = ThreadPoolExecutor(16)
     renderer = Renderer()
     before = peak()
