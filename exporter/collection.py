@@ -1,7 +1,7 @@
 """Runs one source on one target: times it, guards it, applies the reading, confirms it, reports on it.
 
-A source tells of what it could not read in `failed`, call by call; what it raises, because nothing could be read, is
-caught here. Order matters: a receipt is confirmed only after the commit.
+A source tells of what it could not read in `failed`, call by call; what it raises, having nothing to return, is caught
+here. Order matters: a receipt is confirmed only after the commit.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Source(Protocol):
     name: str
 
     def read(self, target: Target, known: Known, now: float) -> Reading:
-        """Read what is due; raise `AwsError` when nothing could be read at all."""
+        """Read what is due; raise `AwsError` when there is nothing at all to return."""
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Tell the origin that what belongs to the receipts is safely counted."""

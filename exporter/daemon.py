@@ -235,7 +235,7 @@ class Daemon:
         before, known = self._entries, self._targets
         for entry in (*self._waiting.values(), *(one for entries in before.values() for one in entries)):
             self._scheduler.remove(entry)
-        self._logins, self._waiting, self._entries, self._targets = logins, {}, {}, {}
+        self._waiting, self._entries, self._targets = {}, {}, {}
         self._parts.configure(config)
         for login in logins:
             if login in known:

@@ -19,6 +19,7 @@ from exporter.inventory import Census, Endpoint, Listing, Variant
 from exporter.model import DAY, Target
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
+from exporter.sources.inventory import InventorySource
 
 HOURS = 730.0  # of a month, as AWS reckons
 
@@ -68,30 +69,32 @@ def assumed(config: Config, endpoints: int, now: float) -> Census:
 
 def estimate(parts: Parts, censuses: Mapping[Target, Census]) -> Estimate:
     """Return what the sources of `parts` take in an hour on targets where this exists, once they have been running."""
-    now, lines = parts.clock.now(), []
-    floor = everything = 0.0
+    lines, other = [], 0.0
     for source, every in parts.sources:
-        if isinstance(source, CloudWatchMetrics):
-            hours = [source.rehearse(target, census, now) for target, census in censuses.items()]
-            metrics = float(sum(hour.metrics for hour in hours))
-            floor += sum(hour.floor for hour in hours) * METRIC_PRICE
-            everything += sum(hour.everything for hour in hours) * METRIC_PRICE
-            pace = parts.config.sources.cloudwatch_metrics.pace
-            paces = (every, max(every, pace.warm), max(every, pace.cold))
-            lines.append(Line(source.name, paces, sum(hour.calls for hour in hours), metrics, metrics * METRIC_PRICE))
-        else:
+        if not isinstance(source, CloudWatchMetrics):
             calls = [_calls(parts, source, census, every) for census in censuses.values()]
             usd = sum(number * OPERATIONS[name].price for one in calls for name, number in one.items())
-            floor, everything = floor + usd, everything + usd
             lines.append(Line(source.name, (every,), sum(sum(one.values()) for one in calls), 0.0, usd))
+            other += usd
+    floor = everything = other
+    for source, every in parts.sources:
+        if isinstance(source, CloudWatchMetrics):
+            allowed = (parts.config.limits.usd_per_month / HOURS - other) / METRIC_PRICE
+            hour = source.rehearse(censuses, allowed, parts.clock.now())
+            floor, everything = floor + hour.floor * METRIC_PRICE, everything + hour.everything * METRIC_PRICE
+            pace = parts.config.sources.cloudwatch_metrics.pace
+            paces = (every, max(every, pace.warm), max(every, pace.cold))
+            lines.append(Line(source.name, paces, hour.calls, hour.metrics, hour.metrics * METRIC_PRICE))
     return Estimate(tuple(lines), floor, everything)
 
 
 def _calls(parts: Parts, source: Source, census: Census, every: float) -> Mapping[str, float]:
     """Return how often a source calls operations in an hour."""
+    if isinstance(source, InventorySource):
+        return parts.inventory.calls_an_hour(census, every)
     if isinstance(source, CloudWatchAlarms):
         return source.calls_an_hour(every)
-    return parts.inventory.calls_an_hour(census, every)
+    raise TypeError(f"nobody has said what {source.name} calls")  # or a new source would be estimated as another
 
 
 def told(found: Estimate, config: Config, censuses: Mapping[Target, Census], assumption: str) -> Iterable[str]:

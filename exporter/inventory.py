@@ -13,10 +13,9 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self, TypeVar
 
-import msgspec
 from msgspec import Struct, structs
 
-from exporter.aws import Aws, AwsError
+from exporter.aws import Aws, AwsError, read_as
 from exporter.aws.operations import OPERATIONS
 from exporter.catalogue.places import Dimensions, Places, Sweep, sweeps
 from exporter.config import Resources
@@ -196,13 +195,7 @@ class Inventory:
 
         Listings come first and are published before the slow part, so that series are asked while things are described.
         """
-        look = _Look(self._aws, target, now, self._pacing, self.census(target))
-        if self._pacing.resources:
-            look.list_endpoints()
-            look.list_components()
-        look.list_series(self._places, self._sweeps)
-        if self._pacing.tags:
-            look.list_tags()
+        look = self._listed(target, now, self.census(target))
         self._publish(target, look.census())
         if self._pacing.resources:
             look.list_scaling()
@@ -212,14 +205,18 @@ class Inventory:
 
     def survey(self, target: Target, now: float) -> Census:
         """Return what the listings show, describing nothing."""
-        look = _Look(self._aws, target, now, self._pacing, Census())
+        return self._listed(target, now, Census()).census()
+
+    def _listed(self, target: Target, now: float, before: Census) -> _Look:
+        """Return a look that has listed what is due."""
+        look = _Look(self._aws, target, now, self._pacing, before)
         if self._pacing.resources:
             look.list_endpoints()
             look.list_components()
         look.list_series(self._places, self._sweeps)
         if self._pacing.tags:
             look.list_tags()
-        return look.census()
+        return look
 
     def calls_an_hour(self, census: Census, every: float) -> Mapping[str, float]:
         """Return how often operations are called in an hour where all that exists is in service and nothing changes."""
@@ -419,7 +416,7 @@ class _Look:
         scope = f"ListMetrics {sweep.namespace}"
         try:
             for page in self._aws.pages(self._target, "ListMetrics", **asked):
-                gathered.add(_read(page["Metrics"], _ListedMetric))
+                gathered.add(read_as(_ListedMetric, page["Metrics"]))
         except AwsError as error:
             self._failures.append(Failure(scope, error.error_class, str(error)))
             return False
@@ -451,7 +448,7 @@ class _Look:
         member = OPERATIONS[operation].member
         try:
             pages = self._aws.pages(self._target, operation, **asked)
-            return [one for page in pages for one in _read(page[member], kind)]
+            return [one for page in pages for one in read_as(kind, page[member])]
         except AwsError as error:
             self._failures.append(Failure(operation, error.error_class, str(error)))
             return None
@@ -460,7 +457,7 @@ class _Look:
         """Return a description, an empty one of a thing that is gone; None, and a failure, if it can't be had."""
         try:
             described = self._aws.call(self._target, operation, **asked)
-            _read([described], kind)
+            read_as(kind, [described])
         except AwsError as error:
             if error.error_class == "absent":
                 return {}
@@ -531,14 +528,6 @@ class _Described(Struct):
     ProductionVariants: list[_NamedVariant] | None = None
     ShadowProductionVariants: list[_NamedVariant] | None = None
     MetricsConfig: dict[str, Any] = {}
-
-
-def _read(items: Any, kind: type[_T]) -> list[_T]:
-    """Return items of an answer as what they must be. Raises `AwsError`: not what AWS would say, so not from it."""
-    try:
-        return msgspec.convert(items, list[kind])  # type: ignore[valid-type]
-    except msgspec.ValidationError as error:
-        raise AwsError("transient", f"unreadable answer: {error}") from error
 
 
 def _variants(facts: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Variant, ...]:

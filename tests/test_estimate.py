@@ -95,8 +95,22 @@ def test_what_people_read():
     lines = list(told(found, parts.config, {HERE: census}, "assuming 10 endpoints"))
     assert lines[0].startswith("valid. 1 account, 1 target, 3 sources, ")
     assert lines[2].split() == ["source", "asks", "every", "calls/h", "metrics/h", "USD/month"]
-    assert lines[4].split()[:4] == ["cloudwatch_metrics", "1m", "5m", "1h"]
+    assert lines[5].split()[:4] == ["cloudwatch_metrics", "1m", "5m", "1h"]
     assert lines[-1].startswith("within limits.usd_per_month, 500.00")
     assert found.everything > found.usd > found.floor > 0
-    assert found.lines[1].usd == pytest.approx(found.lines[1].metrics * METRIC_PRICE)
+    assert found.lines[-1].usd == pytest.approx(found.lines[-1].metrics * METRIC_PRICE)
     parts.close()
+
+
+def test_a_limit_is_that_of_an_average_month_whatever_day_it_is():
+    """And all targets share it, whichever is looked at first."""
+    limited = "limits: {usd_per_month: 60}"
+    there = Target(ACCOUNT, "eu-west-1")
+    bills = []
+    for now in (float(T0), T0 + 31 * DAY - HOUR):
+        parts = parts_of(limited, now)
+        census = assumed(parts.config, 4, now)
+        bills.append(estimate(parts, {HERE: census, there: census}).usd)
+        parts.close()
+    assert bills[0] == pytest.approx(bills[1], rel=0.01)
+    assert bills[0] * 730 <= 60

@@ -20,6 +20,7 @@ from worlds import (
     read,
     reading,
     values,
+    wait_for,
 )
 
 from exporter.ledger import Ledger, LedgerError
@@ -603,8 +604,7 @@ def test_a_note_that_cant_be_written_down_fails_alone(world, monkeypatch):
         assert held.wait(30)
         good = sources.submit(world.apply, read(world.clock, {T0 + 60: 5.0}, T0))
         bad = sources.submit(world.ledger.apply, strange)
-        while world.ledger._waiting.qsize() < 2:
-            held.wait(0.001)
+        wait_for(lambda: world.ledger._waiting.qsize() == 2)
         monkeypatch.setattr(world.store, "commit", fail)
         free.set()
         first.result()

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from street import ACCOUNT, REGION, PluggedSessions
-from worlds import T0, FakeClock, values
+from worlds import T0, FakeClock, values, wait_for
 
 from exporter.config import parse
 from exporter.daemon import Daemon, Parts
@@ -56,8 +56,7 @@ class Running:
                 self.daemon._scheduler.tick()
                 for run in tuple(self.daemon._scheduler._running):
                     run.result(30)
-                while any(entry.running for entry in self.daemon._scheduler._schedule.entries):
-                    threading.Event().wait(0.001)
+                wait_for(lambda: not any(entry.running for entry in self.daemon._scheduler._schedule.entries))
             self.parts.collection.own()
             self.parts.ledger.shown(self.parts.ledger.snapshot())
 

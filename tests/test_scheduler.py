@@ -8,7 +8,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import HERE, T0, FakeClock
+from worlds import HERE, T0, FakeClock, wait_for
 
 from exporter.model import HOUR
 from exporter.scheduler import WORKERS, Entry, Schedule, Scheduler
@@ -235,16 +235,6 @@ def test_a_sleep_of_the_machine_is_told(threads):
     threads.tick(HOUR)
     assert skipped(threads) == {"missed": 59.0}
     assert threads.told("scheduler_lateness_seconds", "sum") == {("inventory",): 0.0}
-
-
-def wait_for(condition):
-    """Wait until something holds, at most half a minute."""
-    event = threading.Event()
-    for _ in range(3000):
-        if condition():
-            return
-        event.wait(0.01)
-    pytest.fail("it never came to be")
 
 
 def test_a_bug_in_a_run_ends_neither_the_entry_nor_the_others(threads, caplog):

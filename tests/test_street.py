@@ -250,6 +250,19 @@ def test_nothing_is_forgotten_sooner_or_later_because_a_source_runs_seldom(stree
     assert one.ledger.known("cloudwatch_metrics", one.target).notes["attended"] == pytest.approx(4 * 7200, rel=0.01)
 
 
+def test_a_run_that_brought_gauges_alone_has_brought_something(street):
+    made = world()
+    requests(made, range(-60, 60))
+    for minute in range(-60, 60):
+        at = T0 + MINUTE * minute
+        made.put(ACCOUNT, REGION, "/aws/sagemaker/Endpoints", "CPUUtilization", VARIANT, at, 50.0)
+    one = street(made, only(INVOCATIONS, ENDPOINT_CPU))
+    one.fake.faults.add("forbidden", metric="Invocations")
+    one.cycle(MINUTE)  # in which all is due
+    assert shown(one, ENDPOINT_CPU)
+    assert one.runs[1].outcome == "partial"
+
+
 # -- dollars -----------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from worlds import HERE, T0, FakeClock
+from worlds import HERE, T0, FakeClock, wait_for
 
 from exporter.collection import Run
 from exporter.config import Account, parse
@@ -92,16 +92,6 @@ def running(one_server):
     one_server.begin()
     one_server.server.tally = one_server.tally
     return one_server
-
-
-def wait_for(condition):
-    """Wait until something holds, at most half a minute."""
-    event = threading.Event()
-    for _ in range(3000):
-        if condition():
-            return
-        event.wait(0.01)
-    pytest.fail("it never came to be")
 
 
 # -- what is sent ------------------------------------------------------------------------------------------------------

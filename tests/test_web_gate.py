@@ -20,6 +20,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 from keys import authority, certificate, furnish, texts
+from worlds import wait_for
 
 from exporter.config import ConfigError
 from exporter.sinks.gzip_pieces import piece, stitch
@@ -107,15 +108,6 @@ def guarded(tmp_path):
     yield start
     for one in made:
         one.server.close()
-
-
-def wait_for(condition):
-    event = threading.Event()
-    for _ in range(3000):
-        if condition():
-            return
-        event.wait(0.01)
-    pytest.fail("it never came to be")
 
 
 # -- TLS, by the names of exporter-toolkit's tests ---------------------------------------------------------------------

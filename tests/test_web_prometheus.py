@@ -7,7 +7,7 @@ import subprocess
 
 import bcrypt
 from keys import authority, certificate, furnish, texts
-from test_web import wait_for
+from worlds import wait_for
 
 from exporter.sinks.gzip_pieces import piece, stitch
 from exporter.tally import Tally

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
+
 from exporter.model import BLOCK, MINUTE, Answer, Counter, Read, Reading, Resource, Target, Window
 
 T0 = 1_767_225_600  # 2026-01-01 00:00 UTC, a block border
@@ -81,3 +85,13 @@ def values(snapshot, family, part=""):
         for labels, value in zip(chunk.labels, chunk.columns[part], strict=True)
         if value is not None
     }
+
+
+def wait_for(condition):
+    """Wait until something holds, at most half a minute."""
+    event = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        event.wait(0.01)
+    pytest.fail("it never came to be")

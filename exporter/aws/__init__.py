@@ -31,7 +31,7 @@ from exporter.config import Account
 from exporter.model import Target
 from exporter.tally import Tally
 
-__all__ = ["Aws", "AwsError", "MetricCall", "Reply", "Spent", "endpoints"]
+__all__ = ["Aws", "AwsError", "MetricCall", "Reply", "Spent", "endpoints", "read_as"]
 
 WORKERS = 16  # GetMetricData calls in flight, for each target
 TRIES = 3  # of a call that fails with a server error, a time-out or an unreadable answer
@@ -345,6 +345,14 @@ class Aws:
     def _note_login(self, target: Target, error: AwsError | None) -> None:
         if error is None or error.login:
             self._tally.set("target_up", *_labels(target), value=0.0 if error else 1.0)
+
+
+def read_as(kind: type[_T], items: Any) -> list[_T]:
+    """Return items of an answer as what they must be. Raises `AwsError`: not what AWS would say, so not from it."""
+    try:
+        return msgspec.convert(items, list[kind])  # type: ignore[valid-type]
+    except msgspec.ValidationError as error:
+        raise AwsError("transient", f"unreadable answer: {error}") from error
 
 
 def endpoints() -> list[str]:

@@ -78,6 +78,9 @@ class Question:
 class Row:
     """One family: what is exposed, documented, asked and permitted all follows from it.
 
+    `on` is whether it is shown unless configured otherwise; `stable` whether name, type and labels are promised. `pace`
+    is how often it is asked: hot in every run, warm and cold as configured (5 min and 1 h). `breakdowns` are the words
+    of its other forms. `quantiles` belong to a summary, `buckets` (upper bounds) to a histogram.
     `values` maps a label to the name of a list in `enums`, or to the values themselves. `seeded` families stand at
     0 before anything happens: "inventory" for each variant in service, True for what is configured. `reads` names
     the AWS fields behind a family that is not a CloudWatch metric. `base` is set on a breakdown: the family that it

@@ -93,7 +93,7 @@ class Ledger:
         """Count a reading, commit it, install it; return what became of it.
 
         Raises `LedgerError` if the store refused, or is closed: nothing was counted, and nothing may be confirmed at
-        the origin. Samples are shown all the same, and counters stand as they stood.
+        the origin. Samples are shown all the same, and counters that were read stand at their committed value.
         """
         done: Future[Applied] = Future()
         with self._door:

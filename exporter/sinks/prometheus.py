@@ -94,7 +94,7 @@ class Renderer:
             for form, pieces in formats.items():
                 pieces.append(piece(self._process.lines(form)))
         self._forget_labels(snapshot)
-        series = sum(chunk.series for chunk in snapshot.chunks.values())
+        series = sum(snapshot.chunks[face].series for face in faces)
         return Page(snapshot, stitch(formats["text"]), stitch((*formats["openmetrics"], _END)), series)
 
     def _has_row(self, face: tuple[str, Target | None], chunk: Chunk) -> bool:

@@ -226,6 +226,9 @@ def test_starts_at_once_and_answers_fast(demo):
         for place, series in enumerate(series_of(demo)[:500])
     ]
     ask(demo, queries, NOW - 300, NOW)
-    begin = time.process_time()
-    ask(demo, queries, NOW - 300, NOW)
-    assert time.process_time() - begin < 1  # usually a fiftieth of this; the bound is for busy machines
+    took = []
+    for _ in range(5):  # the quickest of them: a neighbour that takes our cache does not make the fake slow
+        begin = time.process_time()
+        ask(demo, queries, NOW - 300, NOW)
+        took.append(time.process_time() - begin)
+    assert min(took) < 0.2  # usually a tenth of this

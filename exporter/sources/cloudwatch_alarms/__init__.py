@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from exporter.aws import Aws, AwsError
+from exporter.aws import Aws, AwsError, read_as
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
 from exporter.config import Config
@@ -36,7 +36,6 @@ from exporter.sources.cloudwatch_alarms.answers import (
     HistoryItem,
     TaggedArn,
     alarms,
-    read,
     state_update,
 )
 from exporter.sources.cloudwatch_alarms.choice import Choice, resource, watched
@@ -109,6 +108,11 @@ class CloudWatchAlarms:
             tallies=tuple(changes.tallies),
         )
 
+    def calls_an_hour(self, every: float) -> dict[str, float]:
+        """Return how often operations are called in an hour, for each hundred alarms that an account has."""
+        calls = {"DescribeAlarms": 3600 / every}
+        return calls | {"GetResources": 3600 / every} if self._tags else calls
+
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def _list(self, target: Target) -> list[Alarm]:
@@ -124,11 +128,6 @@ class CloudWatchAlarms:
             unknown.add(LOG)  # a region that does not know the word has no such alarms
             return found
 
-    def calls_an_hour(self, every: float) -> dict[str, float]:
-        """Return how often operations are called in an hour, for each hundred alarms that an account has."""
-        calls = {"DescribeAlarms": 3600 / every}
-        return calls | {"GetResources": 3600 / every} if self._tags else calls
-
     def _pages(self, target: Target, kinds: list[str]) -> list[Alarm]:
         pages = self._aws.pages(target, "DescribeAlarms", AlarmTypes=kinds, MaxRecords=PAGE)
         return [alarm for page in pages for alarm in alarms(page)]
@@ -141,7 +140,7 @@ class CloudWatchAlarms:
         asked: Mapping[str, Any] = {"ResourceTypeFilters": ["cloudwatch:alarm"], "TagFilters": filters}
         try:
             pages = self._aws.pages(target, "GetResources", ResourcesPerPage=100, **asked)
-            found = [one for page in pages for one in read(page["ResourceTagMappingList"], TaggedArn)]
+            found = [one for page in pages for one in read_as(TaggedArn, page["ResourceTagMappingList"])]
         except AwsError as error:
             failed.append(Failure("GetResources", error.error_class, str(error)))
             return None
@@ -360,7 +359,7 @@ class _Histories:
         asked = {"AlarmTypes": [kind], "HistoryItemType": "StateUpdate", "ScanBy": "TimestampAscending", **more}
         for page in self._aws.pages(self._target, _HISTORY, StartDate=since - 1, MaxRecords=PAGE, **asked):
             self._calls += 1
-            yield read(page["AlarmHistoryItems"], HistoryItem), bool(page.get("NextToken"))
+            yield read_as(HistoryItem, page["AlarmHistoryItems"]), bool(page.get("NextToken"))
 
 
 def _change(item: HistoryItem) -> Change:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from exporter.aws import AwsError
+from exporter.aws import AwsError, read_as
 
 METRIC, COMPOSITE, LOG = "MetricAlarm", "CompositeAlarm", "LogAlarm"
 KINDS = (METRIC, COMPOSITE, LOG)
-
-_T = TypeVar("_T")
 
 
 class Dimension(Struct, frozen=True):
@@ -120,16 +118,8 @@ def alarms(page: Mapping[str, Any]) -> list[Alarm]:
     """Return the alarms on a page of DescribeAlarms. Raises `AwsError`."""
     found = []
     for kind in KINDS:
-        found += [msgspec.structs.replace(one, kind=kind) for one in read(page.get(f"{kind}s") or [], Alarm)]
+        found += [msgspec.structs.replace(one, kind=kind) for one in read_as(Alarm, page.get(f"{kind}s") or [])]
     return found
-
-
-def read(items: Any, kind: type[_T]) -> list[_T]:
-    """Return items of an answer as what they must be. Raises `AwsError`: not what AWS would say, so not from it."""
-    try:
-        return msgspec.convert(items, list[kind])  # type: ignore[valid-type]
-    except msgspec.ValidationError as error:
-        raise AwsError("transient", f"unreadable answer: {error}") from error
 
 
 def state_update(text: str) -> StateUpdate:

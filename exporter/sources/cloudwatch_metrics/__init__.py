@@ -15,7 +15,7 @@ at its pace from where it was read before, every 5 min over the settle window, a
 closed (`Reach`). What a call could not bring leaves its counters where they are, to be asked again, from there, in the
 next run (`unheard`), and is named in `failed`:
 
-    throttled                       repeated behind the door for a minute, then failed
+    throttled                       repeated in `aws/` for a minute, then failed
     denied, no network              failed at once, the whole call
     refused, server error           taken apart until the unit that makes it fail stands alone; the others are read
     a result that is not complete   that counter or gauge
@@ -38,7 +38,7 @@ from exporter.sources.cloudwatch_metrics.answers import begun, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher, pack
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
 from exporter.sources.cloudwatch_metrics.rehearsal import Hour, steady
-from exporter.sources.cloudwatch_metrics.rests import STAGES, Purse, load, metrics_an_hour, silence, slowed
+from exporter.sources.cloudwatch_metrics.rests import STAGES, Purse, load, metrics_an_hour, silence, slowed, stage_for
 from exporter.sources.cloudwatch_metrics.strands import Rank, Reach, Settings, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
 
@@ -97,7 +97,7 @@ class CloudWatchMetrics:
         asked = {id(ask.strand) for ask in asks}
         waiting = [begun(strand) for strand in plan.strands.values() if strand.begin and id(strand) not in asked]
         # The scope named after it holds what it says of itself, by the plan. Who got nothing has looked at nothing.
-        worked = not crop.failures or any(answer.complete for read in crop.reads for answer in read.answers)
+        worked = not crop.failures or any(result.complete for ask in asks for result in ask.results)
         return Reading(
             self.name,
             target,
@@ -114,29 +114,35 @@ class CloudWatchMetrics:
             attended=notes["attended"],
         )
 
-    def rehearse(self, target: Target, census: Census, now: float) -> Hour:
-        """Return what an hour takes on a target where all of the census has data, asking nothing."""
-        kept = self._of(target)
-        begins = Begins(dict.fromkeys(self._settings, int(now)), {}, now)
-        first = kept.planner.plan(census, Known(), begins, {}, now, 0.0)
-        meters = steady(first.strands.values(), self._rules.deep_settle)
-        plan = kept.planner.plan(census, Known(meters=meters), begins, {}, now, 0.0)
-        kept.strands = plan.strands
+    def rehearse(self, censuses: Mapping[Target, Census], allowed: float, now: float) -> Hour:
+        """Return what an hour takes where all of the censuses has data, asking nothing.
+
+        `allowed` is how many metrics the dollar limit leaves for an hour of an average month, on all targets together.
+        """
+        plays = []
+        for target, census in censuses.items():
+            planner = self._of(target).planner
+            begins = Begins(dict.fromkeys(self._settings, int(now)), {}, now)
+            first = planner.plan(census, Known(), begins, {}, now, 0.0)
+            meters = steady(first.strands.values(), self._rules.deep_settle)
+            plays.append((planner.plan(census, Known(meters=meters), begins, {}, now, 0.0), census, meters))
+        loads = [load(strand, census) for plan, census, _ in plays for strand in plan.strands.values()]
+        slow = slowed(stage_for(loads, allowed, 0))
         calls = metrics = 0
         steps = int(HOUR // self._rules.every)
         for n in range(2 * steps):  # in the first hour all that is cold is asked once, and takes its turn from then on
             at = now + n * self._rules.every
-            for meter in meters.values():
-                meter.at(at)
-            for strand in plan.strands.values():
-                strand.newest = int(at)
-            self._slow(target, kept, census, at)
-            asks = self._asks(plan, meters, at)
-            self._mark(asks, at)
-            if n >= steps:
-                calls += len(pack(asks, at))
-                metrics += sum(ask.unit.price for ask in asks)
-        loads = [load(strand, census) for strand in plan.strands.values()]
+            for plan, census, meters in plays:
+                for meter in meters.values():
+                    meter.at(at)
+                for strand in plan.strands.values():
+                    strand.newest = int(at)
+                    strand.rest = slow.get(load(strand, census).rank, 0.0)
+                asks = self._asks(plan, meters, at)
+                self._mark(asks, at)
+                if n >= steps:
+                    calls += len(pack(asks, at))
+                    metrics += sum(ask.unit.price for ask in asks)
         everything = sum(one.metrics for one in loads) * HOUR / self._rules.every
         return Hour(calls, metrics, metrics_an_hour(loads, len(STAGES)), everything)
 

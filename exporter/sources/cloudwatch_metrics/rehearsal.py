@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from exporter.model import Resource
+from exporter.model import BLOCK, Resource
 from exporter.sources.cloudwatch_metrics.strands import Strand
 
 
@@ -49,7 +49,7 @@ class Steady:
     @property
     def closed_until(self) -> Sequence[int]:
         """See `model.Metered`."""
-        return self._all((self._now - self._deep_settle) // 900 * 900)
+        return self._all((self._now - self._deep_settle) // BLOCK * BLOCK)
 
     @property
     def counted_from(self) -> Sequence[int]:
