@@ -8,6 +8,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import GCCollector
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from worlds import HERE, LABELS
@@ -152,6 +154,20 @@ def test_the_process_is_at_the_end_of_both_formats():
     assert names == {family.name for family in read_openmetrics(openmetrics)}
     assert openmetrics.count("# EOF") == 1
     assert text.index("sagemaker_") < text.index("process_")
+
+
+def test_both_formats_hold_one_reading_of_the_process(monkeypatch):
+    class Rising(GCCollector):
+        looks = 0
+
+        def collect(self):
+            Rising.looks += 1
+            return [GaugeMetricFamily("looks", "How often it was read.", Rising.looks)]
+
+    monkeypatch.setattr("exporter.sinks.prometheus.GCCollector", Rising)
+    made = Renderer(Process()).render(Snapshot(1, 0.0, CHUNKS))
+    text, openmetrics = read_text(text_of(made.text)), read_openmetrics(text_of(made.openmetrics))
+    assert samples(text)["looks", ()] == samples(openmetrics)["looks", ()]
 
 
 def test_label_strings_of_what_is_gone_are_dropped():

@@ -17,7 +17,7 @@ from itertools import chain, repeat
 from typing import Literal, NamedTuple
 
 import orjson
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, GCCollector, Metric, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import generate_latest as text_of
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_of
 
@@ -50,13 +50,17 @@ class Process:
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
+        self._now: tuple[Metric, ...] = ()
 
-    def lines(self, form: Format) -> bytes:
-        """Return it as it is now, in a format."""
-        if form == "text":
-            return text_of(self._registry)
-        page: bytes = openmetrics_of(self._registry)  # type: ignore[no-untyped-call]
-        return page.removesuffix(b"# EOF\n")
+    def lines(self) -> dict[Format, bytes]:
+        """Return it as it is now in both formats, read once: the formats of a page hold the same values."""
+        self._now = tuple(self._registry.collect())
+        openmetrics: bytes = openmetrics_of(self)  # type: ignore[no-untyped-call]
+        return {"text": text_of(self), "openmetrics": openmetrics.removesuffix(b"# EOF\n")}
+
+    def collect(self) -> tuple[Metric, ...]:
+        """Return what was read last, as a registry would."""
+        return self._now
 
 
 class Renderer:
@@ -91,8 +95,8 @@ class Renderer:
             for pieces in formats.values():
                 pieces.append(rendered)
         if self._process:
-            for form, pieces in formats.items():
-                pieces.append(piece(self._process.lines(form)))
+            for form, lines in self._process.lines().items():
+                formats[form].append(piece(lines))
         self._forget_labels(snapshot)
         series = sum(snapshot.chunks[face].series for face in faces)
         return Page(snapshot, stitch(formats["text"]), stitch((*formats["openmetrics"], _END)), series)
