@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Container, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
+from exporter.admission import Admission, Sieve
 from exporter.aws import AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.clock import Clock
@@ -54,10 +55,12 @@ class Run(NamedTuple):
 class Collection:
     """The one wrapper around all sources."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, tally: Tally) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, tally: Tally, admission: Admission) -> None:
         self._ledger = ledger
         self._clock = clock
         self._tally = tally
+        self._admission = admission
+        self._sieve = Sieve(admission)
         self._lock = threading.Lock()
         self._complaints: dict[tuple[str, Target], tuple[tuple[str, str], ...]] = {}
         self._newest: dict[tuple[str, Target], Run] = {}
@@ -84,9 +87,10 @@ class Collection:
         failures: tuple[Failure, ...] = ()
         bug: Exception | None = None
         try:
-            reading = source.read(target, self._ledger.known(source.name, target), now)
+            known = self._ledger.known(source.name, target)
+            reading = source.read(target, known, now)
             failures, outcome = reading.failed, _outcome(reading)
-            self._apply(source, reading)
+            self._apply(source, reading, known)
         except AwsError as error:
             failures = (*failures, Failure(source.name, error.error_class, str(error)))
             outcome = error.error_class if error.error_class in {"denied", "throttled"} else "failed"
@@ -98,13 +102,13 @@ class Collection:
         self._report(run, bug)
         return run
 
-    def _apply(self, source: Source, reading: Reading) -> None:
+    def _apply(self, source: Source, reading: Reading, known: Known) -> None:
         for family, labels in _shown(reading):  # one that can't be rendered would leave the page without its family
             row = CATALOGUE.get(family)
             if row is None or len(labels) != len(row.labels):
                 raise ValueError(f"source {source.name}: {family} with the labels {labels} has no row")
         self._tally.take(reading.tallies)  # true of the run, whatever the ledger makes of it
-        applied = self._ledger.apply(reading)
+        applied = self._ledger.apply(self._sieve.sift(reading, known, self._ledger.snapshot()))
         self._tell(reading, applied)
         if reading.receipts:
             source.confirm(reading.receipts)
@@ -173,6 +177,8 @@ class Collection:
         self._tally.fill("checkpoint_timestamp_seconds", ((labels, float(until)) for labels, _, until in read))
         self._tally.fill("catching_up", ((labels, float(t in figures.catching_up)) for labels, t, _ in read))
         self._tally.fill("source_series", _series_by_source(self._ledger.snapshot()))
+        self._tally.set("series_limit", value=float(self._admission.limit))
+        self._tally.set("series_dropped", "total", value=float(self._admission.dropped()))
         self._tally.set("ledger_size_bytes", value=None if figures.size_bytes is None else float(figures.size_bytes))
         self._tally.set("ledger_persistent", value=float(figures.persistent))
         samples = self._tally.samples("own", self._clock.monotonic())

@@ -117,8 +117,9 @@ class Resources(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What must not be exceeded, for each account and region."""
+    """What must not be exceeded: on all targets together, but for `requests_per_second`."""
 
+    series: Annotated[int, Meta(ge=1, description="a number of series")] = 200_000
     usd_per_month: Annotated[float, Meta(ge=0, description="an amount of dollars")] = 500.0
     requests_per_second: dict[str, Rate] = {}
 

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import structs
 
 from exporter import __version__
+from exporter.admission import NOTE, Admission
 from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places, places
@@ -70,11 +71,12 @@ class Parts:
         self.tally = Tally(config.web.zero_hold)
         self.ledger = Ledger(store, clock, self.tally)
         self.aws = Aws(clock, self.tally, f"sagemaker-exporter/{__version__}")
-        self.collection = Collection(self.ledger, clock, self.tally)
+        self.admission = Admission(config.limits.series)
+        self.collection = Collection(self.ledger, clock, self.tally, self.admission)
         self._begin = begin
         self.tally.seed("config_reloads_total", {})
         self._tell_what_runs()
-        self.inventory = Inventory(self.aws, {}, Pacing())
+        self.inventory = Inventory(self.aws, {}, Pacing(), self.admission)
         self.configure(config)
 
     def configure(self, config: Config) -> None:
@@ -90,11 +92,12 @@ class Parts:
             tags=Selection(config.resources).tags,
             resources=listing.enabled,
         )
-        self.inventory = Inventory(self.aws, _listed_places(config), pacing, self.inventory)
+        self.admission.limit = config.limits.series
+        self.inventory = Inventory(self.aws, _listed_places(config), pacing, self.admission, self.inventory)
         known = places(row for row in CATALOGUE.values() if row.ask)
         self.sources: list[tuple[Source, float]] = [(InventorySource(self.inventory, config), listing.every)]
         if metrics.enabled:
-            source = CloudWatchMetrics(self.aws, self.inventory, known, config, self._begin)
+            source = CloudWatchMetrics(self.aws, self.inventory, known, config, self.admission, self._begin)
             self.sources.append((source, metrics.every))
         alarms = config.sources.cloudwatch_alarms
         if alarms.enabled:
@@ -116,11 +119,13 @@ class Parts:
     def prepare(self, target: Target) -> None:
         """Before anything runs on a target: own counters about it stand at 0; what is switched off is not counted."""
         sources = [source.name for source, _ in self.sources]
+        self.admission.expect(target, {name: self.ledger.known(name, target).notes.get(NOTE) for name in sources})
         for name, switched_off in _SWITCHED_OFF.items():
             if name not in sources:
                 self.ledger.apply(switched_off(target, self.ledger.known(name, target), self.clock.now()))
         for name, row in CATALOGUE.items():
-            if row.source == "own" and row.seeded is True and "cloudwatch_namespace" not in row.labels:
+            counts = row.source == "own" and row.type != "gauge"
+            if counts and row.seeded is True and "cloudwatch_namespace" not in row.labels:
                 telling = [source for source in sources if source in row.known("source")]
                 here = {"account_id": [target.account_id], "region": [target.region], "source": telling}
                 if telling or "source" not in row.labels:
@@ -129,6 +134,7 @@ class Parts:
     def forget(self, target: Target) -> None:
         """Give up a target that is no longer configured; its counters stay in the ledger."""
         self.aws.forget(target)
+        self.admission.expect(target, {})
         self.tally.forget(account_id=target.account_id, region=target.region)
 
     def close(self) -> None:

@@ -10,22 +10,26 @@ from __future__ import annotations
 import fnmatch
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable, Mapping
 from typing import Any, NamedTuple, Self, TypeVar
 
 from msgspec import Struct, structs
 
+from exporter.admission import Admission
 from exporter.aws import Aws, AwsError, read_as
 from exporter.aws.operations import OPERATIONS
-from exporter.catalogue.places import Dimensions, Places, Sweep, sweeps
+from exporter.catalogue.places import Dimensions, Places, Sweep, named, sweeps
 from exporter.config import Resources
-from exporter.model import DAY, HOUR, Failure, Target
+from exporter.model import DAY, HOUR, Failure, Resource, Target
 
 MOST_DESCRIBES = 150  # of a kind in one look: 30 s at 5 a second; the rest follows in the next one
 LASTING_EVERY = HOUR  # how often everything is listed that had data in the last two weeks
 UNBROKEN = 13 * DAY  # such listings leave no hole in time if no further apart than this
 STEADY = {"InService", "OutOfService", "Failed", "UpdateRollbackFailed"}  # what does not change by itself
 LISTED = 500  # series on a page of ListMetrics
+HELD = 4  # metrics that are held for each series that there may be room for: not all of them are on
+HELD_ANYWAY = 10_000
+TOLD_APART = 100_000  # series that are left out, so that each is counted once
 NOT_SERVING = {"OutOfService", "Failed", "Deleting"}
 RETRY_AFTER = 120.0  # seconds until a description that failed is tried again, twice as long each time
 
@@ -97,9 +101,10 @@ class ScalingBound(Struct, frozen=True):
 class Listing(Struct, frozen=True):
     """The series that CloudWatch lists in a namespace, by their dimensions.
 
-    `metrics` were active in the last 3 h, as of `at`. `lasting` had data in the last two weeks, as of `lasting_at`; it
-    is kept where something is counted, and `since` is when the first such listing of an unbroken row was made: a series
-    that none of them shows has had no data since two weeks before. `left_out` counts series that are never asked for.
+    `metrics` were active in the last 3 h, as of `at`; `beyond` counts others that there was no room for. `lasting` had
+    data in the last two weeks, as of `lasting_at`; it is kept where something is counted, and `since` is when the first
+    such listing of an unbroken row was made: a series that none of them shows has had no data since two weeks before.
+    `left_out` counts series that are never asked for.
     """
 
     at: float
@@ -108,6 +113,7 @@ class Listing(Struct, frozen=True):
     lasting_at: float = 0.0
     lasting: Mapping[Dimensions, frozenset[str]] = {}
     since: float = 0.0
+    beyond: int = 0
 
 
 class Census(Struct, frozen=True):
@@ -163,12 +169,15 @@ class Pacing(NamedTuple):
 class Inventory:
     """The newest census of each target. Thread-safe."""
 
-    def __init__(self, aws: Aws, known: Places, pacing: Pacing, before: Self | None = None) -> None:
+    def __init__(
+        self, aws: Aws, known: Places, pacing: Pacing, admission: Admission, before: Self | None = None
+    ) -> None:
         """`before` has seen the same world, by another configuration: what it knows need not be looked at again."""
         self._aws = aws
         self._places = known
         self._sweeps = sweeps(known)
         self._pacing = pacing
+        self._admission = admission
         self._lock = threading.Lock()
         self._censuses = {target: self._still(census) for target, census in before.censuses().items()} if before else {}
 
@@ -190,12 +199,14 @@ class Inventory:
         with self._lock:
             return self._censuses.get(target, Census())
 
-    def look(self, target: Target, now: float) -> Census:
+    def look(self, target: Target, now: float, counted: Iterable[Resource] = ()) -> Census:
         """Look again at what is due, and return what is known now. Raises nothing: failures are in the census.
+
+        What is `counted` is held for certain; of the rest of what is listed, as much as there may be room for.
 
         Listings come first and are published before the slow part, so that series are asked while things are described.
         """
-        look = self._listed(target, now, self.census(target))
+        look = self._listed(target, now, self.census(target), counted)
         self._publish(target, look.census())
         if self._pacing.resources:
             look.list_scaling()
@@ -207,9 +218,9 @@ class Inventory:
         """Return what the listings show, describing nothing."""
         return self._listed(target, now, Census()).census()
 
-    def _listed(self, target: Target, now: float, before: Census) -> _Look:
+    def _listed(self, target: Target, now: float, before: Census, counted: Iterable[Resource] = ()) -> _Look:
         """Return a look that has listed what is due."""
-        look = _Look(self._aws, target, now, self._pacing, before)
+        look = _Look(self._aws, target, now, self._pacing, before, Room(self._admission, target, counted))
         if self._pacing.resources:
             look.list_endpoints()
             look.list_components()
@@ -254,12 +265,13 @@ def _pages(things: int, on_a_page: int) -> int:
 class _Look:
     """One look at a target: changes fields of the last census where it saw something, and notes where it did not."""
 
-    def __init__(self, aws: Aws, target: Target, now: float, pacing: Pacing, before: Census) -> None:
+    def __init__(self, aws: Aws, target: Target, now: float, pacing: Pacing, before: Census, room: Room) -> None:
         self._aws = aws
         self._target = target
         self._now = now
         self._pacing = pacing
         self._before = before
+        self._room = room
         self._seen: dict[str, Any] = {}
         self._failures: list[Failure] = []
 
@@ -383,7 +395,11 @@ class _Look:
                 now = self._gather(namespace, of_namespace, known, recent=True)
                 if now:
                     before = listings[namespace] = structs.replace(
-                        before or Listing(0.0, {}), at=self._now, metrics=now.metrics(), left_out=now.left_out()
+                        before or Listing(0.0, {}),
+                        at=self._now,
+                        metrics=now.metrics(),
+                        left_out=now.left_out(),
+                        beyond=now.beyond,
                     )
             counts = before is not None and any(sweep.counts for sweep in of_namespace)
             if before and counts and self._now >= before.lasting_at + LASTING_EVERY:
@@ -400,7 +416,8 @@ class _Look:
 
     def _gather(self, namespace: str, of_namespace: list[Sweep], known: Places, *, recent: bool) -> _Gathered | None:
         """Return all that is listed in a namespace; None if any part of it can't be had."""
-        gathered = _Gathered(namespace, known)
+        before = self._before.listings.get(namespace)
+        gathered = _Gathered(namespace, known, self._room, before.metrics if before else {})
         whole = all(self._sweep(sweep, gathered, recent=recent) for sweep in of_namespace)
         return gathered if whole else None
 
@@ -541,14 +558,35 @@ def _variants(facts: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Vari
     )
 
 
-class _Gathered:
-    """The pages of a listing, boiled down: what is asked for by dimensions; of everything else only the number."""
+class Room:
+    """How much of what is listed on a target is worth holding, and what goes first."""
 
-    def __init__(self, namespace: str, known: Places) -> None:
+    def __init__(self, admission: Admission, target: Target, counted: Iterable[Resource]) -> None:
+        self.metrics = max(HELD_ANYWAY, HELD * admission.room(target))
+        self._admitted = admission.admitted(target, "cloudwatch_metrics") or {}
+        self._counted = counted
+
+    def sure(self) -> frozenset[str]:
+        """Return the names of what has a place: it must not look as if it were gone."""
+        return frozenset(self._admitted) | {named(one.namespace, one.dimensions) for one in self._counted}
+
+
+class _Gathered:
+    """The pages of a listing, boiled down: what is asked for by dimensions; of everything else only the number.
+
+    Where there is no room for all, what has a place goes first, then what was listed before, then by name.
+    """
+
+    def __init__(self, namespace: str, known: Places, room: Room, before: Container[Dimensions]) -> None:
         self._namespace = namespace
         self._places = known
+        self._room = room
+        self._before = before
         self._found: dict[Dimensions, set[str]] = {}
-        self._left_out: dict[str, set[int]] = {"dimension_set": set(), "metric": set(), "filtered": set()}  # of hashes
+        self._metrics = 0  # in `found`
+        self._sure: frozenset[str] | None = None
+        self._beyond = _Distinct()
+        self._left_out = {"dimension_set": _Distinct(), "metric": _Distinct(), "filtered": _Distinct()}
 
     def add(self, page: Iterable[_ListedMetric]) -> None:
         for one in page:
@@ -561,15 +599,59 @@ class _Gathered:
             elif one.MetricName not in place.metrics:
                 reason = "metric"
             else:
-                self._found.setdefault(dimensions, set()).add(one.MetricName)
+                names = self._found.setdefault(dimensions, set())
+                self._metrics += one.MetricName not in names
+                names.add(one.MetricName)
                 continue
-            self._left_out[reason].add(hash((dimensions, one.MetricName)))  # AWS lists some twice
+            self._left_out[reason].add((dimensions, one.MetricName))
+        if self._metrics > 2 * self._room.metrics:
+            self._shrink()
 
     def metrics(self) -> dict[Dimensions, frozenset[str]]:
         """Return the metrics by dimensions. Most resources have the same ones: one set serves them all."""
+        if self._metrics > self._room.metrics:
+            self._shrink()
         same: dict[frozenset[str], frozenset[str]] = {}
         return {d: same.setdefault(frozenset(names), frozenset(names)) for d, names in self._found.items()}
 
     def left_out(self) -> dict[str, int]:
         """Return the number of other series by reason."""
-        return {reason: len(hashes) for reason, hashes in self._left_out.items()}
+        return {reason: series.count for reason, series in self._left_out.items()}
+
+    @property
+    def beyond(self) -> int:
+        """Number of series that there was no room for."""
+        return self._beyond.count
+
+    def _shrink(self) -> None:
+        """Let go of what there is no room for."""
+        if self._sure is None:
+            self._sure = self._room.sure()
+        held = 0
+        for dimensions in sorted(self._found, key=self._rank):
+            held += len(self._found[dimensions])
+            if held > self._room.metrics and self._rank(dimensions)[0] > 0:
+                for name in self._found.pop(dimensions):
+                    self._beyond.add((dimensions, name))
+        self._metrics = sum(map(len, self._found.values()))
+
+    def _rank(self, dimensions: Dimensions) -> tuple[int, Dimensions]:
+        place = self._places[self._namespace, tuple(name for name, _ in dimensions)]
+        if self._sure and named(place.shape.namespaces[0], dimensions) in self._sure:
+            return 0, dimensions
+        return 1 if dimensions in self._before else 2, dimensions
+
+
+class _Distinct:
+    """Counts what differs, for AWS lists some twice; what comes after very many is taken to differ."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._hashes: set[int] = set()
+
+    def add(self, one: Hashable) -> None:
+        mark = hash(one)
+        if mark not in self._hashes:
+            self.count += 1
+            if len(self._hashes) < TOLD_APART:
+                self._hashes.add(mark)

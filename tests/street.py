@@ -13,6 +13,7 @@ from fake_transport import plug
 from worlds import T0, FakeClock
 
 from exporter import config as configuration
+from exporter.admission import NOTE, Admission
 from exporter.aws import Aws
 from exporter.aws.sessions import Sessions
 from exporter.catalogue import CATALOGUE
@@ -96,13 +97,16 @@ class Street:
         known = places(row for row in CATALOGUE.values() if row.ask)
         settings = self.config.sources.inventory
         pacing = Pacing(settings.describe_every, settings.list_metrics_every, Selection(self.config.resources).tags)
-        self.inventory = Inventory(self.aws, known, pacing)
+        self.admission = Admission(self.config.limits.series)
+        self.inventory = Inventory(self.aws, known, pacing, self.admission)
         self.sources = (
             InventorySource(self.inventory, self.config),
-            CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.begin),
+            CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.admission, self.begin),
             CloudWatchAlarms(self.aws, known, self.config),
         )
-        self.collection = Collection(self.ledger, self.clock, self.tally)
+        self.collection = Collection(self.ledger, self.clock, self.tally, self.admission)
+        noted = {source.name: self.ledger.known(source.name, self.target).notes.get(NOTE) for source in self.sources}
+        self.admission.expect(self.target, noted)
         self.renderer = Renderer()
 
     def kill(self):

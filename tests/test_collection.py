@@ -7,6 +7,7 @@ import logging
 import pytest
 from worlds import HERE, INVOCATIONS, LABELS, T0, VARIANT, FakeClock, read, values
 
+from exporter.admission import Admission
 from exporter.aws import AwsError
 from exporter.collection import KEPT_FAILURES, Collection
 from exporter.ledger import Ledger, LedgerError
@@ -77,7 +78,7 @@ class Room:
         self.tally = Tally()
         self.store = Store()
         self.ledger = Ledger(self.store, self.clock, self.tally)
-        self.collection = Collection(self.ledger, self.clock, self.tally)
+        self.collection = Collection(self.ledger, self.clock, self.tally, Admission(200_000))
 
     def run(self, result=None, *, target=HERE, **more):
         self.source = result if isinstance(result, Source) else Source(result, clock=self.clock, **more)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from street import ACCOUNT, REGION, Street
 from worlds import T0
 
+from exporter.admission import Admission
 from exporter.aws.operations import OPERATIONS
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import places
@@ -23,7 +26,7 @@ from exporter.inventory import (
     ScalingBound,
     Selection,
 )
-from exporter.model import DAY, HOUR, MINUTE
+from exporter.model import DAY, HOUR, MINUTE, Resource, Target
 
 HERE = (ACCOUNT, REGION)
 SAGEMAKER, PIPELINES = "AWS/SageMaker", "AWS/Sagemaker/ModelBuildingPipeline"
@@ -50,7 +53,8 @@ class Account:
         street.aws._limits.clear()
         self.world = World(listed_after=(0, 0), repeated=0.0)
         self.fake = street.fake = FakeAws(self.world, street.true.now)
-        self.inventory = Inventory(street.aws, known, Pacing(**pacing))
+        self.admission = Admission(200_000)
+        self.inventory = Inventory(street.aws, known, Pacing(**pacing), self.admission)
 
     def look(self, seconds=0.0):
         """Let time pass and look; return the census. Afterwards `sent` holds what was called."""
@@ -570,3 +574,87 @@ def test_a_serverless_variant_has_no_instances(account):
     (variant,) = account.look().endpoints["churn"].variants
     assert variant.facts["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 20}
     assert variant.facts["CurrentInstanceCount"] == 0
+
+
+# -- no room for all ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def narrow(street, monkeypatch):
+    """An account of which no more than ten metrics are held."""
+    monkeypatch.setattr("exporter.inventory.HELD", 1)
+    monkeypatch.setattr("exporter.inventory.HELD_ANYWAY", 0)
+    made = Account(street)
+    made.admission.limit = 10
+    return made
+
+
+def listed(census, namespace=SAGEMAKER):
+    return {dict(dimensions)["EndpointName"] for dimensions in census.listings[namespace].metrics}
+
+
+def many(account, *numbers):
+    for n in numbers:
+        account.series(dimensions={"EndpointName": f"e-{n:02}", "VariantName": "main"})
+
+
+def test_of_a_long_listing_a_part_is_held_and_the_rest_counted(narrow):
+    many(narrow, *range(20, 60))
+    census = narrow.look()
+    assert listed(census) == {f"e-{n}" for n in range(20, 30)}
+    assert census.listings[SAGEMAKER].beyond == 30
+    assert len(census.listings[SAGEMAKER].lasting) == 10
+
+
+def test_what_was_held_is_held_again(narrow):
+    many(narrow, *range(20, 60))
+    narrow.look()
+    many(narrow, *range(10))
+    census = narrow.look(300)
+    assert listed(census) == {f"e-{n}" for n in range(20, 30)}
+    assert census.listings[SAGEMAKER].beyond == 40
+
+
+def test_what_has_a_place_is_held_for_certain(narrow, street):
+    """Or CloudWatch would seem to list it no more: a counter would be taken for read, a gauge lose its place."""
+    many(narrow, *range(20, 60))
+    name = f"{SAGEMAKER} EndpointName=e-59 VariantName=main"
+    narrow.admission.expect(street.target, {"cloudwatch_metrics": {name: [0]}})
+    dimensions = (("EndpointName", "e-58"), ("VariantName", "main"))
+    counted = Resource(street.target, SAGEMAKER, dimensions, (*HERE, "e-58", "main"))
+    census = narrow.inventory.look(street.target, narrow.now, [counted])
+    assert listed(census) == {"e-58", "e-59"} | {f"e-{n}" for n in range(20, 28)}
+    lasting = {dict(dimensions)["EndpointName"] for dimensions in census.listings[SAGEMAKER].lasting}
+    assert {"e-58", "e-59"} <= lasting
+
+
+class Endless:
+    """An AWS that lists very many series in one namespace."""
+
+    def __init__(self, number):
+        self._number = number
+
+    def pages(self, _target, operation, **asked):
+        number = self._number if (operation, asked.get("Namespace")) == ("ListMetrics", SAGEMAKER) else 0
+        for first in range(0, number, 500):
+            yield {"Metrics": [self._metric(n) for n in range(first, first + 500)]}
+
+    def _metric(self, n):
+        pairs = (("EndpointName", f"endpoint-{n}"), ("VariantName", "main"))
+        return {"MetricName": "Invocations", "Dimensions": [{"Name": name, "Value": value} for name, value in pairs]}
+
+
+def test_a_listing_takes_no_more_memory_than_the_limit_allows(monkeypatch):
+    """A million series are listed in `bench/listing.py`."""
+    monkeypatch.setattr("exporter.inventory.HELD_ANYWAY", 500)
+    monkeypatch.setattr("exporter.inventory.HELD", 1)
+    monkeypatch.setattr("exporter.inventory.TOLD_APART", 2000)
+    known, target, peaks = places([CATALOGUE["sagemaker_endpoint_invocations_total"]]), Target(*HERE), []
+    for number in (5_000, 20_000):
+        inventory = Inventory(Endless(number), known, Pacing(resources=False), Admission(500))
+        tracemalloc.start()
+        listing = inventory.look(target, T0).listings[SAGEMAKER]
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (len(listing.metrics), listing.beyond) == (500, number - 500)
+    assert peaks[1] < 1.2 * peaks[0]

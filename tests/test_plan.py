@@ -9,6 +9,7 @@ from msgspec import structs
 from street import ACCOUNT, REGION, Street
 from worlds import ERRORS, HERE, INVOCATIONS, T0, VARIANT, FakeClock, read
 
+from exporter.admission import Admission
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import places
 from exporter.config import Resources, parse
@@ -55,9 +56,10 @@ def census(listings=None, endpoints=(), components=(), **more):
 class Plans:
     """A planner, and the plans that it makes one after the other."""
 
-    def __init__(self, config="", resources=None, known=ALL):
+    def __init__(self, config="", resources=None, known=ALL, limit=200_000):
+        self.admission = Admission(limit)
         self.settings = row_settings(parse(config))
-        self.planner = Planner(HERE, known, self.settings, Selection(resources or Resources()))
+        self.planner = Planner(HERE, known, self.settings, Selection(resources or Resources()), self.admission)
         self.begins = Begins(dict.fromkeys(self.settings, T0), {}, NOW)
         self.strands = {}
 
@@ -558,3 +560,79 @@ def test_a_host_of_a_job_is_asked_for_half_an_hour_after_its_last_data():
     assert asked(60), "a process that has just begun does not know"
     assert not any(asked(60) for _ in range(5))
     street.kill()
+
+
+# -- what fits ---------------------------------------------------------------------------------------------------------
+
+
+def crowded(*others):
+    """A census in which others come before `churn` by name."""
+    names = {(("EndpointName", name), ("VariantName", "main")): {"MidStreamErrors"} for name in others}
+    return census({SAGEMAKER: listing({CHURN: {"MidStreamErrors"}} | names)})
+
+
+def test_what_does_not_fit_is_not_asked_and_is_named():
+    plans = Plans(limit=10)
+    names = [f"a-{n:02}" for n in range(20)]
+    made = plans.plan(crowded(*names))
+    assert len(made.strands) == 9  # of one series each: 95 %
+    assert made.admitted == {f"{SAGEMAKER} EndpointName={name} VariantName=main": [0] for name in names[:9]}
+    assert plans.admission.dropped() == 12
+    assert plans.admission.refused() == {
+        (HERE, "cloudwatch_metrics"): {"sagemaker_endpoint_mid_stream_errors_total": 12}
+    }
+
+
+def test_what_fits_again_is_asked_and_counts_from_then_on():
+    plans = Plans(limit=1)
+    plans.begins = plans.begins._replace(listed={SAGEMAKER: NOW - HOUR})
+    assert plans.plan(crowded("a", "b")).strands == {}  # 95 % of one
+    plans.admission.limit = 10
+    strands = plans.plan(crowded("a", "b")).strands.values()
+    assert [set(strand.begin.values()) for strand in strands] == [{NOW}] * 3
+
+
+def test_after_a_restart_what_had_no_place_counts_from_now_on():
+    plans = Plans(limit=10)
+    plans.begins = plans.begins._replace(listed={SAGEMAKER: NOW - HOUR})
+    plans.admission.expect(HERE, {"cloudwatch_metrics": {f"{SAGEMAKER} EndpointName=a VariantName=main": [0]}})
+    strands = plans.plan(crowded("a")).strands.values()
+    assert {strand.resource.labels[2]: set(strand.begin.values()) for strand in strands} == {
+        "a": {NOW - 2 * HOUR},
+        "churn": {NOW},
+    }
+
+
+def test_a_counter_that_loses_its_place_is_switched_off_and_comes_back_as_it_was():
+    known = meter({NOW - 30 * MINUTE: 5}, counter=MIDSTREAM, until=NOW + HOUR)
+    plans = Plans(limit=2)
+    seen = census({SAGEMAKER: listing({CHURN: {"MidStreamErrors"}, OTHER: {"Invocations"}})})
+    assert plans.plan(seen, known).switches == ()
+    plans.admission.limit = 1
+    made = plans.plan(seen, known)
+    assert made.switches == (Switch(VARIANT, (("MidStreamErrors", "Sum"),), False, NOW),)
+    assert made.strands == {}
+    known.pause(0)
+    assert plans.plan(seen, known).switches == ()
+    plans.admission.limit = 10
+    made = plans.plan(seen, known)
+    assert made.switches == (Switch(VARIANT, (("MidStreamErrors", "Sum"),), True, NOW),)
+    assert len(made.strands) == 2
+
+
+def test_counters_that_stand_without_being_asked_take_places_too():
+    known = meter({NOW - 30 * MINUTE: 5}, counter=MIDSTREAM, until=NOW + HOUR)
+    plans = Plans(limit=2)
+    plans.plan(unlisted(NOW - DAY), known)
+    assert plans.admission.dropped() == 0
+    plans.admission.limit = 1
+    assert plans.plan(unlisted(NOW - DAY), known).switches == (
+        Switch(VARIANT, (("MidStreamErrors", "Sum"),), False, NOW),
+    )
+    assert plans.admission.dropped() == 2
+
+
+def test_what_was_not_held_is_told_as_refused():
+    plans = Plans()
+    plans.plan(census({SAGEMAKER: listing({CHURN: {"Invocations"}}, beyond=7)}))
+    assert plans.admission.dropped() == 7

@@ -44,6 +44,7 @@ LABELS = {
     "instance_type": Label("capped 300", "AWS instance type, empty where several or none apply."),
     "job_name": Label("open jobs", "Job of any type, or inference recommendation job."),
     "labeling_job_name": Label("open jobs", "Labeling job."),
+    "limit": Label("fixed", "Which limit was reached."),
     "log_group_name": Label("resources", "Log group."),
     "measure": Label("config", "Name of a measured value; user-defined ones only if named in the configuration."),
     "metric_name": Label("resources", "CloudWatch metric that an alarm watches."),

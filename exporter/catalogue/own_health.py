@@ -213,6 +213,15 @@ ROWS = (
         ("account_id", "region", "cloudwatch_namespace"),
     ),
     own("gauge", "series", "Series in the current snapshot."),
+    own("gauge", "series_limit", "Most series that the exporter will expose."),
+    own(
+        "gauge",
+        "series_dropped",
+        "Series left out of the current snapshot because a limit was reached.",
+        ("limit",),
+        values={"limit": ("total",)},
+        seeded=True,
+    ),
     own(
         "gauge",
         "checkpoint_timestamp_seconds",

@@ -56,6 +56,11 @@ class Place(NamedTuple):
 Places = Mapping[tuple[str, tuple[str, ...]], Place]
 
 
+def named(namespace: str, dimensions: Dimensions) -> str:
+    """Return a name for a set of dimensions in a namespace, in its first spelling."""
+    return " ".join((namespace, *(f"{name}={value}" for name, value in dimensions)))
+
+
 def places(rows: Iterable[Row]) -> Places:
     """Return, by namespace and sorted dimension names, every place where the rows ask for something."""
     found: dict[tuple[str, tuple[str, ...]], Place] = {}

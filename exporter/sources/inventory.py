@@ -36,7 +36,7 @@ class InventorySource:
 
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """Look at what is due; return what is known, scope by scope."""
-        census = self._inventory.look(target, now)
+        census = self._inventory.look(target, now, known.meters)
         scopes: dict[str, list[Value]] = {}
         if self._shown and census.endpoints_at == now:
             self._endpoints(census, now, scopes)

@@ -27,6 +27,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from exporter.admission import NOTE, Admission, order
 from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
@@ -65,12 +66,21 @@ class CloudWatchMetrics:
 
     name = "cloudwatch_metrics"
 
-    def __init__(self, aws: Aws, inventory: Inventory, places: Places, config: Config, begin: float = 0.0) -> None:
+    def __init__(
+        self,
+        aws: Aws,
+        inventory: Inventory,
+        places: Places,
+        config: Config,
+        admission: Admission,
+        begin: float = 0.0,
+    ) -> None:
         """`begin` (seconds, 0 or less) moves the start of counting at a first start: for demonstrations."""
         self._aws = aws
         self._inventory = inventory
         self._places = places
         self._config = config
+        self._admission = admission
         self._begin = begin
         self._rules = config.sources.cloudwatch_metrics
         self._settings = row_settings(config)
@@ -88,6 +98,7 @@ class CloudWatchMetrics:
         begins = Begins(notes["begin"], known.notes.get("listed", {}), self._aws.now())
         plan = kept.planner.plan(census, known, begins, kept.strands, now, notes["attended"])
         kept.strands, kept.last_run = plan.strands, now
+        notes[NOTE] = plan.admitted
         notes["month"] = self._purse.account(target, self._aws.spent(), known.notes.get("month"), now)
         self._slow(target, kept, census, now)
         asks = kept.fetcher.fetch(self._asks(plan, known.meters, now), now)
@@ -119,10 +130,12 @@ class CloudWatchMetrics:
 
         `allowed` is how many metrics the dollar limit leaves for an hour of an average month, on all targets together.
         """
+        begins = Begins(dict.fromkeys(self._settings, int(now)), {}, now)
+        planners = [(self._of(target).planner, census) for target, census in censuses.items()]
+        for planner, census in planners:  # so that each knows what the others want
+            planner.plan(census, Known(), begins, {}, now, 0.0)
         plays = []
-        for target, census in censuses.items():
-            planner = self._of(target).planner
-            begins = Begins(dict.fromkeys(self._settings, int(now)), {}, now)
+        for planner, census in planners:
             first = planner.plan(census, Known(), begins, {}, now, 0.0)
             meters = steady(first.strands.values(), self._rules.deep_settle)
             plays.append((planner.plan(census, Known(meters=meters), begins, {}, now, 0.0), census, meters))
@@ -149,7 +162,7 @@ class CloudWatchMetrics:
     def _of(self, target: Target) -> _OfTarget:
         if target not in self._targets:
             selection = Selection(self._config.resources)
-            planner = Planner(target, self._places, self._settings, selection)
+            planner = Planner(target, self._places, self._settings, selection, self._admission)
             self._targets[target] = _OfTarget(planner, Fetcher(self._aws, target))
         return self._targets[target]
 
@@ -308,12 +321,13 @@ def row_settings(config: Config) -> dict[str, Settings]:
         if row.pace is None or not source.enabled or not config.on(name):
             continue
         own = config.rows.get(name)
-        pace = paces[own.pace if own and own.pace else row.pace]
+        word = own.pace if own and own.pace else row.pace
         found[name] = Settings(
-            pace=max(source.every, pace),
+            pace=max(source.every, paces[word]),
             max_age=own.max_age if own and own.max_age is not None else source.max_age,
             gauge_delay=own.gauge_delay if own and own.gauge_delay is not None else source.gauge_delay,
-            rank=_rank(row, own.pace if own and own.pace else row.pace),
+            rank=_rank(row, word),
+            order=order(row, word),
         )
     return found
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter as Tallies
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from msgspec import structs
+
+from exporter.admission import Admission, Names, Order
 from exporter.aws.metric_data import dimensions as encode
-from exporter.catalogue.places import Dimensions, Place, Places
+from exporter.catalogue.places import Dimensions, Place, Places, named
 from exporter.inventory import NOT_SERVING, Census, Endpoint, Listing, Selection
 from exporter.model import BLOCK, DAY, HOUR, MINUTE, Known, Metered, Resource, Standing, Switch, Target
 from exporter.sources.cloudwatch_metrics.strands import Rank, Settings, Strand, Unit, units
@@ -20,6 +23,7 @@ from exporter.sources.cloudwatch_metrics.strands import Rank, Settings, Strand, 
 FORGET_AFTER = 63 * DAY  # as long as CloudWatch keeps what could still be counted
 BEFORE_LISTED = HOUR  # CloudWatch lists a new series up to 15 minutes late: what was not shown may be older by that
 
+SOURCE = "cloudwatch_metrics"
 QUIET_PACE = float(HOUR)  # of counters without data in the last 3 h: they are asked so that what comes late is counted
 
 _INVOCATIONS, _HOSTS, _COMPONENT_HOSTS = (
@@ -28,7 +32,8 @@ _INVOCATIONS, _HOSTS, _COMPONENT_HOSTS = (
     "/aws/sagemaker/InferenceComponents",
 )
 _TAGGED = ("EndpointName", "InferenceComponentName")
-StrandKey = tuple[Resource, bool, int, float, Rank, bool]  # resource, counts, period, pace, rank, quiet
+StrandKey = tuple[Resource, bool, int, float, Rank, Order, bool]  # resource, counts, period, pace, rank, order, quiet
+Group = tuple[Order, Resource]  # what is admitted or refused together
 
 
 class Plan(NamedTuple):
@@ -39,6 +44,7 @@ class Plan(NamedTuple):
     standings: tuple[Standing, ...]
     forget: tuple[Resource, ...]
     unasked: Mapping[tuple[str, str], int]  # by namespace and reason
+    admitted: Names | None  # to be noted: see `admission`
 
 
 class Begins(NamedTuple):
@@ -76,6 +82,7 @@ class _Draft:
         self.idle: dict[Resource, set[str]] = {}  # asked now and then, likewise
         self.switches: list[Switch] = []
         self.unasked: Tallies[tuple[str, str]] = Tallies()
+        self.beyond = 0  # series that are listed and were not even held
 
     def ask(self, resource: Resource, place: Place, names: Iterable[str], *, quiet: bool = False) -> None:
         by_place = self.asked.setdefault((resource, quiet), {})
@@ -87,8 +94,16 @@ class _Draft:
 class Planner:
     """Makes the plans of one target. Keeps resources and units, so that equal ones are one object."""
 
-    def __init__(self, target: Target, places: Places, settings: Mapping[str, Settings], selection: Selection) -> None:
+    def __init__(
+        self,
+        target: Target,
+        places: Places,
+        settings: Mapping[str, Settings],
+        selection: Selection,
+        admission: Admission,
+    ) -> None:
         self._target = target
+        self._admission = admission
         self._places = places
         self._settings = settings
         self._selection = selection
@@ -99,7 +114,8 @@ class Planner:
         self._unwanted: set[Resource] = set()  # listed, and left out by the selection,
         self._unwanted_before: set[Resource] = set()  # likewise
         self._units: dict[tuple[int, str, int], list[Unit]] = {}
-        self._counted: dict[int, frozenset[tuple[str, str]]] = {}
+        self._counted: dict[int, Mapping[tuple[str, str], Order]] = {}
+        self._had: Names | None = None  # what had a place until now; None: all
         self._spelt = _spellings(places)
 
     def plan(
@@ -112,6 +128,7 @@ class Planner:
         attended: float,
     ) -> Plan:
         """Return the plan for what is known now."""
+        self._had = self._admission.admitted(self._target, SOURCE)
         self._resources_before, self._resources = self._resources, {}
         self._idle_before, self._idle = self._idle, {}
         self._unwanted_before, self._unwanted = self._unwanted, set()
@@ -127,9 +144,10 @@ class Planner:
         for (resource, quiet), by_place in draft.asked.items():
             state = known.meters.get(resource)
             for strand in self._strands(resource, by_place.values(), census, state, begins, quiet=quiet):
-                key = (resource, strand.counts, strand.period, strand.pace, strand.rank, quiet)
+                key = (resource, strand.counts, strand.period, strand.pace, strand.rank, strand.order, quiet)
                 strands[key] = _take_over(strand, kept.get(key))
-        counting = {resource for resource, counts, *_ in strands if counts}
+        strands, admitted = self._admit(draft, strands, now)
+        counting = _counting(strands)
         idle = [(resource, meter) for resource, meter in known.meters.items() if resource not in counting]
         return Plan(
             strands,
@@ -137,6 +155,7 @@ class Planner:
             tuple(Standing(r, not m.alive) for r, m in idle if self._alive(r, census) != m.alive),
             tuple(r for r, m in idle if attended - m.used >= FORGET_AFTER and not _shown(m, now)),
             draft.unasked,
+            admitted,
         )
 
     # -- what is asked -----------------------------------------------------------------------------------------------
@@ -145,6 +164,7 @@ class Planner:
         """Ask for what is listed, as far as its families are on and its resource is wanted."""
         for reason, count in listing.left_out.items():
             draft.unasked[namespace, reason] += count
+        draft.beyond += listing.beyond
         for dimensions, names in listing.metrics.items():
             place = self._places[namespace, tuple(name for name, _ in dimensions)]
             on = {name for name in names if any(asked.row.name in self._settings for asked in place.metrics[name])}
@@ -207,7 +227,7 @@ class Planner:
         place = self._places.get(resource.shape)
         if place is None:
             return
-        counted = self._counters(place) if self._wanted(resource, census, draft) else frozenset()
+        counted = self._counters(place) if self._wanted(resource, census, draft) else {}
         on = tuple(key for key, i in meter.position.items() if meter.paused[i] and key in counted)
         off = tuple(key for key, i in meter.position.items() if not meter.paused[i] and key not in counted)
         draft.switches += [
@@ -242,14 +262,15 @@ class Planner:
     ) -> Iterable[Strand]:
         """Return the strands of a resource: one for each way in which some of its metrics are asked together."""
         period, created = _publishing(resource, census), _created(resource, census)
-        left_out = resource in self._unwanted_before
-        groups: dict[tuple[bool, int, float, Rank], list[Unit]] = {}
+        had = None if self._had is None else self._had.get(spelt(resource), ())
+        groups: dict[tuple[bool, int, float, Rank, Order], list[Unit]] = {}
         for place, names in by_place:
             for unit in self._units_of(place, names, period):
                 pace = max(unit.pace, QUIET_PACE) if quiet else unit.pace
-                groups.setdefault((unit.counts, unit.period, pace, unit.rank), []).append(unit)
+                groups.setdefault((unit.counts, unit.period, pace, unit.rank, unit.order), []).append(unit)
         middle = encode(resource.dimensions)
-        for (counts, at, pace, rank), of_group in groups.items():
+        for (counts, at, pace, rank, order), of_group in groups.items():
+            left_out = resource in self._unwanted_before or not (had is None or order in had)
             known = meter.position if meter else {}
             new = {
                 (counter.metric, counter.stat): begins.of(counter.family, unit.namespace, created, left_out=left_out)
@@ -258,7 +279,8 @@ class Planner:
                 if counter and (counter.metric, counter.stat) not in known
             }
             alive = self._alive(resource, census)
-            yield Strand(resource, tuple(of_group), counts, at, pace, rank, middle, alive, quiet, new)
+            series = sum(1 for unit in of_group for _ in unit.families)
+            yield Strand(resource, tuple(of_group), counts, at, pace, rank, middle, alive, order, series, quiet, new)
 
     def _units_of(self, place: Place, names: Iterable[str], period: int) -> Iterator[Unit]:
         for name in sorted(names):
@@ -267,13 +289,66 @@ class Planner:
                 self._units[key] = units(place, name, self._settings, period)
             yield from self._units[key]
 
-    def _counters(self, place: Place) -> frozenset[tuple[str, str]]:
-        """Return the counters that are on at a place, by metric and statistic."""
+    def _counters(self, place: Place) -> Mapping[tuple[str, str], Order]:
+        """Return the counters that are on at a place, by metric and statistic, and when each is admitted."""
         if id(place) not in self._counted:
             made = self._units_of(place, place.metrics, MINUTE)
-            keys = ((counter.metric, counter.stat) for unit in made for counter in unit.counters if counter)
-            self._counted[id(place)] = frozenset(keys)
+            keys = {(counter.metric, counter.stat): unit.order for unit in made for counter in unit.counters if counter}
+            self._counted[id(place)] = keys
         return self._counted[id(place)]
+
+    # -- whether it fits -----------------------------------------------------------------------------------------------
+
+    def _admit(
+        self, draft: _Draft, strands: dict[StrandKey, Strand], now: float
+    ) -> tuple[dict[StrandKey, Strand], Names | None]:
+        """Return the strands that have a place; switch off what has lost its own, and on only what has one."""
+        by_group: dict[Group, list[Strand]] = {}
+        for strand in strands.values():
+            by_group.setdefault((strand.order, strand.resource), []).append(strand)
+        wanted = Tallies({group: sum(one.series for one in of_group) for group, of_group in by_group.items()})
+        counting = _counting(strands)
+        for resource, meter in draft.known.items():
+            if resource not in counting:  # its counters may stand all the same
+                orders = self._orders(resource)
+                shown = (key for key, i in meter.position.items() if key in orders and meter.visible(i, now))
+                wanted.update((orders[key], resource) for key in shown)
+        verdict = self._admission.admit(
+            self._target,
+            SOURCE,
+            wanted,
+            spell=spelt,
+            kept=lambda group: any(True for _ in self._unpaused(group, draft)),
+            beyond=draft.beyond,
+            families=lambda group: Tallies(
+                family for one in by_group.get(group, ()) for unit in one.units for family in unit.families
+            ),
+        )
+        refused = verdict.refused
+        if not refused:
+            return strands, verdict.noted
+        draft.switches = [
+            structs.replace(switch, counters=tuple(key for key in switch.counters if self._fits(switch, key, refused)))
+            for switch in draft.switches
+        ]
+        off = ((group[1], tuple(self._unpaused(group, draft))) for group in refused)
+        draft.switches += [Switch(resource, keys, False, draft.at) for resource, keys in off]
+        draft.switches = [switch for switch in draft.switches if switch.counters]
+        return {key: one for key, one in strands.items() if (one.order, one.resource) not in refused}, verdict.noted
+
+    def _fits(self, switch: Switch, key: tuple[str, str], refused: Container[Group]) -> bool:
+        return not switch.on or (self._orders(switch.resource)[key], switch.resource) not in refused
+
+    def _orders(self, resource: Resource) -> Mapping[tuple[str, str], Order]:
+        place = self._places.get(resource.shape)
+        return self._counters(place) if place else {}
+
+    def _unpaused(self, group: Group, draft: _Draft) -> Iterator[tuple[str, str]]:
+        """Yield what is being counted of a group."""
+        order, resource = group
+        meter, orders = draft.known.get(resource), self._orders(resource)
+        if meter:
+            yield from (key for key, i in meter.position.items() if orders.get(key) is order and not meter.paused[i])
 
     # -- whose it is -------------------------------------------------------------------------------------------------
 
@@ -316,6 +391,15 @@ class Planner:
         listings = [census.listings[namespace] for namespace in namespaces if namespace in census.listings]
         dimensions = resource.dimensions
         return not listings or any(dimensions in one.metrics or dimensions in one.lasting for one in listings)
+
+
+def spelt(resource: Resource) -> str:
+    """Return the name of a resource over restarts."""
+    return named(resource.namespace, resource.dimensions)
+
+
+def _counting(strands: Iterable[StrandKey]) -> set[Resource]:
+    return {resource for resource, counts, *_ in strands if counts}
 
 
 def _spellings(places: Places) -> dict[tuple[str, tuple[str, ...]], dict[str, dict[int, tuple[Place, str]]]]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+from exporter.admission import Order
 from exporter.aws.metric_data import statistic, subject
 from exporter.catalogue.places import Asked, Place
 from exporter.catalogue.rows import Row
@@ -49,6 +50,7 @@ class Settings:
     max_age: float
     gauge_delay: float
     rank: Rank
+    order: Order = Order.HOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Unit:
     gauges: tuple[tuple[Gauge, ...], ...]
     subject: bytes  # how its queries begin,
     endings: tuple[bytes, ...]  # and how they end, by statistic
+    order: Order = Order.HOT
     coarse: Unit | None = None  # what of it is counted, asked at the width of a block to catch up
 
     @property
@@ -102,6 +105,12 @@ class Unit:
     def key(self) -> tuple[str, str]:
         """What it asks, whatever the period."""
         return self.namespace, self.asked
+
+    @property
+    def families(self) -> Iterator[str]:
+        """The family of each series that it feeds."""
+        yield from (counter.family for counter in self.counters if counter)
+        yield from (gauge.row.name for of_stat in self.gauges for gauge in of_stat)
 
     @property
     def price(self) -> int:
@@ -121,6 +130,8 @@ class Strand:
     rank: Rank
     middle: bytes  # of its queries
     alive: bool = True
+    order: Order = Order.HOT  # in which it is admitted,
+    series: int = 0  # as so many
     quiet: bool = False  # asked only until its last blocks are closed: no complete listing shows it any more
     begin: Mapping[tuple[str, str], int] = field(default_factory=dict)  # of counters that have no state yet
     born: float = 0.0  # when it was first asked
@@ -220,6 +231,7 @@ def _unit(place: Place, name: str, rows: Sequence[Asked], settings: Mapping[str,
         period=period,
         pace=min(settings[asked.row.name].pace for asked in rows),
         rank=max(settings[asked.row.name].rank for asked in rows),
+        order=min(settings[asked.row.name].order for asked in rows),
         seeded=any(asked.row.seeded == "inventory" for asked in rows),
         stats=stats,
         counters=tuple(counters),
