@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter as Tallies
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Hashable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from exporter.aws import AwsError
@@ -23,6 +23,7 @@ from exporter.tally import Tally
 _log = logging.getLogger(__name__)
 
 KEPT_FAILURES = 20  # for people who look at the status page
+AGAIN = 3600.0  # seconds after which what goes on and on is told again
 
 
 class Source(Protocol):
@@ -38,6 +39,27 @@ class Source(Protocol):
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Tell the origin that what belongs to the receipts is safely counted."""
+
+
+class Repeats:
+    """How often the same is wrong with the same thing: to be told at first, and then with its number now and then."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[Hashable, int, float]] = {}  # to what is wrong, how often, when it was told
+
+    def tell(self, about: Hashable, wrong: Hashable, now: float) -> int:
+        """Return how often this has been so if it is to be told now, 1 for what is new; 0 if it is not (monotonic)."""
+        before, times, told = self._known.get(about, (None, 0, 0.0))
+        if wrong != before:
+            times, told = 0, now
+        times += 1
+        tell = times == 1 or now >= told + AGAIN
+        self._known[about] = (wrong, times, now if tell else told)
+        return times if tell else 0
+
+    def end(self, about: Hashable) -> bool:
+        """Learn that nothing is wrong; return whether anything was."""
+        return self._known.pop(about, None) is not None
 
 
 class Run(NamedTuple):
@@ -59,7 +81,7 @@ class Collection:
         self._clock = clock
         self._tally = tally
         self._lock = threading.Lock()
-        self._complaints: dict[tuple[str, Target], tuple[tuple[str, str], ...]] = {}
+        self._repeats = Repeats()
         self._newest: dict[tuple[str, Target], Run] = {}
         self._failed: deque[Run] = deque(maxlen=KEPT_FAILURES)
 
@@ -139,24 +161,29 @@ class Collection:
         with self._lock:
             self._newest[run.source, run.target] = run
             complaints = tuple(sorted({(failure.scope, failure.error_class) for failure in run.failures}))
-            new = complaints != self._complaints.get((run.source, run.target), ())
-            self._complaints[run.source, run.target] = complaints
-            if new and complaints:
+            if complaints:
+                times = self._repeats.tell((run.source, run.target), complaints, self._clock.monotonic())
+                mended = False
+            else:
+                times, mended = 0, self._repeats.end((run.source, run.target))
+            if times == 1:
                 self._failed.append(run)
-        if new and bug:
-            _log.error("source %s has a bug, on %s %s", run.source, *where[:2], exc_info=bug)
-        elif new and complaints:
+        named = (run.source, *where[:2])
+        if times == 1 and bug:
+            _log.error("source %s has a bug, on %s %s", *named, exc_info=bug)
+        elif times == 1:
             for failure in run.failures[:5]:
                 _log.warning(
                     "%s on %s %s: could not look at %s (%s): %s",
-                    run.source,
-                    *where[:2],
+                    *named,
                     failure.scope,
                     failure.error_class,
                     failure.detail,
                 )
-        elif new:
-            _log.info("%s on %s %s: complete again", run.source, *where[:2])
+        elif times:
+            _log.warning("%s on %s %s: still so, %d times in a row", *named, times)
+        elif mended:
+            _log.info("%s on %s %s: complete again", *named)
 
     def own(self) -> None:
         """Show what the process tells of itself, as a reading like all others."""

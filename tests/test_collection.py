@@ -8,7 +8,7 @@ import pytest
 from worlds import HERE, INVOCATIONS, LABELS, T0, VARIANT, FakeClock, read, values
 
 from exporter.aws import AwsError
-from exporter.collection import KEPT_FAILURES, Collection
+from exporter.collection import AGAIN, KEPT_FAILURES, Collection
 from exporter.ledger import Ledger, LedgerError
 from exporter.ledger.memory import MemoryStore
 from exporter.model import (
@@ -285,6 +285,25 @@ def test_a_failure_is_told_once_and_so_is_its_end(room, log):
     assert lines(log) == ["inventory on 123456789012 eu-west-1: complete again"]
     room.run(good)
     assert lines(log) == []
+
+
+def test_a_failure_that_goes_on_is_told_with_its_number_each_hour(room, log):
+    said = []
+    for _ in range(150):
+        room.run(reading(looked=(), failed=(FAILED,)))
+        said.append(lines(log))
+        room.clock.forward(60)
+    assert {n: line for n, line in enumerate(said) if line} == {
+        0: ["inventory on 123456789012 eu-west-1: could not look at ListEndpoints (denied): no permission"],
+        60: ["inventory on 123456789012 eu-west-1: still so, 61 times in a row"],
+        120: ["inventory on 123456789012 eu-west-1: still so, 121 times in a row"],
+    }
+    other = Failure("ListEndpoints", "transient", "500")
+    room.run(reading(looked=(), failed=(other,)))
+    assert "(transient): 500" in lines(log)[0], "what is new is told at once"
+    room.clock.forward(AGAIN)
+    room.run(reading(looked=(), failed=(other,)))
+    assert lines(log) == ["inventory on 123456789012 eu-west-1: still so, 2 times in a row"]
 
 
 def test_another_failure_is_told(room, log):
