@@ -10,20 +10,23 @@ import logging
 import threading
 from collections import Counter as Tallies
 from collections import deque
-from collections.abc import Container, Hashable, Iterable, Iterator
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from exporter.aws import AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.clock import Clock
 from exporter.ledger import Applied, Ledger, LedgerError
-from exporter.model import Failure, Known, Reading, Snapshot, Target
-from exporter.tally import Tally
+from exporter.model import Event, Failure, Known, Reading, Snapshot, Target
+from exporter.tally import PREFIX, Tally
 
 _log = logging.getLogger(__name__)
 
 KEPT_FAILURES = 20  # for people who look at the status page
 AGAIN = 3600.0  # seconds after which what goes on and on is told again
+
+_SOURCES = CATALOGUE[f"{PREFIX}source_up"].known("source")
+_TELLERS = CATALOGUE[f"{PREFIX}event_lag_seconds"].known("source")  # of events
 
 
 class Source(Protocol):
@@ -82,6 +85,8 @@ class Collection:
         self._tally = tally
         self._lock = threading.Lock()
         self._repeats = Repeats()
+        self._read_until: dict[tuple[str, Target], tuple[float, float]] = {}  # and the time of the reading
+        self._last_event: dict[tuple[str, Target], float] = {}
         self._newest: dict[tuple[str, Target], Run] = {}
         self._failed: deque[Run] = deque(maxlen=KEPT_FAILURES)
 
@@ -99,6 +104,7 @@ class Collection:
         """Forget the newest runs of all other sources and targets: they run no more."""
         with self._lock:
             self._newest = {key: run for key, run in self._newest.items() if key in runs}
+            self._read_until = {key: until for key, until in self._read_until.items() if key in runs}
 
     def run(self, source: Source, target: Target) -> Run:
         """Read, apply, confirm, report. Raises nothing: what went wrong is in the run."""
@@ -125,9 +131,17 @@ class Collection:
             row = CATALOGUE.get(family)
             if row is None or len(labels) != len(row.labels):
                 raise ValueError(f"source {source.name}: {family} with the labels {labels} has no row")
+        for kind in {event.kind for event in reading.events}:
+            if _owner(kind) not in _SOURCES:
+                raise ValueError(f"source {source.name}: events of the kind {kind!r} belong to no source")
         self._tally.take(reading.tallies)  # true of the run, whatever the ledger makes of it
         applied = self._ledger.apply(reading)
         self._tell(reading, applied)
+        if reading.source in _TELLERS:
+            self._tell_of_events(reading.source, applied.counted)
+        if reading.target and reading.read_until is not None:
+            with self._lock:
+                self._read_until[reading.source, reading.target] = (reading.read_until, reading.at)
         if reading.receipts:
             source.confirm(reading.receipts)
 
@@ -146,6 +160,17 @@ class Collection:
             self._tally.add("events_total", *where, reading.source, outcome, amount=count)
         if applied.lost_seconds:
             self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
+
+    def _tell_of_events(self, source: str, counted: Sequence[Event]) -> None:
+        """Tell how late events were counted, and of the newest one."""
+        now = self._clock.now()
+        for event in counted:
+            self._tally.observe("event_lag_seconds", source, value=max(0.0, now - event.at))
+        for target in {event.target for event in counted}:
+            with self._lock:
+                newest = max(event.at for event in counted if event.target == target)
+                at = self._last_event[source, target] = max(newest, self._last_event.get((source, target), newest))
+            self._tally.set("event_last_timestamp_seconds", target.account_id, target.region, source, value=at)
 
     def _report(self, run: Run, bug: Exception | None) -> None:
         """Tell of a run in metrics, and in the log where it failed in a new way: one place for both."""
@@ -194,16 +219,35 @@ class Collection:
         ]
         for name, values in by_namespace:
             self._tally.fill(name, (((t.account_id, t.region, ns), float(n)) for (t, ns), n in values.items()))
-        read = [
-            ((target.account_id, target.region, source), target, until) for target, until in figures.read_until.items()
-        ]
-        self._tally.fill("checkpoint_timestamp_seconds", ((labels, float(until)) for labels, _, until in read))
-        self._tally.fill("catching_up", ((labels, float(t in figures.catching_up)) for labels, t, _ in read))
+        with self._lock:
+            read = {
+                (target.account_id, target.region, source): (until, until < at)
+                for (source, target), (until, at) in self._read_until.items()
+            }
+            tellers = {source for source, _ in self._newest}.intersection(_TELLERS)
+        for target, until in figures.read_until.items():
+            read[target.account_id, target.region, source] = (float(until), target in figures.catching_up)
+        self._tally.fill("checkpoint_timestamp_seconds", ((labels, until) for labels, (until, _) in read.items()))
+        self._tally.fill("catching_up", ((labels, float(behind)) for labels, (_, behind) in read.items()))
+        counts: Tallies[str] = Tallies(dict.fromkeys(tellers, 0))
+        oldest: dict[str, float] = {}
+        for kind, remembered in figures.identities.items():
+            owner = _owner(kind)
+            counts[owner] += remembered.identities
+            if remembered.oldest is not None:
+                oldest[owner] = min(oldest.get(owner, remembered.oldest), remembered.oldest)
+        self._tally.fill("ledger_identities", (((owner,), float(count)) for owner, count in counts.items()))
+        self._tally.fill("ledger_oldest_timestamp_seconds", (((owner,), at) for owner, at in oldest.items()))
         self._tally.fill("source_series", _series_by_source(self._ledger.snapshot()))
         self._tally.set("ledger_size_bytes", value=None if figures.size_bytes is None else float(figures.size_bytes))
         self._tally.set("ledger_persistent", value=float(figures.persistent))
         samples = self._tally.samples("own", self._clock.monotonic())
         self._ledger.apply(Reading("own", None, now, samples=samples, looked=("own",), volatile=True))
+
+
+def _owner(kind: str) -> str:
+    """Return the source that a kind of events is called by."""
+    return kind.partition("/")[0]
 
 
 def _shown(reading: Reading) -> Iterator[tuple[str, tuple[str, ...]]]:

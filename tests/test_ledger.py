@@ -537,6 +537,30 @@ def test_identities_are_kept_a_day_longer_than_an_event_may_count(world):
     assert world.store.seen("job", ["a", "b"]) == {"b"}
 
 
+def test_how_many_identities_are_remembered_and_since_when(world):
+    assert world.ledger.figures().identities == {}
+    world.ledger.apply(road(world.clock, event("a", at=T0 + DAY), event("b"), event("b"), not_before=T0))
+    other = Event("cloudtrail/call", "a", T0 + 5, HERE, ())
+    world.ledger.apply(road(world.clock, event("c", at=T0 + 2 * DAY), event("a", at=T0 + DAY), other))
+    for _ in range(2):
+        assert world.ledger.figures().identities == {"job": (3, T0), "cloudtrail/call": (1, T0 + 5)}
+        world.restart()
+    world.ledger.apply(road(world.clock, event("d", at=T0 + 9 * DAY), not_before=T0 + 2 * DAY))
+    assert world.ledger.figures().identities["job"] == (3, T0 + DAY), "the oldest one is forgotten"
+    world.ledger.apply(road(world.clock, event("e"), not_before=T0 + 20 * DAY))
+    assert world.ledger.figures().identities == {"job": (0, None), "cloudtrail/call": (1, T0 + 5)}
+
+
+def test_identities_of_a_commit_that_was_refused_are_not_remembered(tmp_path):
+    made = World(lambda: SqliteStore(tmp_path / "ledger.db"))
+    made.ledger.apply(road(made.clock, event("a")))
+    made.store._db.execute("PRAGMA query_only = ON")  # as on a disk that has become read-only
+    with pytest.raises(LedgerError, match="readonly"):
+        made.ledger.apply(road(made.clock, event("b")))
+    assert made.ledger.figures().identities == {"job": (1, T0)}
+    made.ledger.close()
+
+
 def test_notes_are_kept_by_source_and_target(world):
     world.ledger.apply(Reading("cloudtrail", HERE, T0, notes={"until": T0, "open": ["a"]}))
     world.ledger.apply(Reading("cloudtrail", HERE, T0, notes={"open": None}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import sqlite3
+from collections import Counter as Tallies
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,16 @@ from typing import Any
 import msgspec
 
 from exporter.ledger.meter import Meter
-from exporter.ledger.store import Changes, Key, LedgerError, LedgerHeldError, LedgerUnusableError, State, Total
+from exporter.ledger.store import (
+    Changes,
+    Key,
+    LedgerError,
+    LedgerHeldError,
+    LedgerUnusableError,
+    Remembered,
+    State,
+    Total,
+)
 from exporter.model import Resource, Target
 
 PATIENCE = 0.5  # seconds to wait for a lock: whoever holds it holds it for good
@@ -57,6 +67,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ids: dict[Resource, int] = {}
+        self._remembered: dict[str, Remembered] = {}
         _look(path)
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +93,8 @@ class SqliteStore:
     def load(self) -> State:
         """Return what has been committed."""
         with _told(self._path):
+            kinds = self._db.execute("SELECT kind, COUNT(*), MIN(at) FROM identities GROUP BY kind")
+            self._remembered = {kind: Remembered(count, oldest) for kind, count, oldest in kinds}
             return State(list(self._meters()), list(self._totals()), list(self._notes()))
 
     def _meters(self) -> Iterator[Meter]:
@@ -114,11 +127,13 @@ class SqliteStore:
         try:
             with self._transaction():
                 fresh = self._write_meters(changes.meters)
-                self._write_events(changes)
+                self._write_totals(changes.totals)
+                remembered = self._write_identities(changes)
                 self._write_notes(changes.notes)
         except sqlite3.Error as error:
             raise LedgerError(f"the ledger {self._path} refuses: {error}") from error
         self._ids.update(fresh)
+        self._remembered = self._remembered | remembered
         for resource in (resource for resource, meter in changes.meters.items() if meter is None):
             self._ids.pop(resource, None)
 
@@ -147,19 +162,29 @@ class SqliteStore:
                 fresh[r] = self._db.execute(f"{insert} VALUES (?,?,?,?,?,?)", row).lastrowid or 0
         return fresh
 
-    def _write_events(self, changes: Changes) -> None:
-        totals = (
+    def _write_totals(self, totals: Mapping[Key, Total | None]) -> None:
+        rows = (
             (key.face[0], *_columns(key.face[1]), _pack(key.labels), _pack(t.parts), t.released, t.first_shown)
-            for key, t in changes.totals.items()
+            for key, t in totals.items()
             if t
         )
-        ended = ((k.face[0], *_columns(k.face[1]), _pack(k.labels)) for k, t in changes.totals.items() if t is None)
-        identities = ((kind, identity, at) for (kind, identity), at in changes.identities.items())
-        self._db.executemany("INSERT OR REPLACE INTO totals VALUES (?,?,?,?,?,?,?)", totals)
+        ended = ((k.face[0], *_columns(k.face[1]), _pack(k.labels)) for k, t in totals.items() if t is None)
+        self._db.executemany("INSERT OR REPLACE INTO totals VALUES (?,?,?,?,?,?,?)", rows)
         where = "family = ? AND account_id = ? AND region = ? AND labels = ?"
         self._db.executemany(f"DELETE FROM totals WHERE {where}", ended)  # noqa: S608 - the columns stand above
-        self._db.executemany("INSERT OR REPLACE INTO identities VALUES (?,?,?)", identities)
-        self._db.executemany("DELETE FROM identities WHERE kind = ? AND at < ?", changes.forget.items())
+
+    def _write_identities(self, changes: Changes) -> dict[str, Remembered]:
+        """Write new identities, forget old ones; return what there will be of each kind. Nothing is counted again."""
+        counts = Tallies({kind: known.identities for kind, known in self._remembered.items()})
+        counts.update(kind for kind, _ in changes.identities)
+        rows = ((kind, identity, at) for (kind, identity), at in changes.identities.items())
+        self._db.executemany("INSERT INTO identities VALUES (?,?,?)", rows)
+        forget = "DELETE FROM identities WHERE kind = ? AND at < ?"
+        for kind, before in changes.forget.items():
+            counts[kind] -= self._db.execute(forget, (kind, before)).rowcount
+        touched = {kind for kind, _ in changes.identities} | changes.forget.keys()
+        oldest = "SELECT MIN(at) FROM identities WHERE kind = ?"
+        return {kind: Remembered(counts[kind], *self._db.execute(oldest, (kind,)).fetchone()) for kind in touched}
 
     def _write_notes(self, notes: Mapping[tuple[str, Target | None], Mapping[str, Any]]) -> None:
         rows = [
@@ -181,6 +206,10 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise LedgerError(f"the ledger {self._path} can't be read: {error}") from error
         return found
+
+    def remembered(self) -> Mapping[str, Remembered]:
+        """Return what is known of the identities that have been committed, by kind."""
+        return self._remembered
 
     def size(self) -> int:
         """Return the bytes on disk, the write-ahead log included. Raises OSError where that can't be seen."""

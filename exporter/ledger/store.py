@@ -60,6 +60,13 @@ class Changes(NamedTuple):
     forget: Mapping[str, float]  # kind to the time before which its identities may go
 
 
+class Remembered(NamedTuple):
+    """How many identities of a kind are kept, and the time of the oldest; None without any."""
+
+    identities: int = 0
+    oldest: float | None = None
+
+
 class State(NamedTuple):
     """All that a store has kept, identities aside."""
 
@@ -81,6 +88,9 @@ class Store(Protocol):
 
     def seen(self, kind: str, identities: list[str]) -> set[str]:
         """Return which of the identities of a kind have been committed."""
+
+    def remembered(self) -> Mapping[str, Remembered]:
+        """Return what is known of the identities that have been committed, by kind. Any thread may ask."""
 
     def size(self) -> int:
         """Return the bytes on disk. Raises OSError where that can't be seen. Any thread may ask."""

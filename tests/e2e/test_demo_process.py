@@ -49,6 +49,8 @@ NOT_YET = {
     "sagemaker_exporter_datapoint_lag_seconds",  # data that is new to a second reading: after a minute
     "sagemaker_exporter_revisions_total",  # the same
     "sagemaker_exporter_late_revisions_total",
+    "sagemaker_exporter_event_last_timestamp_seconds",  # until an alarm changes
+    "sagemaker_exporter_ledger_oldest_timestamp_seconds",
 }
 EXPECTED = FROM_AWS | {name: family for name, family in OWN.items() if name not in NOT_YET}
 EXPOSED_AS = {"stateset": "gauge", "info": "gauge"}  # the text format has no other word for them
