@@ -225,8 +225,9 @@ class Collection:
                 for (source, target), (until, at) in self._read_until.items()
             }
             tellers = {source for source, _ in self._newest}.intersection(_TELLERS)
-        for target, until in figures.read_until.items():
-            read[target.account_id, target.region, source] = (float(until), target in figures.catching_up)
+        for target, end in figures.read_until.items():
+            until = min(float(end), now)  # a period that goes on is read too, and no age is negative
+            read[target.account_id, target.region, source] = (until, target in figures.catching_up)
         self._tally.fill("checkpoint_timestamp_seconds", ((labels, until) for labels, (until, _) in read.items()))
         self._tally.fill("catching_up", ((labels, float(behind)) for labels, (_, behind) in read.items()))
         counts: Tallies[str] = Tallies(dict.fromkeys(tellers, 0))

@@ -431,7 +431,7 @@ def test_marks_of_the_ledger_are_shown(room):
     namespace = (*WHERE[:2], "AWS/SageMaker")
     assert room.shown("sagemaker_exporter_series_ahead") == {namespace: 0.0}
     source = (*WHERE[:2], "cloudwatch_metrics")
-    assert room.shown("sagemaker_exporter_checkpoint_timestamp_seconds") == {source: T0 + HOUR + 60}
+    assert room.shown("sagemaker_exporter_checkpoint_timestamp_seconds") == {source: T0 + HOUR}
     assert room.shown("sagemaker_exporter_catching_up") == {source: 0.0}
     assert room.shown("sagemaker_exporter_data_settled_until_timestamp_seconds") == {namespace: float(T0)}
 
