@@ -735,6 +735,65 @@ def test_damaged_file_is_refused_and_can_be_moved_aside(tmp_path):
     assert moved.read_bytes() == path_was, "what was kept is kept"
 
 
+def test_a_page_of_garbage_or_a_file_cut_short_is_refused_or_was_of_no_use(tmp_path):
+    """Wherever it lies: what opens holds all that was counted."""
+    path = tmp_path / "ledger.db"
+    made = World(lambda: SqliteStore(path))
+    made.clock.forward(5 * MINUTE)
+    for n in range(120):
+        labels = (*LABELS[:2], f"endpoint-{n}", "main")
+        dimensions = (("EndpointName", labels[2]), ("VariantName", "main"))
+        resource = Resource(HERE, "AWS/SageMaker", dimensions, labels)
+        made.apply(read(made.clock, {T0 + 60: float(n)}, T0, resource=resource), notes={f"note {n}": "x" * 200})
+        made.ledger.apply(road(made.clock, event(f"event {n}")))
+    made.ledger.close()
+    whole = path.read_bytes()
+    counted = opened(path)
+    size = 4096
+    refused = 0
+    for page in range(len(whole) // size):
+        begin = page * size
+        garbage, nothing = (whole[:begin] + byte * size + whole[begin + size :] for byte in (b"\xa5", b"\0"))
+        for damaged in (garbage, nothing, whole[: begin + size // 2]):
+            path.write_bytes(damaged)
+            try:
+                assert opened(path) == counted, page
+            except LedgerUnusableError:
+                refused += 1
+                assert path.read_bytes() == damaged, "the user's file is not touched"
+    assert refused > 2.5 * len(whole) / size
+
+
+def opened(path):
+    """Return what a start finds in a ledger."""
+    store = SqliteStore(path)
+    try:
+        state = store.load()
+        meters = {meter.resource: meter.dump() for meter in state.meters}
+        return meters, dict(state.totals), dict(state.notes), store.remembered()
+    finally:
+        store.close()
+
+
+def test_an_empty_file_is_a_new_ledger(tmp_path):
+    (tmp_path / "ledger.db").touch()
+    made = World(lambda: SqliteStore(tmp_path / "ledger.db"))
+    made.ledger.apply(road(made.clock, event("a")))
+    made.restart()
+    assert made.ledger.figures().identities == {"job": (1, T0)}
+    made.ledger.close()
+
+
+def test_a_folder_is_never_moved_aside(tmp_path):
+    """A slip in a path must not take more away than a ledger."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for use in (SqliteStore, lambda path: move_aside(path, "old")):
+        with pytest.raises(LedgerUnusableError, match="home: it is no file"):
+            use(folder)
+    assert [file.name for file in tmp_path.iterdir()] == ["home"]
+
+
 def test_newer_schema_is_refused(tmp_path):
     path = tmp_path / "ledger.db"
     SqliteStore(path).close()

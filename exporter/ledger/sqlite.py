@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import sqlite3
 from collections import Counter as Tallies
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ from exporter.ledger.store import (
     LedgerError,
     LedgerHeldError,
     LedgerUnusableError,
+    NoLedgerError,
     Remembered,
     State,
     Total,
@@ -51,6 +53,13 @@ _TABLES = """
         PRIMARY KEY (source, account_id, region, name)
     ) WITHOUT ROWID;
 """
+_DISK = {  # errors of SQLite that are about the disk, not about the file
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
 _MANY = 500  # variables in one statement; SQLite's own limit is 32,766, older builds allowed 999
 
 _log = logging.getLogger(__name__)
@@ -68,9 +77,11 @@ class SqliteStore:
         self._path = path
         self._ids: dict[Resource, int] = {}
         self._remembered: dict[str, Remembered] = {}
-        _look(path)
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _refuse_read_only(path)
+        _look(path)
+        with _told(path):
             self._db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             with _told(path):
@@ -89,6 +100,9 @@ class SqliteStore:
             self._db.execute(f"PRAGMA application_id = {APPLICATION}")
             self._db.execute(f"PRAGMA user_version = {SCHEMA}")
         self._db.execute("COMMIT")
+        ((found,),) = self._db.execute("PRAGMA quick_check(1)")  # or a commit would find it, some night
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
 
     def load(self) -> State:
         """Return what has been committed."""
@@ -226,11 +240,12 @@ def _told(path: Path) -> Iterator[None]:
     """Say in words what keeps a ledger from being used, and what can be done about it."""
     try:
         yield
-    except (OSError, sqlite3.Error, ValueError, msgspec.MsgspecError) as error:
-        if getattr(error, "sqlite_errorcode", 0) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    except (OSError, sqlite3.Error, TypeError, ValueError, msgspec.MsgspecError) as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more than we ask
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             text = f"another process holds the ledger {path}: two exporters can't count into one ledger"
             raise LedgerHeldError(text) from error
-        if isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CANTOPEN:
+        if isinstance(error, OSError) or code in _DISK:  # what has been counted may be whole: nobody should leave it
             text = f"can't open the ledger {path}: {error}"
         else:
             advice = "start with --ledger.move-aside to keep it under another name and begin anew"
@@ -238,9 +253,18 @@ def _told(path: Path) -> Iterator[None]:
         raise LedgerUnusableError(text) from error
 
 
+def _refuse_read_only(path: Path) -> None:
+    """Raise `OSError` where nothing can be written: SQLite itself says so in other words each time, and late."""
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise PermissionError(f"{place} can't be written")
+
+
 def _look(path: Path) -> None:
     """Raise `LedgerUnusableError` for a file that is held or not ours, without changing a byte of it."""
     if path.exists():
+        if not path.is_file():
+            raise NoLedgerError(f"can't open the ledger {path}: it is no file")
         with (
             _told(path),
             closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as db,
@@ -271,18 +295,22 @@ def _target(account: str, region: str) -> Target | None:
 def move_aside(path: Path, suffix: str) -> Path:
     """Rename a ledger and its log, so that a new one can begin; return the new name. Nothing is ever deleted.
 
-    Raises `LedgerUnusableError` if another process holds it: that one would go on to count where nobody looks.
+    Raises `LedgerUnusableError` if another process holds it: that one would go on to count where nobody looks. A folder
+    is not renamed: a slip in a path must not take more away than a ledger.
     """
     try:
         _look(path)
-    except LedgerHeldError:
+    except (LedgerHeldError, NoLedgerError):
         raise
     except LedgerUnusableError as error:
         _log.warning("%s", error)
     again = itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
     moved = next(name for more in again if not (name := path.with_name(f"{path.name}.{suffix}{more}")).exists())
-    for extra in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + extra)
-        if file.exists():
-            file.rename(moved.with_name(moved.name + extra))
+    try:
+        for extra in ("", "-wal", "-shm"):
+            file = path.with_name(path.name + extra)
+            if file.exists():
+                file.rename(moved.with_name(moved.name + extra))
+    except OSError as error:
+        raise LedgerUnusableError(f"can't move the ledger {path} aside: {error.strerror}") from error
     return moved

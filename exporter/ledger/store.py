@@ -39,6 +39,10 @@ class LedgerHeldError(LedgerUnusableError):
     """Another process counts into it."""
 
 
+class NoLedgerError(LedgerUnusableError):
+    """What stands in its place is no file."""
+
+
 class Total(Struct):
     """Event-fed values of one set of labels: the parts of a counter ("" alone) or of a histogram.
 

@@ -165,10 +165,10 @@ def environment(folder, aws_url=None, **more):
     return {**kept, **mine, **more}
 
 
-def run(folder, *arguments, aws_url=None, seconds=60.0, **more):
-    """Run a command to its end; return what came of it."""
+def run(folder, *arguments, aws_url=None, seconds=60.0, through=(), **more):
+    """Run a command to its end, `through` another one, if there is one; return what came of it."""
     return subprocess.run(
-        [COMMAND, *map(str, arguments)],
+        [*through, COMMAND, *map(str, arguments)],
         cwd=folder,
         env=environment(folder, aws_url, **more),
         capture_output=True,
@@ -213,6 +213,15 @@ class Exporter(Program):
     def up(self, seconds=PATIENCE):
         """Wait until it listens."""
         wait_until(lambda: self.answers("/-/healthy"), seconds, "a healthy daemon")
+        return self
+
+    def counting(self, seconds=2 * PATIENCE):
+        """Wait until it has read counters: what happens from now on counts.
+
+        To be ready is not enough where its clock runs fast: two minutes of that pass before a busy machine has begun.
+        """
+        read = "sagemaker_exporter_source_last_success_timestamp_seconds"
+        wait_until(lambda: self.shows(read, source="cloudwatch_metrics"), seconds, "a first reading")
         return self
 
     def ready(self, seconds=PATIENCE):

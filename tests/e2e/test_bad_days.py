@@ -158,26 +158,85 @@ def ruined(good_ledger, tmp_path):
     return ruin
 
 
+# What makes the modes of files hold for root too, who may write everywhere.
+POWERLESS = () if os.geteuid() else ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+
+
 def test_folder_that_cannot_be_written_is_refused(churn, tmp_path):
     folder = tmp_path / "read-only"
     folder.mkdir(mode=0o500)
-    places = ["/proc/nowhere/ledger.db"]  # of no use to root either, who may write everywhere else
-    if os.geteuid():
-        places.append(f"{folder}/ledger.db")
-    for place in places:
+    for place in ("/proc/nowhere/ledger.db", f"{folder}/ledger.db", f"{folder}/deeper/ledger.db"):
         (tmp_path / "config.yaml").write_text(f"ledger: {{path: {place}}}\n")
-        assert refused(run(tmp_path, "run", "--config.file=config.yaml", aws_url=churn[1]), "can't open", place)
+        finished = run(tmp_path, "run", "--config.file=config.yaml", aws_url=churn[1], through=POWERLESS)
+        assert refused(finished, "can't open", place)
 
 
-def test_folder_in_the_place_of_the_ledger_is_refused(churn, tmp_path):
+@pytest.fixture
+def disk(good_ledger, tmp_path):
+    """A folder with a good ledger: `use(flags, through)` runs a round on it and returns what came of that."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    (folder / "ledger.db").write_bytes(good_ledger)
+    (tmp_path / "config.yaml").write_text(config(folder))
+    yield folder
+    folder.chmod(0o700)
+
+
+def begun_anew(folder):
+    return [file.name for file in folder.iterdir() if "ledger.db." in file.name]
+
+
+@pytest.mark.parametrize(("of_folder", "of_file", "blamed"), [(0o500, 0o600, ""), (0o700, 0o400, "/ledger.db")])
+def test_read_only_disk_is_refused_without_the_advice_to_begin_anew(churn, disk, tmp_path, of_folder, of_file, blamed):
+    """What has been counted is whole: nobody should leave it, and moving it aside would not help."""
+    ledger = disk / "ledger.db"
+    ledger.chmod(of_file)
+    disk.chmod(of_folder)
+    finished = run(tmp_path, *ONCE, aws_url=churn[1], through=POWERLESS)
+    assert refused(finished, f"can't open the ledger {ledger}: {disk}{blamed} can't be written")
+    assert ADVICE not in finished.stderr
+    disk.chmod(0o700)
+    ledger.chmod(0o600)
+    assert run(tmp_path, *ONCE, aws_url=churn[1]).returncode == 0
+
+
+def test_ledger_on_a_read_only_disk_cannot_be_moved_aside(churn, disk, tmp_path):
+    disk.chmod(0o500)
+    finished = run(tmp_path, *ONCE, ADVICE, aws_url=churn[1], through=POWERLESS)
+    assert refused(finished, f"can't move the ledger {disk / 'ledger.db'} aside: Permission denied")
+    assert begun_anew(disk) == []
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_full_disk_at_the_start_is_refused_without_the_advice_to_begin_anew(churn, disk, tmp_path, is_new):
+    """No file may grow: the same to SQLite, but for the word."""
+    if is_new:
+        (disk / "ledger.db").unlink()
+    finished = run(tmp_path, *ONCE, aws_url=churn[1], through=("prlimit", "--fsize=0"))
+    assert refused(finished, f"can't open the ledger {disk / 'ledger.db'}")
+    assert ADVICE not in finished.stderr
+    assert run(tmp_path, *ONCE, aws_url=churn[1]).returncode == 0
+
+
+def test_empty_file_is_a_new_ledger(churn, disk, tmp_path):
+    (disk / "ledger.db").write_bytes(b"")
+    finished = run(tmp_path, *ONCE, aws_url=churn[1])
+    assert finished.returncode == 0, finished.stderr
+    assert Page(finished.stdout).find(INVOCATIONS)
+
+
+@pytest.mark.parametrize("flags", [(), (ADVICE,)])
+def test_folder_in_the_place_of_the_ledger_is_refused_and_stays(churn, tmp_path, flags):
     (tmp_path / "ledger.db").mkdir()
     (tmp_path / "config.yaml").write_text(config(tmp_path))
-    assert refused(run(tmp_path, "run", "--config.file=config.yaml", aws_url=churn[1]), f"{tmp_path}/ledger.db")
+    assert refused(run(tmp_path, *ONCE, *flags, aws_url=churn[1]), f"{tmp_path}/ledger.db: it is no file")
+    assert begun_anew(tmp_path) == []
 
 
 def test_while_the_disk_refuses_counters_stand_still_and_are_exact_afterwards(daemon, churn):
     """A limit on the size of files, set from outside, is a disk that is full, and has room again."""
     fake, _ = churn
+    daemon.counting()
     requests = busy(fake.world, fake.now() + 4 * MINUTE, 8)
 
     def counted():
@@ -237,7 +296,7 @@ def test_sigterm_while_throttled_ends_at_once(churn, exporter, tmp_path):
 def test_answers_that_arrive_damaged_change_nothing(churn, exporter, tmp_path):
     """Cut off, empty, garbage, reset, late: over real sockets, one call in five."""
     fake, url = churn
-    daemon = exporter(url, config=config(tmp_path), flags=[f"--clock={SPEED}"]).ready()
+    daemon = exporter(url, config=config(tmp_path), flags=[f"--clock={SPEED}"]).counting()
     for kind in ("truncated", "empty", "garbage", "reset", "slow", "http_500"):
         fake.faults.add(kind, probability=0.05, seconds=0.2)
     requests = busy(fake.world, fake.now() + MINUTE, 10)

@@ -137,7 +137,7 @@ def test_killed_at_any_instant_nothing_is_lost_or_counted_twice(aws, started, sc
     config = CONFIG + f"ledger: {{path: {tmp_path}/ledger.db}}\n"
     daemon = started(Exporter(tmp_path, url, config=config, flags=[f"--clock={SPEED}"]))
     scraper = scrape(daemon.port)
-    wait_until(lambda: daemon.answers("/-/ready"), what="the first round")
+    daemon.counting()
     begin_traffic(world, fake.now())
     invocations = "sagemaker_endpoint_invocations_total"
     wait_until(lambda: any(daemon.shows(invocations).values()), what="counted requests")
