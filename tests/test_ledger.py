@@ -667,6 +667,33 @@ def test_a_counter_that_is_forgotten_at_its_first_0_takes_nothing_with_it(world)
     assert world.value(labels=other.labels) == 0.0
 
 
+def test_a_close_waits_for_a_long_transaction_and_for_what_waits_behind_it(world, monkeypatch):
+    """As a SIGTERM does: what was read by then is counted."""
+    begun, free = threading.Event(), threading.Event()
+    commit = world.store.commit
+
+    def slow(changes):
+        begun.set()
+        assert free.wait(30)
+        commit(changes)
+
+    monkeypatch.setattr(world.store, "commit", slow)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(world.ledger.apply, road(world.clock, event("a")))
+        assert begun.wait(30)
+        second = threads.submit(world.ledger.apply, road(world.clock, event("b")))
+        wait_for(lambda: world.ledger._waiting.qsize() == 1)
+        closing = threads.submit(world.ledger.close)
+        wait_for(lambda: world.ledger._closed)
+        assert not any(one.done() for one in (first, second, closing))
+        free.set()
+        assert [one.result().events for one in (first, second)] == [{"counted": 1}] * 2
+        closing.result()
+    monkeypatch.undo()
+    world.open()
+    assert world.ledger.figures().identities["job"].identities == 2
+
+
 def test_a_ledger_that_is_closed_refuses(world):
     world.ledger.close()
     with pytest.raises(LedgerError, match="closed"):
@@ -761,7 +788,24 @@ def test_a_page_of_garbage_or_a_file_cut_short_is_refused_or_was_of_no_use(tmp_p
             except LedgerUnusableError:
                 refused += 1
                 assert path.read_bytes() == damaged, "the user's file is not touched"
-    assert refused > 2.5 * len(whole) / size
+    assert refused == 3 * len(whole) / size, "what no start reads is found as well"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["meters SET state = x'93010203'", "meters SET labels = NULL", "notes SET note = NULL", "totals SET parts = 'a'"],
+)
+def test_values_that_nobody_has_written_are_refused(tmp_path, damage):
+    path = tmp_path / "ledger.db"
+    made = World(lambda: SqliteStore(path))
+    made.clock.forward(5 * MINUTE)
+    made.apply(read(made.clock, {T0 + 60: 1.0}, T0), notes={"a": 1}, events=(event("a"),))
+    made.ledger.close()
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE {damage}")
+    db.close()
+    with pytest.raises(LedgerUnusableError, match=r"--ledger\.move-aside"):
+        opened(path)
 
 
 def opened(path):
