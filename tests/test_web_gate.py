@@ -261,6 +261,7 @@ def test_allowed_sans(guarded, name):
 
 @pytest.mark.usefixtures("from_elsewhere")
 def test_allowed_sans_are_asked_for_even_if_a_certificate_is_not(guarded):
+    """The toolkit's web_config_auth_client_san_optional_cert.bad.yaml."""
     text = f"tls_server_config: {{{MUTUAL}, client_allowed_sans: [test3]}}"
     running = guarded(text.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven"))
     assert running.refuses(running.trust())
@@ -268,6 +269,7 @@ def test_allowed_sans_are_asked_for_even_if_a_certificate_is_not(guarded):
 
 @pytest.mark.usefixtures("from_elsewhere")
 def test_who_is_refused_is_told_of_once(guarded, caplog):
+    """The toolkit's web_config_auth_client_san.bad.yaml."""
     running = guarded(f"tls_server_config: {{{MUTUAL}, client_allowed_sans: [bad]}}")
     for _ in range(5):
         assert running.refuses(running.trust(certificate("test3", ca="clients")))
