@@ -321,7 +321,7 @@ def test_sigterm_during_a_slow_aws_ends_within_the_drain_time(churn, exporter, t
     wait_until(lambda: fake.bill.requests["cloudwatch.GetMetricData"], what="a call that waits")
     code, seconds = daemon.stop()
     assert code == 0
-    assert seconds < DRAIN + 3
+    assert seconds < DRAIN + 10
     assert "Traceback" not in daemon.said
     assert "abandoned" in daemon.said
 
@@ -342,7 +342,7 @@ def test_sigterm_during_the_first_round_ends_in_order(churn, exporter, tmp_path)
         wait_until(lambda: fake.bill.requests[operation] > before, what=operation)  # noqa: B023 - called here
         code, seconds = daemon.stop()
         assert code == 0, operation
-        assert seconds < DRAIN + 3
+        assert seconds < DRAIN + 10
         assert "Traceback" not in daemon.said
     fake.faults.clear()
     daemon.start()
@@ -358,7 +358,7 @@ def test_sigterm_during_a_login_that_hangs_ends_within_the_drain_time(churn, exp
     wait_until(lambda: fake.bill.requests["sts.GetCallerIdentity"], what="a login that waits")
     code, seconds = daemon.stop()
     assert code == 0
-    assert seconds < DRAIN + 3
+    assert seconds < DRAIN + 10
     assert "Traceback" not in daemon.said
 
 
@@ -386,8 +386,9 @@ def test_sigterm_while_throttled_ends_at_once(churn, exporter, tmp_path):
     wait_until(lambda: fake.faults.rules[0].struck > 2, what="throttled calls")
     code, seconds = daemon.stop()
     assert code == 0
-    assert seconds < 5
+    assert seconds < DRAIN
     assert "Traceback" not in daemon.said
+    assert "abandoned" not in daemon.said
 
 
 def test_answers_that_arrive_damaged_change_nothing(churn, exporter, tmp_path):
@@ -416,12 +417,12 @@ def test_answers_that_arrive_damaged_change_nothing(churn, exporter, tmp_path):
 
 
 def test_dead_network_at_the_start_is_outlived(exporter, tmp_path):
-    speed, port = 30, free_port()
+    speed, port = 12, free_port()
     began = time.monotonic()
     more = QUICK + f"targets: [{{account_id: '{ACCOUNT}', regions: [{REGION}]}}]\n"
     daemon = exporter(f"http://127.0.0.1:{port}", config=config(tmp_path, more), flags=[f"--clock={speed}"]).up()
     assert daemon.ask("/-/ready").status == 503
-    daemon.ready(20)
+    daemon.ready()
     assert time.monotonic() - began > 120 / speed - 1, "readiness does not wait for AWS, but gives it two minutes"
     assert daemon.answers("/-/healthy")
     assert re.search(rf"can't log in to {ACCOUNT} {REGION}: .*127\.0\.0\.1:{port}", daemon.said)
@@ -481,9 +482,10 @@ def test_same_error_again_and_again_is_one_line(exporter, tmp_path):
 @pytest.mark.parametrize("hours", [1, -1])
 def test_machine_whose_clock_is_an_hour_off_counts_right_and_says_so(aws, exporter, tmp_path, hours):
     """AWS's clock is an hour behind or ahead of that of the process, which is the same from inside."""
-    past = Past(SPEED, days=hours / 24)
+    speed = 180
+    past = Past(speed, days=hours / 24)
     fake, url = aws(one_endpoint(past.origin), past)
-    daemon = exporter(url, config=config(tmp_path), flags=[f"--clock={SPEED}"]).counting()
+    daemon = exporter(url, config=config(tmp_path), flags=[f"--clock={speed}"]).counting()
     skew = daemon.shows("sagemaker_exporter_clock_skew_seconds")
     assert [round(seconds / (hours * HOUR)) for seconds in skew.values()] == [1]
     requests = busy(fake.world, fake.now() + MINUTE, 5)
