@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter as Tallies
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from exporter.admission import Admission, Sieve
@@ -18,12 +18,16 @@ from exporter.aws import AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.clock import Clock
 from exporter.ledger import Applied, Ledger, LedgerError
-from exporter.model import Failure, Known, Reading, Snapshot, Target
-from exporter.tally import Tally
+from exporter.model import Event, Failure, Known, Reading, Snapshot, Target
+from exporter.tally import PREFIX, Tally
 
 _log = logging.getLogger(__name__)
 
 KEPT_FAILURES = 20  # for people who look at the status page
+AGAIN = 3600.0  # seconds after which what goes on and on is told again
+
+_SOURCES = CATALOGUE[f"{PREFIX}source_up"].known("source")
+_TELLERS = CATALOGUE[f"{PREFIX}event_lag_seconds"].known("source")  # of events
 
 
 class Source(Protocol):
@@ -39,6 +43,27 @@ class Source(Protocol):
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Tell the origin that what belongs to the receipts is safely counted."""
+
+
+class Repeats:
+    """How often the same is wrong with the same thing: to be told at first, and then with its number now and then."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[Hashable, int, float]] = {}  # to what is wrong, how often, when it was told
+
+    def tell(self, about: Hashable, wrong: Hashable, now: float) -> int:
+        """Return how often this has been so if it is to be told now, 1 for what is new; 0 if it is not (monotonic)."""
+        before, times, told = self._known.get(about, (None, 0, 0.0))
+        if wrong != before:
+            times, told = 0, now
+        times += 1
+        tell = times == 1 or now >= told + AGAIN
+        self._known[about] = (wrong, times, now if tell else told)
+        return times if tell else 0
+
+    def end(self, about: Hashable) -> bool:
+        """Learn that nothing is wrong; return whether anything was."""
+        return self._known.pop(about, None) is not None
 
 
 class Run(NamedTuple):
@@ -62,7 +87,9 @@ class Collection:
         self._admission = admission
         self._sieve = Sieve(admission)
         self._lock = threading.Lock()
-        self._complaints: dict[tuple[str, Target], tuple[tuple[str, str], ...]] = {}
+        self._repeats = Repeats()
+        self._read_until: dict[tuple[str, Target], tuple[float, float]] = {}  # and the time of the reading
+        self._last_event: dict[tuple[str, Target], float] = {}
         self._newest: dict[tuple[str, Target], Run] = {}
         self._failed: deque[Run] = deque(maxlen=KEPT_FAILURES)
 
@@ -80,6 +107,7 @@ class Collection:
         """Forget the newest runs of all other sources and targets: they run no more."""
         with self._lock:
             self._newest = {key: run for key, run in self._newest.items() if key in runs}
+            self._read_until = {key: until for key, until in self._read_until.items() if key in runs}
 
     def run(self, source: Source, target: Target) -> Run:
         """Read, apply, confirm, report. Raises nothing: what went wrong is in the run."""
@@ -107,9 +135,17 @@ class Collection:
             row = CATALOGUE.get(family)
             if row is None or len(labels) != len(row.labels):
                 raise ValueError(f"source {source.name}: {family} with the labels {labels} has no row")
+        for kind in {event.kind for event in reading.events}:
+            if _owner(kind) not in _SOURCES:
+                raise ValueError(f"source {source.name}: events of the kind {kind!r} belong to no source")
         self._tally.take(reading.tallies)  # true of the run, whatever the ledger makes of it
         applied = self._ledger.apply(self._sieve.sift(reading, known, self._ledger.snapshot()))
         self._tell(reading, applied)
+        if reading.source in _TELLERS:
+            self._tell_of_events(reading.source, applied.counted)
+        if reading.target and reading.read_until is not None:
+            with self._lock:
+                self._read_until[reading.source, reading.target] = (reading.read_until, reading.at)
         if reading.receipts:
             source.confirm(reading.receipts)
 
@@ -129,6 +165,17 @@ class Collection:
         if applied.lost_seconds:
             self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
 
+    def _tell_of_events(self, source: str, counted: Sequence[Event]) -> None:
+        """Tell how late events were counted, and of the newest one."""
+        now = self._clock.now()
+        for event in counted:
+            self._tally.observe("event_lag_seconds", source, value=max(0.0, now - event.at))
+        for target in {event.target for event in counted}:
+            with self._lock:
+                newest = max(event.at for event in counted if event.target == target)
+                at = self._last_event[source, target] = max(newest, self._last_event.get((source, target), newest))
+            self._tally.set("event_last_timestamp_seconds", target.account_id, target.region, source, value=at)
+
     def _report(self, run: Run, bug: Exception | None) -> None:
         """Tell of a run in metrics, and in the log where it failed in a new way: one place for both."""
         where = (run.target.account_id, run.target.region, run.source)
@@ -143,24 +190,29 @@ class Collection:
         with self._lock:
             self._newest[run.source, run.target] = run
             complaints = tuple(sorted({(failure.scope, failure.error_class) for failure in run.failures}))
-            new = complaints != self._complaints.get((run.source, run.target), ())
-            self._complaints[run.source, run.target] = complaints
-            if new and complaints:
+            if complaints:
+                times = self._repeats.tell((run.source, run.target), complaints, self._clock.monotonic())
+                mended = False
+            else:
+                times, mended = 0, self._repeats.end((run.source, run.target))
+            if times == 1:
                 self._failed.append(run)
-        if new and bug:
-            _log.error("source %s has a bug, on %s %s", run.source, *where[:2], exc_info=bug)
-        elif new and complaints:
+        named = (run.source, *where[:2])
+        if times == 1 and bug:
+            _log.error("source %s has a bug, on %s %s", *named, exc_info=bug)
+        elif times == 1:
             for failure in run.failures[:5]:
                 _log.warning(
                     "%s on %s %s: could not look at %s (%s): %s",
-                    run.source,
-                    *where[:2],
+                    *named,
                     failure.scope,
                     failure.error_class,
                     failure.detail,
                 )
-        elif new:
-            _log.info("%s on %s %s: complete again", run.source, *where[:2])
+        elif times:
+            _log.warning("%s on %s %s: still so, %d times in a row", *named, times)
+        elif mended:
+            _log.info("%s on %s %s: complete again", *named)
 
     def own(self) -> None:
         """Show what the process tells of itself, as a reading like all others."""
@@ -171,11 +223,26 @@ class Collection:
         ]
         for name, values in by_namespace:
             self._tally.fill(name, (((t.account_id, t.region, ns), float(n)) for (t, ns), n in values.items()))
-        read = [
-            ((target.account_id, target.region, source), target, until) for target, until in figures.read_until.items()
-        ]
-        self._tally.fill("checkpoint_timestamp_seconds", ((labels, float(until)) for labels, _, until in read))
-        self._tally.fill("catching_up", ((labels, float(t in figures.catching_up)) for labels, t, _ in read))
+        with self._lock:
+            read = {
+                (target.account_id, target.region, source): (until, until < at)
+                for (source, target), (until, at) in self._read_until.items()
+            }
+            tellers = {source for source, _ in self._newest}.intersection(_TELLERS)
+        for target, end in figures.read_until.items():
+            until = min(float(end), now)  # a period that goes on is read too, and no age is negative
+            read[target.account_id, target.region, source] = (until, target in figures.catching_up)
+        self._tally.fill("checkpoint_timestamp_seconds", ((labels, until) for labels, (until, _) in read.items()))
+        self._tally.fill("catching_up", ((labels, float(behind)) for labels, (_, behind) in read.items()))
+        counts: Tallies[str] = Tallies(dict.fromkeys(tellers, 0))
+        oldest: dict[str, float] = {}
+        for kind, remembered in figures.identities.items():
+            owner = _owner(kind)
+            counts[owner] += remembered.identities
+            if remembered.oldest is not None:
+                oldest[owner] = min(oldest.get(owner, remembered.oldest), remembered.oldest)
+        self._tally.fill("ledger_identities", (((owner,), float(count)) for owner, count in counts.items()))
+        self._tally.fill("ledger_oldest_timestamp_seconds", (((owner,), at) for owner, at in oldest.items()))
         self._tally.fill("source_series", _series_by_source(self._ledger.snapshot()))
         self._tally.set("series_limit", value=float(self._admission.limit))
         self._tally.set("series_dropped", "total", value=float(self._admission.dropped()))
@@ -183,6 +250,11 @@ class Collection:
         self._tally.set("ledger_persistent", value=float(figures.persistent))
         samples = self._tally.samples("own", self._clock.monotonic())
         self._ledger.apply(Reading("own", None, now, samples=samples, looked=("own",), volatile=True))
+
+
+def _owner(kind: str) -> str:
+    """Return the source that a kind of events is called by."""
+    return kind.partition("/")[0]
 
 
 def _shown(reading: Reading) -> Iterator[tuple[str, tuple[str, ...]]]:

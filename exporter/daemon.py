@@ -21,7 +21,7 @@ from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places, places
 from exporter.clock import Clock
-from exporter.collection import Collection, Source
+from exporter.collection import Collection, Repeats, Source
 from exporter.config import Account, Config, ConfigError, fingerprint
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
@@ -170,6 +170,7 @@ class Daemon:
         self._lock = threading.RLock()  # guards what is logged in to, and what runs
         self._waiting: dict[Login, Entry] = {}
         self._complaints: dict[Login, AwsError] = {}  # why a login last failed
+        self._repeats = Repeats()
         self._targets: dict[Login, Target] = {}
         self._entries: dict[Target, list[Entry]] = {}
         self._asked: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()  # by signals
@@ -294,10 +295,14 @@ class Daemon:
         try:
             target = self._parts.aws.login(account, region)
         except AwsError as error:
-            before, self._complaints[login] = self._complaints.get(login), error
-            if before is None or before.error_class != error.error_class:
-                _log.warning("can't log in to %s %s: %s", account.account_id or "the ambient account", region, error)
+            self._complaints[login] = error
+            times = self._repeats.tell(login, error.error_class, self._clock.monotonic())
+            again = f" ({times} times in a row)" if times > 1 else ""
+            if times:
+                who = account.account_id or "the ambient account"
+                _log.warning("can't log in to %s %s%s: %s", who, region, again, error)
             return
+        self._repeats.end(login)
         with self._lock:
             entry = self._waiting.pop(login, None)
             if entry:  # or it is no longer wanted

@@ -160,7 +160,8 @@ class Event(Struct, frozen=True):
     """Something that happened once on a target, with the identity by which it is counted once, and its effects.
 
     Several sources may tell of the same event: identities are unique within a `kind`, whoever tells, and all who tell
-    of a kind look back equally far.
+    of a kind look back equally far. A kind is called by a source that tells of it, and what it is:
+    `cloudwatch_alarms/state`.
     """
 
     kind: str
@@ -189,7 +190,8 @@ class Reading(Struct, frozen=True):
     `receipts` are confirmed at the origin once the reading is committed: a queue deletes what it has delivered only
     then. `tallies` tell of the run itself and last as long as the process. `attended` is for how long (seconds, in all)
     the source has run and listed completely, by which a resource that is not asked for very long is forgotten. A
-    `volatile` reading is shown without a commit.
+    `volatile` reading is shown without a commit. A source that reads no counters of CloudWatch says in `read_until`
+    until when it has read and counted everything.
     """
 
     source: str
@@ -211,6 +213,7 @@ class Reading(Struct, frozen=True):
     tallies: tuple[Effect, ...] = ()
     attended: float = 0.0
     volatile: bool = False
+    read_until: float | None = None
 
 
 class Metered(Protocol):

@@ -273,7 +273,7 @@ def sample(name, state="OK"):
 
 def change(name, n=0):
     effect = Effect(CHANGES, (*WHERE, name, "ALARM"))
-    return Event("alarm_state_change", f"{name}/{n}", 5.0, HERE, (effect,))
+    return Event("cloudwatch_alarms/state", f"{name}/{n}", 5.0, HERE, (effect,))
 
 
 def of_alarms(*names, **more):
@@ -290,7 +290,7 @@ def test_a_reading_loses_what_does_not_fit_and_its_events_are_seen_all_the_same(
     events = (change("a"), change("z"))
     sifted = sieve.sift(of_alarms("a", "m", "z", events=events), Known(), NOTHING)
     assert [one.labels[2] for one in sifted.samples] == ["a", "m"]
-    assert sifted.events == (change("a"), Event("alarm_state_change", "z/0", 5.0, HERE, ()))
+    assert sifted.events == (change("a"), Event("cloudwatch_alarms/state", "z/0", 5.0, HERE, ()))
     assert sifted.looked == (ALARMS,)
     assert sifted.notes == {NOTE: {"a": [0], "m": [0]}}
 

@@ -91,9 +91,13 @@ class Days:
             if begun <= one.at <= self.now and one.at < alarm.deleted
         )
 
+    def truth_at(self, name):
+        """Return when an alarm last changed."""
+        return self.place.alarm(name, self.now).transitions[-1].at
+
     def counted(self):
         """Return how often the ledger has counted that: also of alarms that are over."""
-        identities = self.street.store._identities.get("alarm_state_change", {})
+        identities = self.street.store._identities.get(cloudwatch_alarms.KIND, {})
         return Counter(tuple(identity.split("/")[i] for i in (2, 4)) for identity in identities)
 
     def shown(self):
@@ -233,6 +237,31 @@ def test_without_the_history_what_a_look_proves_is_counted_and_the_rest_follows(
     days.cycle(120)
     assert days.counted() == days.truth()
     assert days.truth().total() == 4
+
+
+def marks(days):
+    """Return until when all changes have been read, and whether the page says that some have not."""
+    snapshot = days.street.ledger.snapshot()
+    names = ("checkpoint_timestamp_seconds", "catching_up")
+    return [values(snapshot, f"sagemaker_exporter_{name}")[ACCOUNT, REGION, "cloudwatch_alarms"] for name in names]
+
+
+def test_until_a_change_is_read_in_the_history_the_page_says_that_it_catches_up(days):
+    for _ in range(3):
+        days.cycle(120)
+        assert marks(days) == [days.now, 0.0]
+    days.street.fake.faults.add("deny", operation="DescribeAlarmHistory")
+    days.cycle(120)
+    assert marks(days) == [days.now, 0.0], "nobody needed the history"
+    days.change("a", days.now + 100.0, "OK")
+    for _ in range(20):
+        days.cycle(120)
+        read_until, behind = marks(days)
+        assert behind == 1.0
+        assert read_until <= days.truth_at("a"), "the change is not behind us"
+    days.street.fake.faults.clear()
+    days.cycle(120)
+    assert marks(days) == [days.now, 0.0]
 
 
 def test_a_history_that_never_comes_is_lost_and_said(days):

@@ -437,12 +437,14 @@ def test_a_daemon_serves_holds_its_ledger_and_ends_when_it_is_told_to(processes,
     ledger.close()
 
 
-def test_a_daemon_behind_tls_and_a_password_is_checked_from_its_own_machine(processes, port, tmp_path):
+@pytest.mark.parametrize("mutual", ["", ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem"])
+def test_a_daemon_behind_tls_and_a_password_is_checked_from_its_own_machine(processes, port, tmp_path, mutual):
     furnish(tmp_path)
     hashed = bcrypt.hashpw(b"dave123", bcrypt.gensalt(4)).decode()
     web = tmp_path / "web.yml"
     web.write_text(
-        f"tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: {{dave: {hashed}}}\n"
+        f"tls_server_config: {{cert_file: server.crt, key_file: server.key{mutual}}}\n"
+        f"basic_auth_users: {{dave: {hashed}}}\n"
     )
     flags = ("--web.config.file", web, "--web.listen-address", f"127.0.0.1:{port}")
     daemon = processes.start("run", *flags)

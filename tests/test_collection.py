@@ -9,7 +9,7 @@ from worlds import HERE, INVOCATIONS, LABELS, T0, VARIANT, FakeClock, read, valu
 
 from exporter.admission import Admission
 from exporter.aws import AwsError
-from exporter.collection import KEPT_FAILURES, Collection
+from exporter.collection import AGAIN, KEPT_FAILURES, Collection
 from exporter.ledger import Ledger, LedgerError
 from exporter.ledger.memory import MemoryStore
 from exporter.model import (
@@ -201,7 +201,7 @@ def test_what_a_run_tells_of_itself_is_told_although_the_ledger_refuses(room):
 
 
 def test_receipts_are_confirmed_after_the_commit_and_once(room):
-    event = Event("job", "id-1", T0, HERE, (Effect(INVOCATIONS.family, LABELS),))
+    event = Event("job_events/state", "id-1", T0, HERE, (Effect(INVOCATIONS.family, LABELS),))
     committed = []
     commit = room.store.commit
     room.store.commit = lambda changes: committed.append(len(room.source.confirmed)) or commit(changes)
@@ -238,7 +238,7 @@ STRAY = "sagemaker_no_such_family"
     "stray",
     [
         {"samples": (Sample(STRAY, LABELS, 1.0), gauge())},
-        {"samples": (gauge(),), "events": (Event("job", "id-1", T0, HERE, (Effect(STRAY, LABELS),)),)},
+        {"samples": (gauge(),), "events": (Event("job_events/state", "id-1", T0, HERE, (Effect(STRAY, LABELS),)),)},
         {
             "samples": (gauge(),),
             "reads": (
@@ -286,6 +286,25 @@ def test_a_failure_is_told_once_and_so_is_its_end(room, log):
     assert lines(log) == ["inventory on 123456789012 eu-west-1: complete again"]
     room.run(good)
     assert lines(log) == []
+
+
+def test_a_failure_that_goes_on_is_told_with_its_number_each_hour(room, log):
+    said = []
+    for _ in range(150):
+        room.run(reading(looked=(), failed=(FAILED,)))
+        said.append(lines(log))
+        room.clock.forward(60)
+    assert {n: line for n, line in enumerate(said) if line} == {
+        0: ["inventory on 123456789012 eu-west-1: could not look at ListEndpoints (denied): no permission"],
+        60: ["inventory on 123456789012 eu-west-1: still so, 61 times in a row"],
+        120: ["inventory on 123456789012 eu-west-1: still so, 121 times in a row"],
+    }
+    other = Failure("ListEndpoints", "transient", "500")
+    room.run(reading(looked=(), failed=(other,)))
+    assert "(transient): 500" in lines(log)[0], "what is new is told at once"
+    room.clock.forward(AGAIN)
+    room.run(reading(looked=(), failed=(other,)))
+    assert lines(log) == ["inventory on 123456789012 eu-west-1: still so, 2 times in a row"]
 
 
 def test_another_failure_is_told(room, log):
@@ -413,7 +432,7 @@ def test_marks_of_the_ledger_are_shown(room):
     namespace = (*WHERE[:2], "AWS/SageMaker")
     assert room.shown("sagemaker_exporter_series_ahead") == {namespace: 0.0}
     source = (*WHERE[:2], "cloudwatch_metrics")
-    assert room.shown("sagemaker_exporter_checkpoint_timestamp_seconds") == {source: T0 + HOUR + 60}
+    assert room.shown("sagemaker_exporter_checkpoint_timestamp_seconds") == {source: T0 + HOUR}
     assert room.shown("sagemaker_exporter_catching_up") == {source: 0.0}
     assert room.shown("sagemaker_exporter_data_settled_until_timestamp_seconds") == {namespace: float(T0)}
 
@@ -421,7 +440,7 @@ def test_marks_of_the_ledger_are_shown(room):
 def test_what_becomes_of_events_is_told(room):
     where = (HERE.account_id, HERE.region, "alarm", "ALARM")
     events = tuple(
-        Event("alarm_state_change", identity, at, HERE, (Effect("sagemaker_alarm_state_changes_total", where),))
+        Event("cloudwatch_alarms/state", identity, at, HERE, (Effect("sagemaker_alarm_state_changes_total", where),))
         for identity, at in (("a", T0), ("a", T0), ("b", T0), ("c", T0 - 100))
     )
     room.run(Reading("cloudwatch_alarms", HERE, T0, looked=("cloudwatch_alarms",), events=events, not_before=T0))
@@ -429,6 +448,83 @@ def test_what_becomes_of_events_is_told(room):
         (HERE.account_id, HERE.region, "cloudwatch_alarms", outcome): count
         for outcome, count in (("counted", 2.0), ("repeated", 1.0), ("too_old", 1.0))
     }
+
+
+def change(identity, at, *, target=HERE, kind="cloudwatch_alarms/state"):
+    where = (target.account_id, target.region, "alarm", "ALARM")
+    return Event(kind, identity, at, target, (Effect("sagemaker_alarm_state_changes_total", where),))
+
+
+def alarms(clock, *events, **more):
+    looked = ("cloudwatch_alarms",)
+    return Reading("cloudwatch_alarms", HERE, clock.now(), looked=looked, events=events, **more)
+
+
+def test_how_late_events_are_counted_is_told_of_each_once(room):
+    room.clock.forward(100)
+    late = alarms(room.clock, change("a", T0 + 91), change("b", T0 - 200), change("c", T0 + 999))
+    room.run(late)
+    room.run(late)
+    parts = {part: room.told("event_lag_seconds", part)[("cloudwatch_alarms",)] for part in ("sum", "count", "10.0")}
+    assert parts == {"sum": 9.0 + 300.0, "count": 3.0, "10.0": 2.0}, "no event is from the future"
+
+
+def test_the_newest_event_is_told_by_where_it_happened(room):
+    last = "event_last_timestamp_seconds"
+    room.run(alarms(room.clock, change("a", T0 + 5), change("b", T0 + 3), change("c", T0, target=THERE)))
+    room.run(alarms(room.clock, change("d", T0 + 4)))
+    there = (THERE.account_id, THERE.region, "cloudwatch_alarms")
+    assert room.told(last) == {(*WHERE[:2], "cloudwatch_alarms"): T0 + 5, there: T0}
+    room.run(alarms(room.clock, change("e", T0 + 6), change("a", T0 + 50)))
+    assert room.told(last)[*WHERE[:2], "cloudwatch_alarms"] == T0 + 6, "and what is repeated is no news"
+
+
+def test_what_the_ledger_refuses_is_no_event_yet(room):
+    room.store.full = True
+    room.run(alarms(room.clock, change("a", T0), read_until=T0))
+    room.collection.own()
+    assert room.told("event_lag_seconds", "count") == room.told("event_last_timestamp_seconds") == {}
+    assert room.shown("sagemaker_exporter_checkpoint_timestamp_seconds") == {}
+
+
+def test_identities_are_told_by_the_source_that_their_kind_is_called_by(room):
+    room.run(reading())
+    room.run(alarms(room.clock), name="cloudwatch_alarms")
+    room.collection.own()
+    identities, oldest = "sagemaker_exporter_ledger_identities", "sagemaker_exporter_ledger_oldest_timestamp_seconds"
+    assert room.shown(identities) == {("cloudwatch_alarms",): 0.0}
+    assert room.shown(oldest) == {}
+    events = (change("a", T0 + 9), change("b", T0 + 7), change("a", T0 + 8, kind="cloudwatch_alarms/other"))
+    room.run(alarms(room.clock, *events, change("a", T0 + 3, kind="cloudtrail/call")), name="cloudwatch_alarms")
+    room.collection.own()
+    assert room.shown(identities) == {("cloudwatch_alarms",): 3.0, ("cloudtrail",): 1.0}
+    assert room.shown(oldest) == {("cloudwatch_alarms",): T0 + 7, ("cloudtrail",): T0 + 3}
+
+
+def test_events_of_a_kind_that_belongs_to_no_source_are_a_bug(room):
+    run = room.run(alarms(room.clock, change("a", T0, kind="alarm")))
+    assert [failure.error_class for failure in run.failures] == ["bug"]
+    assert "'alarm' belong to no source" in run.failures[0].detail
+    assert room.ledger.figures().identities == {}
+
+
+def test_how_far_a_source_has_read_is_told(room):
+    where = (*WHERE[:2], "cloudwatch_alarms")
+
+    def told():
+        room.collection.own()
+        names = ("checkpoint_timestamp_seconds", "catching_up")
+        return tuple(room.shown(f"sagemaker_exporter_{name}").get(where) for name in names)
+
+    room.run(alarms(room.clock, read_until=T0), name="cloudwatch_alarms")
+    assert told() == (T0, 0.0)
+    room.clock.forward(60)
+    room.run(alarms(room.clock, read_until=T0 + 20), name="cloudwatch_alarms")
+    assert told() == (T0 + 20, 1.0)
+    room.run(AwsError("transient", "500"), name="cloudwatch_alarms")
+    assert told() == (T0 + 20, 1.0), "could not look moves no mark"
+    room.collection.keep(set())
+    assert told() == (None, None)
 
 
 def test_a_seed_without_a_row_is_a_bug(room):

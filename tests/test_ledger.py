@@ -537,6 +537,30 @@ def test_identities_are_kept_a_day_longer_than_an_event_may_count(world):
     assert world.store.seen("job", ["a", "b"]) == {"b"}
 
 
+def test_how_many_identities_are_remembered_and_since_when(world):
+    assert world.ledger.figures().identities == {}
+    world.ledger.apply(road(world.clock, event("a", at=T0 + DAY), event("b"), event("b"), not_before=T0))
+    other = Event("cloudtrail/call", "a", T0 + 5, HERE, ())
+    world.ledger.apply(road(world.clock, event("c", at=T0 + 2 * DAY), event("a", at=T0 + DAY), other))
+    for _ in range(2):
+        assert world.ledger.figures().identities == {"job": (3, T0), "cloudtrail/call": (1, T0 + 5)}
+        world.restart()
+    world.ledger.apply(road(world.clock, event("d", at=T0 + 9 * DAY), not_before=T0 + 2 * DAY))
+    assert world.ledger.figures().identities["job"] == (3, T0 + DAY), "the oldest one is forgotten"
+    world.ledger.apply(road(world.clock, event("e"), not_before=T0 + 20 * DAY))
+    assert world.ledger.figures().identities == {"job": (0, None), "cloudtrail/call": (1, T0 + 5)}
+
+
+def test_identities_of_a_commit_that_was_refused_are_not_remembered(tmp_path):
+    made = World(lambda: SqliteStore(tmp_path / "ledger.db"))
+    made.ledger.apply(road(made.clock, event("a")))
+    made.store._db.execute("PRAGMA query_only = ON")  # as on a disk that has become read-only
+    with pytest.raises(LedgerError, match="readonly"):
+        made.ledger.apply(road(made.clock, event("b")))
+    assert made.ledger.figures().identities == {"job": (1, T0)}
+    made.ledger.close()
+
+
 def test_notes_are_kept_by_source_and_target(world):
     world.ledger.apply(Reading("cloudtrail", HERE, T0, notes={"until": T0, "open": ["a"]}))
     world.ledger.apply(Reading("cloudtrail", HERE, T0, notes={"open": None}))
@@ -643,6 +667,33 @@ def test_a_counter_that_is_forgotten_at_its_first_0_takes_nothing_with_it(world)
     assert world.value(labels=other.labels) == 0.0
 
 
+def test_a_close_waits_for_a_long_transaction_and_for_what_waits_behind_it(world, monkeypatch):
+    """As a SIGTERM does: what was read by then is counted."""
+    begun, free = threading.Event(), threading.Event()
+    commit = world.store.commit
+
+    def slow(changes):
+        begun.set()
+        assert free.wait(30)
+        commit(changes)
+
+    monkeypatch.setattr(world.store, "commit", slow)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(world.ledger.apply, road(world.clock, event("a")))
+        assert begun.wait(30)
+        second = threads.submit(world.ledger.apply, road(world.clock, event("b")))
+        wait_for(lambda: world.ledger._waiting.qsize() == 1)
+        closing = threads.submit(world.ledger.close)
+        wait_for(lambda: world.ledger._closed)
+        assert not any(one.done() for one in (first, second, closing))
+        free.set()
+        assert [one.result().events for one in (first, second)] == [{"counted": 1}] * 2
+        closing.result()
+    monkeypatch.undo()
+    world.open()
+    assert world.ledger.figures().identities["job"].identities == 2
+
+
 def test_a_ledger_that_is_closed_refuses(world):
     world.ledger.close()
     with pytest.raises(LedgerError, match="closed"):
@@ -709,6 +760,82 @@ def test_damaged_file_is_refused_and_can_be_moved_aside(tmp_path):
     again = move_aside(path, "broken")
     assert again != moved
     assert moved.read_bytes() == path_was, "what was kept is kept"
+
+
+def test_a_page_of_garbage_or_a_file_cut_short_is_refused_or_was_of_no_use(tmp_path):
+    """Wherever it lies: what opens holds all that was counted."""
+    path = tmp_path / "ledger.db"
+    made = World(lambda: SqliteStore(path))
+    made.clock.forward(5 * MINUTE)
+    for n in range(120):
+        labels = (*LABELS[:2], f"endpoint-{n}", "main")
+        dimensions = (("EndpointName", labels[2]), ("VariantName", "main"))
+        resource = Resource(HERE, "AWS/SageMaker", dimensions, labels)
+        made.apply(read(made.clock, {T0 + 60: float(n)}, T0, resource=resource), notes={f"note {n}": "x" * 200})
+        made.ledger.apply(road(made.clock, event(f"event {n}")))
+    made.ledger.close()
+    whole = path.read_bytes()
+    counted = opened(path)
+    size = 4096
+    refused = 0
+    for page in range(len(whole) // size):
+        begin = page * size
+        garbage, nothing = (whole[:begin] + byte * size + whole[begin + size :] for byte in (b"\xa5", b"\0"))
+        for damaged in (garbage, nothing, whole[: begin + size // 2]):
+            path.write_bytes(damaged)
+            try:
+                assert opened(path) == counted, page
+            except LedgerUnusableError:
+                refused += 1
+                assert path.read_bytes() == damaged, "the user's file is not touched"
+    assert refused == 3 * len(whole) / size, "what no start reads is found as well"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["meters SET state = x'93010203'", "meters SET labels = NULL", "notes SET note = NULL", "totals SET parts = 'a'"],
+)
+def test_values_that_nobody_has_written_are_refused(tmp_path, damage):
+    path = tmp_path / "ledger.db"
+    made = World(lambda: SqliteStore(path))
+    made.clock.forward(5 * MINUTE)
+    made.apply(read(made.clock, {T0 + 60: 1.0}, T0), notes={"a": 1}, events=(event("a"),))
+    made.ledger.close()
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE {damage}")
+    db.close()
+    with pytest.raises(LedgerUnusableError, match=r"--ledger\.move-aside"):
+        opened(path)
+
+
+def opened(path):
+    """Return what a start finds in a ledger."""
+    store = SqliteStore(path)
+    try:
+        state = store.load()
+        meters = {meter.resource: meter.dump() for meter in state.meters}
+        return meters, dict(state.totals), dict(state.notes), store.remembered()
+    finally:
+        store.close()
+
+
+def test_an_empty_file_is_a_new_ledger(tmp_path):
+    (tmp_path / "ledger.db").touch()
+    made = World(lambda: SqliteStore(tmp_path / "ledger.db"))
+    made.ledger.apply(road(made.clock, event("a")))
+    made.restart()
+    assert made.ledger.figures().identities == {"job": (1, T0)}
+    made.ledger.close()
+
+
+def test_a_folder_is_never_moved_aside(tmp_path):
+    """A slip in a path must not take more away than a ledger."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for use in (SqliteStore, lambda path: move_aside(path, "old")):
+        with pytest.raises(LedgerUnusableError, match="home: it is no file"):
+            use(folder)
+    assert [file.name for file in tmp_path.iterdir()] == ["home"]
 
 
 def test_newer_schema_is_refused(tmp_path):

@@ -139,12 +139,17 @@ def test_logs_go_to_standard_error(root, capfd):
     assert json.loads(captured.err)["msg"] == "here"
 
 
-def test_a_login_that_fails_again_and_again_is_one_line(caplog):
-    parts = Parts(parse("targets: [{regions: [us-east-1]}]"), FakeClock(), MemoryStore())
+def test_a_login_that_fails_again_and_again_is_one_line_an_hour(caplog):
+    clock = FakeClock()
+    parts = Parts(parse("targets: [{regions: [us-east-1]}]"), clock, MemoryStore())
     daemon = Daemon(parts, lambda: parts.config)
     denied = mock.patch.object(parts.aws, "login", side_effect=AwsError("denied", "no credentials", login=True))
     with denied:
-        for _ in range(3):
+        for _ in range(100):
             daemon._log_in((parts.config.targets[0], "us-east-1"))
+            clock.forward(60)
     parts.close()
-    assert caplog.text.count("no credentials") == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "can't log in to the ambient account us-east-1: no credentials",
+        "can't log in to the ambient account us-east-1 (61 times in a row): no credentials",
+    ]

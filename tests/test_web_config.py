@@ -237,6 +237,19 @@ BAD = {  # the toolkit's files of these names
         f"1:54  tls_server_config.key_file: FOLDER/somefile {GONE}",
     ),
     "web_config_noAuth.bad": tls("client_ca_file: ca.pem", 16, f"client_ca_file: {NO_CLIENT}"),
+    "web_config_auth_clientCAs_invalid.bad": tls(
+        "client_ca_file: somefile, client_auth_type: RequireAndVerifyClientCert",
+        16,
+        f"client_ca_file: FOLDER/somefile {GONE}",
+    ),
+    "web_config_auth_clientCAs_nocerts.bad": tls(
+        "client_ca_file: empty.pem, client_auth_type: RequireAndVerifyClientCert",
+        16,
+        "client_ca_file: holds no certificate in PEM",
+    ),
+    "web_config_auth_client_san_no_client_auth.bad": tls(
+        "client_allowed_sans: [one]", 21, f"client_allowed_sans: {NO_CLIENT}"
+    ),
     "web_config_auth_user_list_invalid.bad": (
         "basic_auth_users: {john: doe}",
         f"1:26  basic_auth_users.john: {NO_HASH}",
@@ -342,17 +355,6 @@ BROKEN = {
                 "client_auth_type: 'RequireAndVerify' is unknown; did you mean \"RequireAndVerifyClientCert\"?",
             ),
             tls(
-                "client_ca_file: empty.pem, client_auth_type: RequireAndVerifyClientCert",
-                16,
-                "client_ca_file: holds no certificate in PEM",
-            ),
-            tls(
-                "client_ca_file: no.pem, client_auth_type: RequireAndVerifyClientCert",
-                16,
-                f"client_ca_file: FOLDER/no.pem {GONE}",
-            ),
-            tls("client_allowed_sans: [a]", 21, f"client_allowed_sans: {NO_CLIENT}"),
-            tls(
                 "client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: []",
                 67,
                 "client_allowed_sans: must not be empty, or nobody is ever let in",
@@ -425,13 +427,21 @@ def test_bad_files_of_the_toolkit(mistakes, name):
     assert mistakes(text) == [said]
 
 
+def test_tls_config_noAuth_requireanyclientcertkeyinline_good(mistakes):  # noqa: N802 - the toolkit's name
+    """Refused as with a key from a file."""
+    key = texts(certificate("localhost", "127.0.0.1"))[1]
+    block = {"cert_file": "server.crt", "key": key, "client_auth_type": "RequireAnyClientCert"}
+    (line,) = mistakes(yaml.safe_dump({"tls_server_config": block}, default_style="|"))
+    assert line.partition("  ")[2] == f"tls_server_config.client_auth_type: RequireAnyClientCert {UNVERIFIED}; {BEST}"
+
+
 @pytest.mark.parametrize("text", BROKEN)
 def test_each_mistake_is_named(mistakes, text):
     said = BROKEN[text]
     assert mistakes(text) == ([said] if isinstance(said, str) else said)
 
 
-def test_two_files_that_are_not_there(mistakes):
+def test_web_config_noAuth_certPath_keyPath_invalid_bad(mistakes):  # noqa: N802 - the toolkit's name
     assert mistakes("tls_server_config: {cert_file: somefile, key_file: somefile}") == [
         f"1:32  tls_server_config.cert_file: FOLDER/somefile {GONE}",
         f"1:52  tls_server_config.key_file: FOLDER/somefile {GONE}",

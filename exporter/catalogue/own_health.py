@@ -231,6 +231,20 @@ ROWS = (
     ),
     own("gauge", "ledger_size_bytes", "Size of the ledger on disk."),
     own(
+        "gauge",
+        "ledger_identities",
+        "Event identities that the ledger remembers, by source.",
+        ("source",),
+        values={"source": "source"},
+    ),
+    own(
+        "gauge",
+        "ledger_oldest_timestamp_seconds",
+        "Time of the oldest event identity that the ledger remembers.",
+        ("source",),
+        values={"source": "source"},
+    ),
+    own(
         "counter",
         "ledger_writes_total",
         "Transactions of the ledger, by outcome.",
@@ -308,6 +322,22 @@ ROWS = (
         ("account_id", "region", "source", "outcome"),
         seeded=True,
         values={"source": _TELL_EVENTS, "outcome": "event_outcome"},
+    ),
+    own(
+        "histogram",
+        "event_lag_seconds",
+        "Time from an event to the moment it was counted.",
+        ("source",),
+        seeded=True,
+        values={"source": _TELL_EVENTS},
+        buckets=(1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 21600),
+    ),
+    own(
+        "gauge",
+        "event_last_timestamp_seconds",
+        "Time of the newest event that a source has counted.",
+        ("account_id", "region", "source"),
+        values={"source": _TELL_EVENTS},
     ),
     own(
         "gauge",

@@ -27,7 +27,7 @@ from exporter.clock import Clock
 from exporter.ledger.board import Board
 from exporter.ledger.meter import Rules
 from exporter.ledger.stage import Applied, Books, Stage
-from exporter.ledger.store import Changes, Key, LedgerError, Spot, Store
+from exporter.ledger.store import Changes, Key, LedgerError, Remembered, Spot, Store
 from exporter.model import Known, Reading, Snapshot, Target
 from exporter.tally import Tally
 
@@ -43,6 +43,7 @@ class Figures(NamedTuple):
     catching_up: frozenset[Target]
     settled_until: Mapping[tuple[Target, str], int]
     read_until: Mapping[Target, int]
+    identities: Mapping[str, Remembered]  # by kind
     size_bytes: int | None
     persistent: bool
 
@@ -146,7 +147,8 @@ class Ledger:
         except OSError as error:  # what can't be seen is not told
             _log.warning("can't see how large the ledger is: %s", error)
             size = None
-        return Figures(ahead, frozenset(catching_up), settled, read, size, self._store.persistent)
+        remembered = self._store.remembered()
+        return Figures(ahead, frozenset(catching_up), settled, read, remembered, size, self._store.persistent)
 
     def close(self) -> None:
         """Commit what is pending, stop the writer, give the store up."""

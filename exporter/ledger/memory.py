@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from exporter.ledger.meter import Meter
-from exporter.ledger.store import Changes, Key, State, Total
+from exporter.ledger.store import Changes, Key, Remembered, State, Total
 from exporter.model import Resource, Target
 
 
@@ -18,6 +19,7 @@ class MemoryStore:
         self._meters: dict[Resource, bytes] = {}
         self._totals: dict[Key, Total] = {}
         self._identities: dict[str, dict[str, float]] = {}
+        self._remembered: dict[str, Remembered] = {}
         self._notes: dict[tuple[str, Target | None], dict[str, Any]] = {}
 
     def load(self) -> State:
@@ -42,6 +44,10 @@ class MemoryStore:
         for kind, before in changes.forget.items():
             kept = self._identities.get(kind, {})
             self._identities[kind] = {identity: at for identity, at in kept.items() if at >= before}
+        touched = {kind for kind, _ in changes.identities} | changes.forget.keys()
+        kept_identities = ((kind, self._identities[kind].values()) for kind in touched)
+        fresh = {kind: Remembered(len(times), min(times, default=None)) for kind, times in kept_identities}
+        self._remembered = self._remembered | fresh
         for owner, notes in changes.notes.items():
             kept_notes = {**self._notes.get(owner, {}), **notes}
             self._notes[owner] = {name: note for name, note in kept_notes.items() if note is not None}
@@ -49,6 +55,10 @@ class MemoryStore:
     def seen(self, kind: str, identities: list[str]) -> set[str]:
         """Return which of the identities of a kind have been committed."""
         return self._identities.get(kind, {}).keys() & set(identities)
+
+    def remembered(self) -> Mapping[str, Remembered]:
+        """Return what is known of the identities, by kind."""
+        return self._remembered
 
     def size(self) -> int:
         """Return 0: nothing is on disk."""

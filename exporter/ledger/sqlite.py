@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import sqlite3
+from collections import Counter as Tallies
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -17,7 +19,17 @@ from typing import Any
 import msgspec
 
 from exporter.ledger.meter import Meter
-from exporter.ledger.store import Changes, Key, LedgerError, LedgerHeldError, LedgerUnusableError, State, Total
+from exporter.ledger.store import (
+    Changes,
+    Key,
+    LedgerError,
+    LedgerHeldError,
+    LedgerUnusableError,
+    NoLedgerError,
+    Remembered,
+    State,
+    Total,
+)
 from exporter.model import Resource, Target
 
 PATIENCE = 0.5  # seconds to wait for a lock: whoever holds it holds it for good
@@ -41,6 +53,13 @@ _TABLES = """
         PRIMARY KEY (source, account_id, region, name)
     ) WITHOUT ROWID;
 """
+_DISK = {  # errors of SQLite that are about the disk, not about the file
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
 _MANY = 500  # variables in one statement; SQLite's own limit is 32,766, older builds allowed 999
 
 _log = logging.getLogger(__name__)
@@ -57,9 +76,12 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ids: dict[Resource, int] = {}
-        _look(path)
+        self._remembered: dict[str, Remembered] = {}
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _refuse_read_only(path)
+        _look(path)
+        with _told(path):
             self._db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             with _told(path):
@@ -78,10 +100,15 @@ class SqliteStore:
             self._db.execute(f"PRAGMA application_id = {APPLICATION}")
             self._db.execute(f"PRAGMA user_version = {SCHEMA}")
         self._db.execute("COMMIT")
+        ((found,),) = self._db.execute("PRAGMA quick_check(1)")  # or a commit would find it, some night
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
 
     def load(self) -> State:
         """Return what has been committed."""
         with _told(self._path):
+            kinds = self._db.execute("SELECT kind, COUNT(*), MIN(at) FROM identities GROUP BY kind")
+            self._remembered = {kind: Remembered(count, oldest) for kind, count, oldest in kinds}
             return State(list(self._meters()), list(self._totals()), list(self._notes()))
 
     def _meters(self) -> Iterator[Meter]:
@@ -114,11 +141,13 @@ class SqliteStore:
         try:
             with self._transaction():
                 fresh = self._write_meters(changes.meters)
-                self._write_events(changes)
+                self._write_totals(changes.totals)
+                remembered = self._write_identities(changes)
                 self._write_notes(changes.notes)
         except sqlite3.Error as error:
             raise LedgerError(f"the ledger {self._path} refuses: {error}") from error
         self._ids.update(fresh)
+        self._remembered = self._remembered | remembered
         for resource in (resource for resource, meter in changes.meters.items() if meter is None):
             self._ids.pop(resource, None)
 
@@ -147,19 +176,29 @@ class SqliteStore:
                 fresh[r] = self._db.execute(f"{insert} VALUES (?,?,?,?,?,?)", row).lastrowid or 0
         return fresh
 
-    def _write_events(self, changes: Changes) -> None:
-        totals = (
+    def _write_totals(self, totals: Mapping[Key, Total | None]) -> None:
+        rows = (
             (key.face[0], *_columns(key.face[1]), _pack(key.labels), _pack(t.parts), t.released, t.first_shown)
-            for key, t in changes.totals.items()
+            for key, t in totals.items()
             if t
         )
-        ended = ((k.face[0], *_columns(k.face[1]), _pack(k.labels)) for k, t in changes.totals.items() if t is None)
-        identities = ((kind, identity, at) for (kind, identity), at in changes.identities.items())
-        self._db.executemany("INSERT OR REPLACE INTO totals VALUES (?,?,?,?,?,?,?)", totals)
+        ended = ((k.face[0], *_columns(k.face[1]), _pack(k.labels)) for k, t in totals.items() if t is None)
+        self._db.executemany("INSERT OR REPLACE INTO totals VALUES (?,?,?,?,?,?,?)", rows)
         where = "family = ? AND account_id = ? AND region = ? AND labels = ?"
         self._db.executemany(f"DELETE FROM totals WHERE {where}", ended)  # noqa: S608 - the columns stand above
-        self._db.executemany("INSERT OR REPLACE INTO identities VALUES (?,?,?)", identities)
-        self._db.executemany("DELETE FROM identities WHERE kind = ? AND at < ?", changes.forget.items())
+
+    def _write_identities(self, changes: Changes) -> dict[str, Remembered]:
+        """Write new identities, forget old ones; return what there will be of each kind. Nothing is counted again."""
+        counts = Tallies({kind: known.identities for kind, known in self._remembered.items()})
+        counts.update(kind for kind, _ in changes.identities)
+        rows = ((kind, identity, at) for (kind, identity), at in changes.identities.items())
+        self._db.executemany("INSERT INTO identities VALUES (?,?,?)", rows)
+        forget = "DELETE FROM identities WHERE kind = ? AND at < ?"
+        for kind, before in changes.forget.items():
+            counts[kind] -= self._db.execute(forget, (kind, before)).rowcount
+        touched = {kind for kind, _ in changes.identities} | changes.forget.keys()
+        oldest = "SELECT MIN(at) FROM identities WHERE kind = ?"
+        return {kind: Remembered(counts[kind], *self._db.execute(oldest, (kind,)).fetchone()) for kind in touched}
 
     def _write_notes(self, notes: Mapping[tuple[str, Target | None], Mapping[str, Any]]) -> None:
         rows = [
@@ -182,6 +221,10 @@ class SqliteStore:
             raise LedgerError(f"the ledger {self._path} can't be read: {error}") from error
         return found
 
+    def remembered(self) -> Mapping[str, Remembered]:
+        """Return what is known of the identities that have been committed, by kind."""
+        return self._remembered
+
     def size(self) -> int:
         """Return the bytes on disk, the write-ahead log included. Raises OSError where that can't be seen."""
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
@@ -197,11 +240,12 @@ def _told(path: Path) -> Iterator[None]:
     """Say in words what keeps a ledger from being used, and what can be done about it."""
     try:
         yield
-    except (OSError, sqlite3.Error, ValueError, msgspec.MsgspecError) as error:
-        if getattr(error, "sqlite_errorcode", 0) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    except (OSError, sqlite3.Error, TypeError, ValueError, msgspec.MsgspecError) as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more than we ask
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             text = f"another process holds the ledger {path}: two exporters can't count into one ledger"
             raise LedgerHeldError(text) from error
-        if isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CANTOPEN:
+        if isinstance(error, OSError) or code in _DISK:  # what has been counted may be whole: nobody should leave it
             text = f"can't open the ledger {path}: {error}"
         else:
             advice = "start with --ledger.move-aside to keep it under another name and begin anew"
@@ -209,9 +253,18 @@ def _told(path: Path) -> Iterator[None]:
         raise LedgerUnusableError(text) from error
 
 
+def _refuse_read_only(path: Path) -> None:
+    """Raise `OSError` where nothing can be written: SQLite itself says so in other words each time, and late."""
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise PermissionError(f"{place} can't be written")
+
+
 def _look(path: Path) -> None:
     """Raise `LedgerUnusableError` for a file that is held or not ours, without changing a byte of it."""
     if path.exists():
+        if not path.is_file():
+            raise NoLedgerError(f"can't open the ledger {path}: it is no file")
         with (
             _told(path),
             closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as db,
@@ -242,18 +295,22 @@ def _target(account: str, region: str) -> Target | None:
 def move_aside(path: Path, suffix: str) -> Path:
     """Rename a ledger and its log, so that a new one can begin; return the new name. Nothing is ever deleted.
 
-    Raises `LedgerUnusableError` if another process holds it: that one would go on to count where nobody looks.
+    Raises `LedgerUnusableError` if another process holds it: that one would go on to count where nobody looks. A folder
+    is not renamed: a slip in a path must not take more away than a ledger.
     """
     try:
         _look(path)
-    except LedgerHeldError:
+    except (LedgerHeldError, NoLedgerError):
         raise
     except LedgerUnusableError as error:
         _log.warning("%s", error)
     again = itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
     moved = next(name for more in again if not (name := path.with_name(f"{path.name}.{suffix}{more}")).exists())
-    for extra in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + extra)
-        if file.exists():
-            file.rename(moved.with_name(moved.name + extra))
+    try:
+        for extra in ("", "-wal", "-shm"):
+            file = path.with_name(path.name + extra)
+            if file.exists():
+                file.rename(moved.with_name(moved.name + extra))
+    except OSError as error:
+        raise LedgerUnusableError(f"can't move the ledger {path} aside: {error.strerror}") from error
     return moved

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter as Tallies
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from exporter.ledger.meter import Meter, Revision, Rules
 from exporter.ledger.store import Changes, Key, Spot, Store, Total
-from exporter.model import DAY, Effect, Reading, Resource, Target
+from exporter.model import DAY, Effect, Event, Reading, Resource, Target
 
 
 class Applied(NamedTuple):
@@ -18,6 +18,7 @@ class Applied(NamedTuple):
     revisions: Mapping[tuple[str, Revision], int] = {}  # by namespace
     short: Mapping[str, int] = {}  # blocks that came back with fewer points than before, by namespace
     lost_seconds: float = 0.0
+    counted: Sequence[Event] = ()
 
 
 class Books:
@@ -135,7 +136,8 @@ class Stage:
             self._seed(effect, _key(effect, reading.target))
         if reading.notes:
             self._notes.setdefault((reading.source, reading.target), {}).update(reading.notes)
-        return Applied(self._count(reading), revisions, +short, lost)
+        outcomes, events = self._count(reading)
+        return Applied(outcomes, revisions, +short, lost, events)
 
     def _seed(self, effect: Effect, key: Key) -> None:
         """Let what events feed stand at 0, unless it stands there already, or higher."""
@@ -144,11 +146,10 @@ class Stage:
         parts = [""] if effect.buckets is None else [*(repr(float(b)) for b in effect.buckets), "+Inf", "sum", "count"]
         self.total(key).parts.update(dict.fromkeys(parts, 0.0))
 
-    def _count(self, reading: Reading) -> Mapping[str, int]:
-        """Count each event once; return how many were counted, repeated or too old."""
-        if not reading.events:
-            return {}
+    def _count(self, reading: Reading) -> tuple[Mapping[str, int], Sequence[Event]]:
+        """Count each event once; return how many were counted, repeated or too old, and those that were counted."""
         outcomes: Tallies[str] = Tallies()
+        counted: list[Event] = []
         by_kind: dict[str, list[str]] = {}
         for event in reading.events:
             by_kind.setdefault(event.kind, []).append(event.identity)
@@ -161,12 +162,13 @@ class Stage:
                 outcomes["repeated"] += 1
             else:
                 outcomes["counted"] += 1
+                counted.append(event)
                 self._identities[named] = event.at
                 for effect in event.effects:
                     _take(effect, self.total(_key(effect, event.target)))
         for kind in by_kind:
             self._forget[kind] = reading.not_before - DAY  # a day more than any event may be counted
-        return outcomes
+        return outcomes, counted
 
 
 def _key(effect: Effect, target: Target | None) -> Key:

@@ -39,6 +39,10 @@ class LedgerHeldError(LedgerUnusableError):
     """Another process counts into it."""
 
 
+class NoLedgerError(LedgerUnusableError):
+    """What stands in its place is no file."""
+
+
 class Total(Struct):
     """Event-fed values of one set of labels: the parts of a counter ("" alone) or of a histogram.
 
@@ -58,6 +62,13 @@ class Changes(NamedTuple):
     identities: Mapping[tuple[str, str], float]  # (kind, identity) to the time of the event
     notes: Mapping[tuple[str, Target | None], Mapping[str, Any]]
     forget: Mapping[str, float]  # kind to the time before which its identities may go
+
+
+class Remembered(NamedTuple):
+    """How many identities of a kind are kept, and the time of the oldest; None without any."""
+
+    identities: int = 0
+    oldest: float | None = None
 
 
 class State(NamedTuple):
@@ -81,6 +92,9 @@ class Store(Protocol):
 
     def seen(self, kind: str, identities: list[str]) -> set[str]:
         """Return which of the identities of a kind have been committed."""
+
+    def remembered(self) -> Mapping[str, Remembered]:
+        """Return what is known of the identities that have been committed, by kind. Any thread may ask."""
 
     def size(self) -> int:
         """Return the bytes on disk. Raises OSError where that can't be seen. Any thread may ask."""

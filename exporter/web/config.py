@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from exporter.config import ConfigError, Mistake, Seconds, read
 
@@ -125,11 +125,17 @@ class Terms:
     """On which terms a client comes in, and what is said to it besides. By default: anybody, in clear."""
 
     tls: ssl.SSLContext | None = None
+    tls_here: ssl.SSLContext | None = None  # for clients of this machine, who may look at probes without a certificate
     names: frozenset[str] | None = None  # of which a client's certificate must bear one
     users: Mapping[str, bytes] = field(default_factory=dict)  # to bcrypt hashes
     headers: Mapping[str, str] = field(default_factory=dict)  # a blank one is not sent
     interval: float = 0.0  # seconds; 0 is no limit
     burst: int = 0
+
+    @property
+    def certificates(self) -> bool:
+        """Whether each client must have a certificate."""
+        return self.tls is not None and self.tls.verify_mode == ssl.CERT_REQUIRED
 
 
 class Files:
@@ -157,8 +163,15 @@ def load(path: Path, files: Files) -> Terms:
         raise ConfigError(str(path), [Mistake(1, 1, "", f"can't be read: {error.strerror}")]) from error
     found: WebFile = read(text, WebFile, str(path), None, partial(_faults, files, path.parent))
     tls = found.tls_server_config
+    context = here = None
+    if tls != TlsServer():
+        pems = _pems(tls, files, path.parent)
+        context = here = _context(tls, pems)
+        if context.verify_mode == ssl.CERT_REQUIRED:
+            here = _context(structs.replace(tls, client_auth_type="VerifyClientCertIfGiven"), pems)
     return Terms(
-        tls=None if tls == TlsServer() else _context(tls, _pems(tls, files, path.parent)),
+        tls=context,
+        tls_here=here,
         names=None if tls.client_allowed_sans is None else frozenset(map(_name, tls.client_allowed_sans)),
         users={name: hashed.encode() for name, hashed in found.basic_auth_users.items()},
         headers=found.http_server_config.headers,

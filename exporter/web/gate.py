@@ -65,12 +65,22 @@ class Gate:
             self._files = files
             self._told.clear()
 
-    def refusal(self, request: Request, client: str) -> Reply | None:
+    @staticmethod
+    def is_here(client: str) -> bool:
+        """Say whether an address is of this machine, whose clients need neither password nor certificate to probe."""
+        return client in {"::1", "::ffff:127.0.0.1"} or client.startswith("127.")
+
+    def refusal(self, request: Request, client: str, *, certified: bool = True) -> Reply | None:
         """Return why a request is not answered, if it is not; `client` is the address of who asks."""
         terms = self._terms
         if terms.interval and not self._in_time(terms, time.monotonic()):
             return text(429, "too many requests; rate_limit allows fewer", Retry_After="1")
-        if not terms.users or (request.path in PROBES and _is_here(client)):
+        if request.path in PROBES and self.is_here(client):
+            return None
+        if not certified:
+            self.complain("a client of this machine has no certificate that is asked for")
+            return text(403, "a client certificate is needed")
+        if not terms.users:
             return None
         verdict = self._passwords.check(terms.users, request.headers.get("authorization", ""), client)
         if verdict == "busy":
@@ -120,7 +130,3 @@ def _refuse_to_open(name: str, old: Terms, new: Terms) -> None:
     ]
     if lost:
         raise ConfigError(name, [Mistake(1, 1, "", f"no longer asks for {', '.join(lost)}; that needs a restart")])
-
-
-def _is_here(client: str) -> bool:
-    return client in {"::1", "::ffff:127.0.0.1"} or client.startswith("127.")

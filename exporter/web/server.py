@@ -163,6 +163,7 @@ class Connection:
         self._left = bytearray()  # what was read and is not used yet
         self._swap = threading.Lock()  # while the socket becomes one of TLS
         self._hung_up = False
+        self._certified = True  # has shown the certificate that is asked for, if one is
 
     def run(self) -> None:
         """Answer requests until one of us has enough."""
@@ -190,13 +191,14 @@ class Connection:
     def _shake_hands(self) -> bool:
         """Speak TLS from now on, if that is asked for; return whether the client may go on."""
         gate = self._server.gate
-        terms = gate.terms
-        if terms.tls is None:
+        terms, here = gate.terms, gate.is_here(self._address)
+        tls = terms.tls_here if here else terms.tls
+        if tls is None:
             return True
         with self._swap:
             if self._hung_up:
                 return False
-            client = terms.tls.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
+            client = tls.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
             self._socket = client
         client.settimeout(HANDSHAKE)
         try:
@@ -208,11 +210,14 @@ class Connection:
                 reason = (error.reason or str(error)).lower().replace("_", " ")
                 gate.complain(f"a client could not agree with us on TLS: {reason}", f"(from {self._address})")
             return False
-        if terms.names is not None and not terms.names & (names := borne(client.getpeercert())):
+        certificate = client.getpeercert()
+        names = borne(certificate)
+        allowed = terms.names is None or bool(terms.names & names)
+        self._certified = allowed and (certificate is not None or not terms.certificates)
+        if not allowed and not here:
             shown = ", ".join(sorted(names))[:200] or "none"
             gate.complain("a client's certificate has no name of client_allowed_sans;", "it has", ascii(shown))
-            return False
-        return True
+        return allowed or here
 
     def _refuse_plain(self) -> None:
         """Tell a client of plain HTTP what is wrong, in plain HTTP."""
@@ -233,7 +238,7 @@ class Connection:
                 return False
             self.idle_since, began = None, time.perf_counter()
             request = heads.parse(head)
-            reply = server.gate.refusal(request, self._address) or self._answer(request)
+            reply = server.gate.refusal(request, self._address, certified=self._certified) or self._answer(request)
         except BadRequestError as error:
             self.idle_since = None
             reply = text(error.status, str(error))

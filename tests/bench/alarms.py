@@ -23,6 +23,7 @@ from worlds import T0
 from exporter.demo import World
 from exporter.demo.alarms import Alarm
 from exporter.model import DAY
+from exporter.sources import cloudwatch_alarms
 
 EVERY = 120
 CYCLES = 30 * DAY / EVERY
@@ -98,7 +99,7 @@ def main():
         assert [run.outcome for run in street.runs] == ["ok"], street.runs
         for _ in range(10):  # all that was asked about it is settled before the next kind of cycle
             street.cycle(EVERY)
-    counted = street.store._identities.get("alarm_state_change", {})
+    counted = street.store._identities.get(cloudwatch_alarms.KIND, {})
     print(f"{len(counted)} changes counted, {sum(n for _, n in kinds)} made")
     street.kill()
 

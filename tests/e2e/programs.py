@@ -29,7 +29,7 @@ from exporter.model import BLOCK, DAY
 ACCOUNT, REGION = "123456789012", "us-east-1"
 COMMAND = Path(sys.executable).with_name("sagemaker-exporter")
 AT_HOME = Path(__file__).parent / "at_home"
-PATIENCE = 30.0
+PATIENCE = 60.0  # on a machine that does much else too
 
 
 def wait_until(condition, seconds=PATIENCE, what="the condition"):
@@ -132,7 +132,7 @@ class Program:
         if self.process:
             self.process.wait()
 
-    def stop(self, number=signal.SIGTERM, seconds=20.0):
+    def stop(self, number=signal.SIGTERM, seconds=40.0):
         """Ask it to end; return its exit code and how long that took."""
         began = time.monotonic()
         self.process.send_signal(number)
@@ -165,10 +165,10 @@ def environment(folder, aws_url=None, **more):
     return {**kept, **mine, **more}
 
 
-def run(folder, *arguments, aws_url=None, seconds=60.0, **more):
-    """Run a command to its end; return what came of it."""
+def run(folder, *arguments, aws_url=None, seconds=60.0, through=(), **more):
+    """Run a command to its end, `through` another one, if there is one; return what came of it."""
     return subprocess.run(
-        [COMMAND, *map(str, arguments)],
+        [*through, COMMAND, *map(str, arguments)],
         cwd=folder,
         env=environment(folder, aws_url, **more),
         capture_output=True,
@@ -213,6 +213,15 @@ class Exporter(Program):
     def up(self, seconds=PATIENCE):
         """Wait until it listens."""
         wait_until(lambda: self.answers("/-/healthy"), seconds, "a healthy daemon")
+        return self
+
+    def counting(self, seconds=PATIENCE):
+        """Wait until it has read counters: what happens from now on counts.
+
+        To be ready is not enough where its clock runs fast: two minutes of that pass before a busy machine has begun.
+        """
+        read = "sagemaker_exporter_source_last_success_timestamp_seconds"
+        wait_until(lambda: self.shows(read, source="cloudwatch_metrics"), seconds, "a first reading")
         return self
 
     def ready(self, seconds=PATIENCE):

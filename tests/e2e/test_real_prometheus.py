@@ -1,7 +1,7 @@
 """What a real Prometheus stores and computes, over restarts of the daemon and an outage of AWS.
 
 Simulated minutes pass in seconds. The first 0 of a counter stands for `web.zero_hold` seconds of the daemon's clock:
-360 s of it are 3 s here, two scrapes at least.
+600 s of it are 5 s here, four scrapes or so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONFIG = """
 sources:
   cloudwatch_metrics: {every: 30s, settle: 5m, deep_settle: 20m, max_age: 8m, pace: {warm: 1m, cold: 5m}}
   inventory: {every: 30s, list_metrics_every: 2m}
-web: {zero_hold: 360s}
+web: {zero_hold: 600s}
 """
 FINAL = 10 * MINUTE  # what `Traffic` publishes is seen as it will stay so long after its minute
 EVERYTHING = '{__name__=~"' + "|".join(sorted(COUNTER_NAMES)) + '"}'

@@ -42,6 +42,7 @@ from exporter.sources.cloudwatch_alarms.choice import Choice, resource, watched
 from exporter.sources.cloudwatch_alarms.track import Change, Track
 
 CHANGES = "sagemaker_alarm_state_changes_total"
+KIND = "cloudwatch_alarms/state"  # of its events
 PAGE = 100  # items, the most that AWS allows
 HORIZON = 45 * DAY  # what is older is never counted, whoever tells of it
 MOST_CALLS = 100  # for the history in one run: 20 s at 5 a second; the rest follows in the next one
@@ -106,6 +107,7 @@ class CloudWatchAlarms:
             not_before=max(changes.begun, now - HORIZON),
             notes=changes.notes,
             tallies=tuple(changes.tallies),
+            read_until=changes.read_until(),
         )
 
     def calls_an_hour(self, every: float) -> dict[str, float]:
@@ -249,6 +251,10 @@ class _Changes:
         """Let an alarm whose history could not be read wait, and others go before it."""
         self.tracks[name] = structs.replace(self.tracks[name], due=self.now + tracks.SETTLED)
 
+    def read_until(self) -> float:
+        """Return until when all changes have been read."""
+        return min((track.since for track in self.tracks.values() if tracks.behind(track)), default=self.now)
+
     def close(self) -> None:
         """Count what the looks prove beyond the histories; forget what is over; note what has changed."""
         for name, track in list(self.tracks.items()):
@@ -267,7 +273,7 @@ class _Changes:
             told = "look" if change.old == tracks.LOOK else "history"  # one may count where the other was taken back
             identity = "/".join((*here, name, f"{change.at:.3f}", change.new, told))
             effects = (Effect(CHANGES, (*here, name, change.new)),)
-            self.events.append(Event("alarm_state_change", identity, change.at, self.target, effects))
+            self.events.append(Event(KIND, identity, change.at, self.target, effects))
 
 
 def _names(known: Known) -> list[str]:

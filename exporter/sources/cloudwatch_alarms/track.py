@@ -156,6 +156,11 @@ def over(track: Track, now: float) -> bool:
     return bool(track.gone) and not track.due and now >= track.newest + DAY
 
 
+def behind(track: Track) -> bool:
+    """Say whether the history has not been read since something last happened."""
+    return bool(track.due) and track.read < track.newest
+
+
 def _joined(track: Track) -> bool:
     """Say whether each change leaves the state that the one before entered, and the last look shows the last one.
 
