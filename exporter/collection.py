@@ -17,6 +17,7 @@ from exporter.admission import Admission, Sieve
 from exporter.aws import AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.clock import Clock
+from exporter.folding import Folding
 from exporter.ledger import Applied, Ledger, LedgerError
 from exporter.model import Event, Failure, Known, Reading, Snapshot, Target
 from exporter.tally import PREFIX, Tally
@@ -86,6 +87,7 @@ class Collection:
         self._tally = tally
         self._admission = admission
         self._sieve = Sieve(admission)
+        self._folding = Folding(tally, ledger.snapshot())
         self._lock = threading.Lock()
         self._repeats = Repeats()
         self._read_until: dict[tuple[str, Target], tuple[float, float]] = {}  # and the time of the reading
@@ -139,7 +141,7 @@ class Collection:
             if _owner(kind) not in _SOURCES:
                 raise ValueError(f"source {source.name}: events of the kind {kind!r} belong to no source")
         self._tally.take(reading.tallies)  # true of the run, whatever the ledger makes of it
-        applied = self._ledger.apply(self._sieve.sift(reading, known, self._ledger.snapshot()))
+        applied = self._ledger.apply(self._sieve.sift(self._folding.fold(reading), known, self._ledger.snapshot()))
         self._tell(reading, applied)
         if reading.source in _TELLERS:
             self._tell_of_events(reading.source, applied.counted)

@@ -45,6 +45,7 @@ ROOMS = {
     "aws.accounts": ["boto3", "botocore.config", "urllib3", "exporter.config", "exporter.tally"],
     "admission": ["exporter.catalogue", "exporter.model"],
     "config": ["yaml", "exporter.catalogue"],
+    "folding": ["exporter.catalogue", "exporter.tally"],
     "tally": ["exporter.catalogue"],
     "catalogue.__init__": ["exporter.model"],
     "clock": ["time"],

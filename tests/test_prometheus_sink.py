@@ -146,6 +146,13 @@ def test_half_a_character_does_not_keep_the_page_from_being_made():
     assert 'endpoint_name="half ?"' in text_of(page({(COUNTER, HERE): chunk}).text)
 
 
+def test_a_value_that_is_too_long_is_cut_and_stays_apart_from_others():
+    chunk = Chunk(((*LABELS[:2], "x" * 10_000, "main"), (*LABELS[:2], "x" * 9_999, "main")), {"": (1.0, 2.0)})
+    text = text_of(page({(COUNTER, HERE): chunk}).text)
+    assert len(text) < 4_000
+    assert len(samples(read_text(text))) == 2
+
+
 def test_the_process_is_at_the_end_of_both_formats():
     made = Renderer(Process()).render(Snapshot(1, 0.0, CHUNKS))
     text, openmetrics = text_of(made.text), text_of(made.openmetrics)

@@ -43,6 +43,7 @@ LABELS = {
     "instance_id": Label("instances", "EC2 instance id of a host; only in families that are off by default."),
     "instance_type": Label("capped 300", "AWS instance type, empty where several or none apply."),
     "job_name": Label("open jobs", "Job of any type, or inference recommendation job."),
+    "label_name": Label("fixed", "Name of a label."),
     "labeling_job_name": Label("open jobs", "Labeling job."),
     "limit": Label("fixed", "Which limit was reached."),
     "log_group_name": Label("resources", "Log group."),

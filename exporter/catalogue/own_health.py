@@ -213,6 +213,12 @@ ROWS = (
         ("account_id", "region", "cloudwatch_namespace"),
     ),
     own("gauge", "series", "Series in the current snapshot."),
+    own(
+        "counter",
+        "label_values_folded_total",
+        "New label values that were replaced by other because the bound of the label was reached.",
+        ("label_name",),
+    ),
     own("gauge", "series_limit", "Most series that the exporter will expose."),
     own(
         "gauge",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import math
+import zlib
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from typing import Literal, NamedTuple
@@ -27,6 +28,8 @@ from exporter.model import Chunk, Snapshot, Target
 from exporter.sinks.gzip_pieces import Member, Piece, piece, stitch
 
 Format = Literal["text", "openmetrics"]
+
+LONGEST = 1024  # characters of a label value: as much as CloudWatch allows for that of a dimension
 
 _ORDER = {name: n for n, name in enumerate(CATALOGUE)}
 _log = logging.getLogger(__name__)
@@ -152,7 +155,7 @@ class Renderer:
         for values in labels:
             text = known.get(values)
             if text is None:
-                pairs = (f'{name}="{value.translate(_ESCAPES)}"' for name, value in zip(names, values, strict=True))
+                pairs = (f'{name}="{_value(value)}"' for name, value in zip(names, values, strict=True))
                 text = known[values] = ",".join(pairs).encode(errors="replace")  # JSON can hold half a character
             rendered.append(text)
         return rendered
@@ -164,6 +167,13 @@ class Renderer:
             self._used = len({values for chunk in snapshot.chunks.values() for values in chunk.labels})
             if held > 1000 + 2 * self._used:
                 self._labels.clear()
+
+
+def _value(value: str) -> str:
+    """Return a label value, escaped. One that is longer than any name of AWS is cut; two such stay apart."""
+    if len(value) > LONGEST:
+        value = f"{value[:LONGEST]}...{zlib.crc32(value.encode(errors='replace')):08x}"
+    return value.translate(_ESCAPES)
 
 
 def _place(target: Target | None) -> tuple[str, str]:

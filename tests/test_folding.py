@@ -1,0 +1,117 @@
+"""Labels keep to their bounds, whatever AWS thinks of next."""
+
+from __future__ import annotations
+
+from street import ACCOUNT, REGION, Street
+from worlds import HERE, T0
+
+from exporter.catalogue import CATALOGUE
+from exporter.catalogue.labels import LABELS
+from exporter.demo import World
+from exporter.folding import OTHER, UNKNOWN, Folding
+from exporter.model import Chunk, Effect, Event, Reading, Sample, Snapshot
+from exporter.tally import Tally
+
+WHERE = (HERE.account_id, HERE.region)
+STATUS, CHANGES, COUNTED = "sagemaker_endpoint_status", "sagemaker_alarm_state_changes_total", "sagemaker_alarms"
+NOTHING = Snapshot(0, 0.0, {})
+
+
+class Room:
+    def __init__(self, snapshot=NOTHING):
+        self.tally = Tally()
+        self.folding = Folding(self.tally, snapshot)
+
+    def fold(self, *samples, **more):
+        return self.folding.fold(Reading("inventory", HERE, 1.0, samples=samples, **more))
+
+    def folded(self):
+        family = "sagemaker_exporter_label_values_folded_total"
+        return {s.labels[0]: s.value for s in self.tally.samples("own", 0.0) if s.family == family and s.value}
+
+
+def status(word, value=1.0, name="churn"):
+    return Sample(STATUS, (*WHERE, name, word), value)
+
+
+def words(reading):
+    return [(sample.labels[-1], sample.value) for sample in reading.samples]
+
+
+def test_what_keeps_to_its_bounds_is_left_as_it_is():
+    room = Room()
+    samples = tuple(status(word) for word in (*CATALOGUE[STATUS].known("status"), "", "Pondering"))
+    reading = Reading(
+        "inventory", HERE, 1.0, samples=samples, events=(change("ALARM"),), seeds=(Effect(STATUS, samples[0].labels),)
+    )
+    assert room.folding.fold(reading) is reading
+    assert room.folded() == {}
+
+
+def test_a_few_unknown_words_pass_and_the_rest_are_one():
+    room = Room()
+    room.fold(*(status(f"New{n}") for n in range(UNKNOWN)))
+    assert words(room.fold(status("New0"), status("Newer"))) == [("New0", 1.0), (OTHER, 1.0)]
+    assert words(room.fold(status("Newer"), status("Newest"))) == [(OTHER, 1.0)]
+    assert room.folded() == {"status": 2}
+
+
+def test_states_that_have_become_one_hold_if_any_does_and_counts_are_summed():
+    room = Room()
+    room.fold(*(status(f"New{n}") for n in range(UNKNOWN)))
+    assert words(room.fold(status("A", 0.0), status("B", 1.0), status("C", 0.0))) == [(OTHER, 1.0)]
+    counts = (Sample(COUNTED, (*WHERE, "LogAlarm", word), 2.0) for word in "ABC")
+    assert words(room.fold(*counts)) == [(OTHER, 6.0)]
+
+
+def change(word):
+    effect = Effect(CHANGES, (*WHERE, "churn", word))
+    return Event("cloudwatch_alarms/state", word, 1.0, HERE, (effect,))
+
+
+def test_events_are_counted_under_other_and_end_there():
+    room = Room()
+    room.fold(*(status(f"New{n}") for n in range(UNKNOWN)))
+    effect = Effect(CHANGES, (*WHERE, "churn", "Z"))
+    folded = room.fold(events=(change("Y"),), seeds=(effect,), ended=(effect,))
+    assert folded.events[0].identity == "Y"
+    assert {one.labels[-1] for one in (*folded.events[0].effects, *folded.seeds, *folded.ended)} == {OTHER}
+
+
+def test_what_was_counted_before_a_restart_goes_on_under_its_name():
+    labels = tuple((*WHERE, "churn", f"New{n}") for n in range(UNKNOWN))
+    room = Room(Snapshot(1, 0.0, {(CHANGES, HERE): Chunk(labels, {"": (1.0,) * UNKNOWN})}))
+    assert words(room.fold(status("New7"), status("Newer"))) == [("New7", 1.0), (OTHER, 1.0)]
+
+
+def test_a_capped_label_has_its_first_values():
+    room, family = Room(), "sagemaker_endpoint_variant_info"
+    row = CATALOGUE[family]
+    assert LABELS["instance_type"].bound == "capped 300"
+    place = row.labels.index("instance_type")
+    samples = [
+        Sample(family, tuple(f"ml.{n}" if i == place else "x" for i in range(len(row.labels))), 1.0) for n in range(400)
+    ]
+    shown = {sample.labels[place] for sample in room.fold(*samples).samples}
+    assert shown == {f"ml.{n}" for n in range(300)} | {OTHER}
+
+
+def test_a_flood_of_words_is_remembered_to_a_bound(caplog):
+    room = Room()
+    room.fold(*(status(f"New{n}") for n in range(5000)))
+    assert room.folded() == {"status": 1000}
+    assert len(caplog.records) == 1
+
+
+def test_on_the_street():
+    world = World()
+    for n in range(30):
+        world.add_endpoint(ACCOUNT, REGION, f"e-{n:02}", T0, status=f"New{n}")
+    street = Street(world)
+    snapshot = street.cycle()
+    shown = {
+        labels[-1] for (family, _), chunk in snapshot.chunks.items() if family == STATUS for labels in chunk.labels
+    }
+    assert len(shown - set(CATALOGUE[STATUS].known("status"))) == UNKNOWN + 1
+    assert OTHER in shown
+    street.kill()
