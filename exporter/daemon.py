@@ -32,6 +32,7 @@ from exporter.sinks.prometheus import Page, Process, Renderer
 from exporter.sources import cloudwatch_alarms, cloudwatch_metrics
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
+from exporter.sources.cloudwatch_metrics.rests import spent_this_month
 from exporter.sources.inventory import InventorySource
 from exporter.tally import PREFIX, Tally
 from exporter.web import status
@@ -176,6 +177,7 @@ class Daemon:
         self._asked: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()  # by signals
         self._stopping = threading.Event()
         self._ended = threading.Event()
+        self._refused = ""  # why the last reload was refused
         self._page_error = ""  # why a page could not be made, last
         self._shown = False  # whether a page holds the first round of all sources
         self._started = parts.clock.monotonic()
@@ -228,6 +230,7 @@ class Daemon:
                 logins = self._parts.logins(config)
             except (ConfigError, SetupError) as error:
                 fixed = str(error)
+            self._refused = fixed
             self._tally.add("config_reloads_total", "rejected" if fixed else "ok")
             if fixed:
                 self._tally.set("config_last_reload_successful", value=0.0)
@@ -372,6 +375,7 @@ class Daemon:
                 (f"{account.supposed or 'ambient account'} {region}", str(self._complaints.get((account, region), "")))
                 for account, region in self._waiting
             ]
+            known = [self._parts.ledger.known(CloudWatchMetrics.name, target) for target in self._entries]
         return status.page(
             status.View(
                 version=__version__,
@@ -384,6 +388,9 @@ class Daemon:
                 runs=collection.runs(),
                 failures=collection.failures(),
                 waiting=waiting,
+                refused=self._refused,
+                spent=spent_this_month((one.notes.get("month") for one in known), self._clock.now()),
+                limit=self._parts.config.limits.usd_per_month,
             )
         )
 

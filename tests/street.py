@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from exporter.demo import FakeAws, access_key
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.memory import MemoryStore
+from exporter.model import HOUR, MINUTE
 from exporter.sinks.prometheus import Renderer
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
@@ -31,6 +33,14 @@ from exporter.sources.inventory import InventorySource
 from exporter.tally import Tally
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
+
+
+def stop(world, end):
+    """Let nothing happen in a world after `end`, however long the last calls take."""
+    for place in world.regions:
+        for series in place.series.values():
+            if hasattr(series, "schedule"):
+                series.schedule.stop(end)
 
 
 class PluggedSessions(Sessions):
@@ -122,3 +132,18 @@ class Street:
         snapshot = self.ledger.snapshot()
         self.ledger.shown(snapshot)
         return snapshot
+
+    def settle(self):
+        """Let what is late arrive, and all blocks be closed; nothing may happen in the world any more."""
+        for _ in range(12):
+            self.cycle(MINUTE)
+        for _ in range(24):
+            self.cycle(HOUR / 4)
+
+    def counted(self, begin):
+        """Yield the name of each counter of CloudWatch, its total, and the truth since `begin` or since it counts."""
+        for resource, meter in self.ledger.known("cloudwatch_metrics", self.target).meters.items():
+            for (metric, stat), i in meter.position.items():
+                where = (ACCOUNT, REGION, resource.namespace, metric, dict(resource.dimensions), stat)
+                truth = self.fake.world.truth(*where, max(begin, meter.counted_from[i]), math.inf)
+                yield f"{resource.namespace} {metric} {stat} {dict(resource.dimensions)}", meter.total(i), truth

@@ -7,10 +7,11 @@ from street import ACCOUNT, REGION, Street
 from worlds import T0, FakeClock
 
 from exporter.aws.operations import METRIC_PRICE
+from exporter.cli import main
 from exporter.config import parse
 from exporter.daemon import Parts
 from exporter.demo import World
-from exporter.estimate import assumed, estimate, told
+from exporter.estimate import HOURS, assumed, estimate, told
 from exporter.ledger.memory import MemoryStore
 from exporter.model import DAY, HOUR, MINUTE, Target
 
@@ -47,8 +48,21 @@ def steady_world(census, endpoints, hours):
     return world
 
 
+def printed(text, endpoints, folder, capsys):
+    """Return what check-config says of all sources: calls and metrics an hour, USD a month."""
+    (folder / "config.yaml").write_text(f"targets: [{{regions: [{REGION}]}}]\n{text}")
+    with pytest.raises(SystemExit) as exited:
+        main(["check-config", "--endpoints", str(endpoints), str(folder / "config.yaml")])
+    assert exited.value.code == 0
+    lines = [line.replace(",", "").split() for line in capsys.readouterr().out.splitlines()]
+    names = ("inventory", "cloudwatch_alarms", "cloudwatch_metrics")
+    found = [tuple(map(float, line[-3:])) for line in lines if line and line[0] in names]
+    assert len(found) == len(names)
+    return tuple(map(sum, zip(*found, strict=True)))
+
+
 @pytest.mark.parametrize("name", CONFIGS)
-def test_what_is_estimated_is_what_aws_counts(name):
+def test_what_is_estimated_is_what_aws_counts(name, tmp_path, capsys):
     endpoints = 4
     parts = parts_of(CONFIGS[name])
     census = assumed(parts.config, endpoints, float(T0))
@@ -76,6 +90,8 @@ def test_what_is_estimated_is_what_aws_counts(name):
         assert sum(line.metrics for line in found.lines) == pytest.approx(metrics, rel=0.05)
         assert found.usd == pytest.approx(dollars, rel=0.05)
         assert sum(line.calls for line in found.lines) == pytest.approx(calls, rel=0.05)
+    said = printed(CONFIGS[name], endpoints, tmp_path, capsys)
+    assert said == pytest.approx((calls, metrics, dollars * HOURS), rel=0.05)
 
 
 def test_the_floor_is_what_the_lowest_limit_comes_to():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -101,6 +102,21 @@ def test_what_is_not_valid_changes_nothing(running):
     assert one.reload(here()) is None
     one.ticks()
     assert one.own("config_last_reload_successful") == {(): 1.0}
+
+
+def test_the_status_page_tells_why_a_reload_was_refused_and_what_the_month_has_cost(running):
+    one = running()
+    one.ticks(3)
+    before = one.fake.bill.dollars
+    one.ticks(2)
+    one.reload(here() + "bogus: 1\n")
+    one.daemon._make_page()
+    page = one.daemon._site.status().decode()
+    assert "bogus: unknown key" in page
+    (spent,) = re.findall(r"<dd>([0-9.]+) of 500</dd>", page)
+    assert before <= float(spent) <= one.fake.bill.dollars
+    one.reload(here())
+    assert "bogus" not in one.daemon._site.status().decode()
 
 
 @pytest.mark.parametrize(

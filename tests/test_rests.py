@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,16 @@ from worlds import HERE, T0
 from exporter.aws import Spent
 from exporter.inventory import Census, Endpoint
 from exporter.model import HOUR, MINUTE, Resource, Target
-from exporter.sources.cloudwatch_metrics.rests import STAGES, Load, Purse, metrics_an_hour, silence, slowed, stage_for
+from exporter.sources.cloudwatch_metrics.rests import (
+    STAGES,
+    Load,
+    Purse,
+    metrics_an_hour,
+    silence,
+    slowed,
+    spent_this_month,
+    stage_for,
+)
 from exporter.sources.cloudwatch_metrics.strands import Rank, Strand
 
 NOW = T0 + 100 * HOUR
@@ -51,6 +63,45 @@ def test_what_has_never_had_data_is_silent_since_it_was_first_asked():
     assert rests(strand(0, born=NOW - 30 * MINUTE)) == [0]
     assert rests(strand(0, born=NOW - 2 * HOUR)) == [5 * MINUTE]
     assert rests(strand(0, born=0.0)) == [0], "it has not been asked yet"
+
+
+def woken(rest, jitter=(0.0,), name="churn", cycles=400):
+    """Return when a strand that rests is read: at the turn it finds in cycles of a minute that begin early or late."""
+    one, read = strand(name=name), []
+    one.last, one.rest = NOW, rest
+    for n in range(1, cycles):
+        at = NOW + n * MINUTE + jitter[n % len(jitter)]
+        if one.rested(early=30.0) <= at + 30.0:
+            one.last = at
+            read.append(at)
+    return read
+
+
+@pytest.mark.parametrize("rest", [300.0, 900.0, 3600.0])
+@pytest.mark.parametrize("name", ["churn", "fraud", "rank"])
+def test_what_rests_wakes_at_its_turn_and_never_later(rest, name):
+    read = woken(rest, name=name)
+    assert read[0] - NOW <= rest
+    assert {after - before for before, after in itertools.pairwise(read)} == {rest}
+
+
+@pytest.mark.parametrize("name", [f"e{n}" for n in range(30)])
+def test_cycles_that_come_early_or_late_do_not_let_it_rest_longer(name):
+    read = woken(300.0, jitter=(-1.0, 1.0, 0.0, 0.5), name=name)
+    gaps = [after - before for before, after in itertools.pairwise(read)]
+    assert max(gaps) <= 302.0
+    assert sum(gaps) / len(gaps) > 200.0, "at worst it is asked twice now and then"
+
+
+def test_what_rests_as_long_does_not_wake_at_once():
+    first = [woken(3600.0, name=f"e{n}")[0] for n in range(60)]
+    assert max(first.count(at) for at in first) <= 6
+
+
+def test_what_rests_no_longer_than_its_pace_has_no_turn():
+    one = strand(pace=300.0)
+    one.last, one.rest = NOW, 300.0
+    assert one.rested(early=30.0) == -math.inf
 
 
 # -- dollars -----------------------------------------------------------------------------------------------------------
@@ -117,6 +168,11 @@ def test_the_month_is_known_to_the_next_process():
     assert again.account(HERE, {HERE: Spent(0.75)}, list(month), MONTH + HOUR) == ("2026-02", 4.75)
     reloaded = purse(1.0, {HERE: Spent(0.75)})
     assert reloaded.account(HERE, {HERE: Spent(1.0)}, ["2026-02", 4.75], MONTH + HOUR) == ("2026-02", 5.0)
+
+
+def test_a_month_is_spent_by_all_targets_that_have_spent_in_it():
+    notes = [["2026-02", 3.0], None, ["2026-01", 5.0], ("2026-02", 0.5)]
+    assert spent_this_month(notes, MONTH + HOUR) == 3.5
 
 
 def test_all_targets_share_the_dollars():

@@ -691,10 +691,32 @@ def own(**values):
     return Snapshot(1, T0, chunks)
 
 
-def page(*runs, note="", path="/metrics", failures=(), waiting=(), ready=True, **values):
+def page(*runs, failures=(), waiting=(), **more):
+    fields = {"note": "", "metrics_path": "/metrics", "ready": True, "refused": "", "spent": 0.0, "limit": 500.0}
+    values = {name: value for name, value in more.items() if name not in fields}
+    fields |= {name: value for name, value in more.items() if name in fields}
     tally = {"sagemaker_exporter_aws_requests_total": values.pop("aws_requests_total", {})}
-    view = status.View("0.1.0", note, path, ready, T0 + 90.0, own(**values), tally, runs, failures, waiting)
+    view = status.View(
+        version="0.1.0",
+        now=T0 + 90.0,
+        snapshot=own(**values),
+        tally=tally,
+        runs=runs,
+        failures=failures,
+        waiting=waiting,
+        **fields,
+    )
     return status.page(view).decode()
+
+
+def troubles(text):
+    """Return what the page lists first, as (kind, words)."""
+    found = re.findall(r'<li class="(\w+)">(.*?)</li>', text, re.DOTALL)
+    return [(kind, re.sub("<.*?>", "", words)) for kind, words in found]
+
+
+def verdict(text):
+    return re.search(r'</h1><span class="badge (\w+)">(.*?)</span>', text).groups()
 
 
 WHERE = (HERE.account_id, HERE.region)
@@ -715,41 +737,98 @@ def test_the_status_page_shows_each_source_on_each_target():
     )
     for words in (
         "<h2>123456789012 eu-west-1 <small>prod</small></h2>",
-        '<span class="badge ok">up</span>',
+        '<span class="badge bad">inventory denied</span>',
         "1,234 calls, 0.5000 USD since the start",
         '<span class="badge bad">denied</span>',
-        "ListEndpoints <b>denied</b> no permission",
-        '<td data-is="last success">28 s ago</td>',
-        '<td data-is="last success">never</td>',
+        "<b>denied</b> ListEndpoints: no permission",
+        '<td data-is="last complete">28 s ago</td>',
+        '<td data-is="last complete">never</td>',
         '<td data-is="next run">in 30 s</td>',
-        '<td data-is="series">12,345</td>',
+        '<td data-is="series" class="number">12,345</td>',
         '<td data-is="newest data">90 s ago</td>',
     ):
         assert words in text, words
 
 
-def test_trouble_is_seen_at_once():
+def test_where_nothing_is_wrong_the_page_says_so():
+    text = page(run(), target_up={WHERE: 1}, spent=12.5)
+    assert verdict(text) == ("ok", "all is well")
+    assert troubles(text) == []
+    assert "<dd>12.50 of 500</dd>" in text
+    assert "<dd>0.0012 of 99.50</dd>" in page(run(), spent=0.0012, limit=99.5)
+    assert verdict(page(run(), ready=False)) == ("partial", "first round")
+
+
+def test_trouble_stands_first_the_worst_before_the_rest():
     text = page(
-        run(),
-        ready=False,
+        run("partial"),
+        run("throttled", source="cloudwatch_metrics"),
+        refused="config.yaml:1:1: no",
+        spent=501.0,
+        source_last_success_timestamp_seconds={(*WHERE, "inventory"): T0},
         target_up={WHERE: 0},
         thinning_stage={WHERE: 3},
         catching_up={(*WHERE, "cloudwatch_metrics"): 1},
+        series_dropped={("total",): 1234},
+        series_limit={(): 200_000},
         config_last_reload_successful={(): 0},
         failures=(run("failed", failures=(Failure("x", "transient", "once"),)),),
         waiting=(("111111111111 us-east-1", "AccessDenied: no"), ("222222222222 us-east-1", "")),
     )
-    for words in (
-        "first round",
-        '<span class="badge bad">down</span>',
-        "catching up",
-        "slowed to stage 3 by the dollar limit",
-        "refused, see the log",
-        "Recent failures",
-        "<p>AccessDenied: no</p>",
-        "<p>logging in</p>",
-    ):
-        assert words in text, words
+    assert verdict(text) == ("bad", "4 problems")
+    metrics, listing = (
+        "cloudwatch_metrics throttled, never complete so far",
+        "inventory partial, last complete 90 s ago",
+    )
+    later = "counters stay exact and come later, errors of endpoints in service within 5 minutes"
+    assert troubles(text) == [
+        ("bad", "The last reload was refused, the configuration before it stays: config.yaml:1:1: no"),
+        ("bad", "111111111111 us-east-1: no login: AccessDenied: no"),
+        (
+            "bad",
+            f"123456789012 eu-west-1 {metrics}; {listing}",
+        ),
+        ("bad", "limits.usd_per_month is exceeded: 501.00 of 500.00 USD this month"),
+        ("partial", "123456789012 eu-west-1 catching up: counters that were not read for long come back when they are"),
+        ("partial", "1,234 series do not fit into limits.series, 200,000, and are left out: the log names them"),
+        (
+            "partial",
+            f"The dollar limit slows readings, stage 3 of 12: {later}",
+        ),
+    ]
+    assert text.index('class="trouble"') < text.index("<dl>") < text.index("<details")
+    assert "Recent failures" in text
+    assert "222222222222 us-east-1: logging in" in text
+
+
+def test_what_only_degrades_is_no_problem():
+    assert verdict(page(run(), thinning_stage={WHERE: 1})) == ("partial", "degraded")
+
+
+def test_a_ledger_that_refuses_is_told_once():
+    refused = Failure("ledger", "transient", "the disk is full")
+    text = page(run("failed", failures=(refused,)), run("failed", source="cloudwatch_metrics", failures=(refused,)))
+    words = "The ledger can&#x27;t be written, all counters stand still: the disk is full"
+    assert [found for found in troubles(text) if "disk" in found[1]] == [("bad", words)]
+
+
+def test_a_source_that_does_not_come_to_an_end_is_trouble():
+    """It has no run that failed: nothing else on the page would tell."""
+    late = run(at=T0 - 160.0)
+    assert troubles(page(late, source_interval_seconds={("inventory",): 60})) == [
+        ("bad", "123456789012 eu-west-1 inventory does not come to an end, never complete so far")
+    ]
+    assert troubles(page(late, source_interval_seconds={("inventory",): 120})) == []
+
+
+def test_of_many_targets_those_in_trouble_come_first_and_the_others_are_folded():
+    fine = [run(target=Target(f"{n:012d}", "eu-west-1")) for n in range(20)]
+    text = page(*fine, run("denied", target=Target("999999999999", "us-east-1")))
+    found = re.findall(r'<details id="([^"]*)"( open)?>', text)
+    assert found[0] == ("999999999999-us-east-1", " open")
+    assert found[1:] == [(f"{n:012d}-eu-west-1", "") for n in range(20)]
+    assert '<a href="#999999999999-us-east-1">' in text
+    assert page(*fine[:3]).count("<details id") == page(*fine[:3]).count(" open>") == 3
 
 
 def test_before_the_first_run_the_page_says_so():
@@ -772,13 +851,34 @@ def test_nothing_can_be_injected():
     target = Target(EVIL, EVIL)
     bad = run(EVIL, source=EVIL, target=target, failures=(Failure(EVIL, EVIL, EVIL),))
     info = {(EVIL, EVIL, EVIL, "aws"): 1}
-    text = page(bad, note=EVIL, path=f"/{EVIL}", failures=(bad,), waiting=((EVIL, EVIL),), target_info=info)
+    text = page(
+        bad,
+        note=EVIL,
+        metrics_path=f"/{EVIL}",
+        failures=(bad,),
+        waiting=((EVIL, EVIL), (EVIL, "")),
+        target_info=info,
+        refused=EVIL,
+        config_last_reload_successful={(): 0},
+    )
     assert "<script>" not in text
-    assert text.count("&lt;script&gt;") == 18
+    assert text.count("&lt;script&gt;") == 30
     assert 'href="/&lt;script' in text
+
+
+def test_what_can_not_be_sent_or_turns_the_text_is_replaced():
+    text = page(run("failed", failures=(Failure("x", "bug", "\ud800 \u202egnp.exe \x00"),)))
+    assert "<b>bug</b> x: \ufffd \ufffdgnp.exe \ufffd" in text
+
+
+def test_many_troubles_do_not_make_a_long_list():
+    text = page(*(run("failed", target=Target(f"{n:012d}", "eu-west-1")) for n in range(50)))
+    assert len(troubles(text)) == 20
+    assert "<li>and 30 more</li>" in text
+    assert verdict(text) == ("bad", "50 problems")
 
 
 def test_many_failures_do_not_make_a_long_page():
     failures = tuple(Failure(f"scope {n}", "transient") for n in range(1000))
-    assert "and 995 more" in page(run("partial", failures=failures))
+    assert "and 997 more" in page(run("partial", failures=failures))
     assert len(page(run("partial", failures=failures))) < 9000

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from street import ACCOUNT, REGION, Street
+from street import Street, stop
 from worlds import T0
 
 from exporter.demo import default_world
@@ -36,10 +36,7 @@ def run(name, hours, endpoints):
     logging.disable(logging.WARNING)
     world = default_world(seed=1, endpoints=endpoints, begin=T0)
     end = T0 + hours * HOUR
-    for place in world.regions:  # nothing happens after that, however long the last calls take
-        for series in place.series.values():
-            if hasattr(series, "schedule"):
-                series.schedule.stop(end)
+    stop(world, end)
     street = Street(world, text=PACES[name])
     began = time.process_time()
     begin = None
@@ -49,21 +46,12 @@ def run(name, hours, endpoints):
     bill = street.fake.bill
     asked, dollars, calls = bill.metrics, bill.dollars, bill.requests["cloudwatch.GetMetricData"]
     cpu = time.process_time() - began
-    for _ in range(12):  # what is late arrives
-        street.cycle(MINUTE)
-    for _ in range(24):
-        street.cycle(HOUR / 4)
-    totals, wrong, whole = {}, [], 0
-    for resource, meter in street.ledger.known("cloudwatch_metrics", street.target).meters.items():
-        for (metric, stat), i in meter.position.items():
-            key = f"{resource.namespace} {metric} {stat} {dict(resource.dimensions)}"
-            totals[key] = meter.total(i)
-            begin_of = max(begin, meter.counted_from[i])
-            where = (ACCOUNT, REGION, resource.namespace, metric, dict(resource.dimensions), stat)
-            truth = world.truth(*where, begin_of, math.inf)
-            whole += 1
-            if not math.isclose(truth, meter.total(i), rel_tol=1e-9):
-                wrong.append((key, truth, meter.total(i)))
+    street.settle()
+    totals, wrong = {}, []
+    for key, total, truth in street.counted(begin):
+        totals[key] = total
+        if not math.isclose(truth, total, rel_tol=1e-9):
+            wrong.append((key, truth, total))
     return {
         "paces": name,
         "hours": hours,
@@ -71,7 +59,7 @@ def run(name, hours, endpoints):
         "dollars": dollars,
         "calls": calls,
         "cpu_seconds": round(cpu, 1),
-        "counters": whole,
+        "counters": len(totals),
         "wrong": wrong,
         "totals": totals,
     }

@@ -99,9 +99,11 @@ class CloudWatchMetrics:
         plan = kept.planner.plan(census, known, begins, kept.strands, now, notes["attended"])
         kept.strands, kept.last_run = plan.strands, now
         notes[NOTE] = plan.admitted
-        notes["month"] = self._purse.account(target, self._aws.spent(), known.notes.get("month"), now)
+        month = known.notes.get("month")
+        self._purse.account(target, self._aws.spent(), month, now)
         self._slow(target, kept, census, now)
         asks = kept.fetcher.fetch(self._asks(plan, known.meters, now), now)
+        notes["month"] = self._purse.account(target, self._aws.spent(), month, now)  # or a restart forgets this run
         ended = now + max(0.0, self._aws.now() - begins.at)
         crop = harvest(asks, known.meters, target, ended, self._rules.max_age)
         self._mark(asks, now)
@@ -215,7 +217,8 @@ class CloudWatchMetrics:
 
     def _due(self, strand: Strand, now: float) -> bool:
         """Say whether all of a strand is to be asked: a run that comes a moment early must not skip a cycle."""
-        return max(strand.due, strand.last + strand.rest) <= now + self._rules.every / 2
+        early = self._rules.every / 2
+        return strand.due <= now + early and strand.rested(early) <= now + early
 
     def _counting(self, strand: Strand, meter: Metered | None, now: float) -> list[Ask]:
         """Return what is due of a strand of counters: all, or those that can't be seen or were not answered.

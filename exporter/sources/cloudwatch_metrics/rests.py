@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +36,8 @@ STAGES = (
     (Rank.GAUGE, 1.0 * HOUR),
     (Rank.COUNTER, 15.0 * MINUTE),
     (Rank.COUNTER, 1.0 * HOUR),
+    (Rank.ERROR, 2.0 * MINUTE),
+    (Rank.ERROR, 3.0 * MINUTE),
     (Rank.ERROR, 5.0 * MINUTE),
 )
 RELIEF = 0.95  # of what may be spent: a stage ends only when the one before it would cost less
@@ -45,6 +48,16 @@ def hours_left(now: float) -> float:
     year, month, *_ = time.gmtime(now)
     end = calendar.timegm((year + month // 12, month % 12 + 1, 1, 0, 0, 0))
     return max(1.0, (end - now) / HOUR)
+
+
+def month_of(now: float) -> str:
+    """Return the month (UTC) for which AWS bills what is asked now, such as 2026-11."""
+    return time.strftime("%Y-%m", time.gmtime(now))
+
+
+def spent_this_month(notes: Iterable[Sequence[Any] | None], now: float) -> float:
+    """Return what targets have cost in this month (USD), by their notes."""
+    return math.fsum(note[1] for note in notes if note and note[0] == month_of(now))
 
 
 class Load(NamedTuple):
@@ -125,7 +138,7 @@ class Purse:
             new = sum(spent.get(target, ())) - sum(self._spent.get(target, ()))
             self._spent[target] = spent.get(target, Spent())
             name, usd = self._months.get(target) or (tuple(before) if before else ("", 0.0))
-            today = time.strftime("%Y-%m", time.gmtime(now))
+            today = month_of(now)
             self._months[target] = month = (today, usd + new if name == today else new)
             return month
 

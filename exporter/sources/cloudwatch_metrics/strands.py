@@ -179,6 +179,16 @@ class Strand:
         """A fraction that is the same for all strands of a resource, and differs between resources."""
         return zlib.crc32(repr(self.resource.dimensions).encode()) / 2**32
 
+    def rested(self, early: float) -> float:
+        """Return when its rest is over: at the turn of its resource, or all that rests as long would be asked at once.
+
+        It is asked up to `early` seconds before its turn, and never later than it may rest.
+        """
+        if self.rest <= self.pace or self.last == -math.inf:
+            return -math.inf
+        turn = self.phase * self.rest
+        return min(self.last + self.rest, (self.last + self.rest + early - turn) // self.rest * self.rest + turn)
+
     def heard(self, now: float, reach: Reach) -> None:
         """Plan the next readings after one of this reach that was answered.
 
