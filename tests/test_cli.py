@@ -470,7 +470,7 @@ def test_a_valid_configuration_is_priced(type_in, monkeypatch, command):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("valid. 1 account, 2 targets, 3 sources, ")
-    assert lines[1] == "assuming 10 endpoints with one variant each in every target; `estimate` looks at yours:"
+    assert lines[1].startswith("assuming 10 endpoints with one variant each and up to 100 alarms in every target; ")
     assert lines[-1].startswith("sources.inventory.every is 5s")
 
 
@@ -493,4 +493,5 @@ def test_an_estimate_looks_at_the_accounts(type_in, aws):
     assert (code, err) == (0, "")
     assert re.search(r"^\d+ endpoints, [\d,]+ metrics that CloudWatch lists:$", out, re.MULTILINE)
     assert "cloudwatch_metrics" in out
-    assert not [name for name in aws.fake.bill.requests if "Describe" in name or "GetMetricData" in name]
+    asked = {name for name in aws.fake.bill.requests if ".List" not in name}
+    assert asked == {"sts.GetCallerIdentity", "cloudwatch.DescribeAlarms"}, "listings only, if not all by that name"
