@@ -26,7 +26,7 @@ from exporter import __version__, logs
 from exporter.aws import AwsError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
-from exporter.config import Config, ConfigError, Limits, doubts
+from exporter.config import Config, Limits, doubts
 from exporter.config import load as load_config
 from exporter.daemon import Daemon, Parts, SetupError
 from exporter.estimate import assumed, estimate, survey, told
@@ -36,6 +36,7 @@ from exporter.ledger.sqlite import SqliteStore, move_aside
 from exporter.ledger.store import LedgerUnusableError, Store
 from exporter.model import Target
 from exporter.sinks.prometheus import Renderer
+from exporter.strict import ConfigError
 from exporter.web.gate import Gate
 
 _log = logging.getLogger("exporter")

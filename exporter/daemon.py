@@ -22,7 +22,7 @@ from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places, places
 from exporter.clock import Clock
 from exporter.collection import Collection, Repeats, Source
-from exporter.config import Account, Config, ConfigError, fingerprint
+from exporter.config import Account, Config, fingerprint
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.store import Store
@@ -33,6 +33,7 @@ from exporter.sources import cloudwatch_alarms, cloudwatch_metrics
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.inventory import InventorySource
+from exporter.strict import ConfigError
 from exporter.tally import PREFIX, Tally
 from exporter.web import status
 from exporter.web.gate import Gate
@@ -85,7 +86,7 @@ class Parts:
         self.config = config
         self.tally.hold(config.web.zero_hold)
         self.ledger.rule(Rules(metrics.settle, metrics.deep_settle), config.web.zero_hold)
-        self.aws.limit(config.limits.requests_per_second)
+        self.aws.limit(config.limits.calls, config.limits.datapoints)
         pacing = Pacing(
             listing.describe_every,
             listing.list_metrics_every,

@@ -54,7 +54,7 @@ class Door:
         self.begin()
         self.aws._clock, self.aws._tally = self.clock, self.tally
         self.aws._limits.clear()
-        self.aws._rates = {}
+        self.aws.limit({})
         self.aws.stopping.clear()
 
     def answer(self, *request):
@@ -413,6 +413,15 @@ def test_datapoints_asked_for_in_a_second_stay_below_half_of_the_quota(door, sta
     for _ in range(20):
         door.aws.metric_data(TARGET, [asked])
     assert rate / 2 < door.fake.bill.highest[f"datapoints.{name}"] <= rate
+
+
+def test_datapoints_in_a_second_are_as_many_as_configured(door):
+    door.aws.limit({}, (9_000.0, 20_000.0))
+    for _ in range(5):
+        door.aws.metric_data(TARGET, [call(*[query()] * 100, datapoints=6_000)])
+        door.aws.metric_data(TARGET, [call(*[query()] * 30, start=T0 - 9 * HOUR, datapoints=16_200)])
+    highest = door.fake.bill.highest
+    assert (highest["datapoints.recent"], highest["datapoints.older"]) == (6_000, 16_200)
 
 
 # -- who we are --------------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ class Aws:
         self.stopping = threading.Event()  # once set, nothing waits any more and calls fail
         self._clock = clock
         self._tally = tally
+        self.datapoint_rates = DATAPOINT_RATES  # of GetMetricData in force: for starts within 3 h, and for older ones
         self._rates: Mapping[str, float] = {}
         self._sessions = Sessions(user_agent)
         self._sessions_of: dict[Account, Session] = {}
@@ -89,9 +90,10 @@ class Aws:
         """Return AWS's time as last seen plus what has passed since (Unix seconds)."""
         return self._clock.aws()
 
-    def limit(self, rates: Mapping[str, float]) -> None:
-        """Let operations be called at most so often a second from now on, for each target."""
+    def limit(self, rates: Mapping[str, float], datapoints: tuple[float, float] | None = None) -> None:
+        """Let operations be called, and datapoints asked for, at most so often a second from now on, on each target."""
         self._rates = rates
+        self.datapoint_rates = datapoints or DATAPOINT_RATES
 
     def spent(self) -> dict[Target, Spent]:
         """Return what each target has cost since the process began."""
@@ -197,7 +199,7 @@ class Aws:
     def _metric_data(self, target: Target, call: MetricCall) -> Reply:
         operation = OPERATIONS["GetMetricData"]
         recent = call.start >= self._clock.now() - RECENT
-        quota = self._limit(target, f"datapoints {'recent' if recent else 'old'}", DATAPOINT_RATES[0 if recent else 1])
+        quota = self._limit(target, f"datapoints {'recent' if recent else 'old'}", self.datapoint_rates[not recent])
         pages: list[metric_data.Page] = []
         began = date = 0.0
         token: str | None = None

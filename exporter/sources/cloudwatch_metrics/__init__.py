@@ -157,7 +157,7 @@ class CloudWatchMetrics:
                 asks = self._asks(plan, meters, at)
                 self._mark(asks, at)
                 if n >= steps:
-                    calls += len(pack(asks, at))
+                    calls += len(pack(asks, at, self._aws.datapoint_rates))
                     metrics += sum(ask.unit.price for ask in asks)
         everything = sum(one.metrics for one in loads) * HOUR / self._rules.every
         pace = self._rules.pace
