@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from exporter import __version__, logs
-from exporter.aws import AwsError, endpoints
+from exporter.aws import AwsError, SameTargetError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
 from exporter.config import Config, Limits, doubts
@@ -207,13 +207,16 @@ def _once(options: Options) -> int:
     config = _config(options)
     config = structs.replace(config, web=structs.replace(config.web, zero_hold=0.0))
     parts = Parts(config, SystemClock(options.clock), _store(options, config), options.begin)
-    runs = []
+    targets = []
     for account, region in parts.logins(config):
         try:
-            target = parts.aws.login(account, region)
+            targets.append(parts.aws.login(account, region))
+        except SameTargetError as error:
+            raise SetupError(str(error)) from error
         except AwsError as error:
             print(f"can't log in to {account.account_id or 'the ambient account'} {region}: {error}", file=sys.stderr)
-            continue
+    runs = []
+    for target in targets:
         parts.prepare(target)
         runs += [parts.collection.run(source, target) for source, _ in parts.sources]
     if runs:
@@ -254,12 +257,15 @@ def _estimate(options: Options) -> int:
     for account, region in parts.logins(config):
         try:
             target = parts.aws.login(account, region)
+        except SameTargetError as error:
+            raise SetupError(str(error)) from error
         except AwsError as error:
             print(f"can't log in to {account.supposed or 'the ambient account'} {region}: {error}", file=sys.stderr)
             return 1
         targets.append(target)
+    for target in targets:
         for failure in survey(parts, target):
-            print(f"{target.account_id} {region}: {failure.scope} ({failure.error_class})", file=sys.stderr)
+            print(f"{target.account_id} {target.region}: {failure.scope} ({failure.error_class})", file=sys.stderr)
             failures += 1
     censuses = {target: parts.inventory.census(target) for target in targets}
     endpoints = sum(len(census.endpoints) for census in censuses.values())

@@ -13,7 +13,7 @@ import pytest
 from street import ACCOUNT, REGION, LocalClock, PluggedSessions
 from worlds import T0, FakeClock
 
-from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall, metric_data
+from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall, SameTargetError, metric_data
 from exporter.aws.metric_data import dimensions, statistic, subject
 from exporter.clock import SystemClock
 from exporter.config import Account
@@ -444,6 +444,17 @@ def test_the_wrong_account_is_denied(fresh):
     assert (failed.value.error_class, failed.value.login) == ("denied", True)
     assert fresh.told("target_up") == {("999999999999", REGION): 0.0}
     assert not fresh.told("target_info")
+
+
+def test_the_second_way_into_a_target_is_none(fresh):
+    fresh.login(alias="prod")
+    with pytest.raises(SameTargetError, match=f"{ACCOUNT} in {REGION} is account {ACCOUNT}, as prod is"):
+        fresh.login(account_id=ACCOUNT)
+    assert fresh.told("target_up") == {WHERE: 1.0}
+    assert fresh.told("target_info") == {(*WHERE, "prod", "aws"): 1.0}
+    assert fresh.login(alias="prod") == TARGET
+    fresh.aws.forget(TARGET)
+    assert fresh.login(account_id=ACCOUNT) == TARGET
 
 
 def test_nobody_is_denied(fresh, monkeypatch):

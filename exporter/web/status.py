@@ -65,7 +65,10 @@ Labels = tuple[str, ...]
 
 
 class View(NamedTuple):
-    """What the page is made of. `waiting` are targets without a login: who, and why, if that is known yet."""
+    """What the page is made of.
+
+    `waiting` are targets without a login: who, and why, if that is known yet; `ignored` those that are never read.
+    """
 
     version: str
     note: str  # a word that people must see first
@@ -77,6 +80,7 @@ class View(NamedTuple):
     runs: Sequence[Run]  # the newest of each source on each target
     failures: Sequence[Run]  # the last ones in which something failed, the newest last
     waiting: Sequence[tuple[str, str]]
+    ignored: Sequence[tuple[str, str]] = ()
 
 
 def page(view: View) -> bytes:
@@ -89,6 +93,9 @@ def page(view: View) -> bytes:
         f"<section><div><h2>{_text(who)}</h2>{_badge('no login', 'bad' if why else 'partial')}</div>"
         f"<p>{_text(why or 'logging in')}</p></section>"
         for who, why in view.waiting
+    ) + "".join(
+        f"<section><div><h2>{_text(who)}</h2>{_badge('not read', 'bad')}</div><p>{_text(why)}</p></section>"
+        for who, why in view.ignored
     )
     empty = "" if sections or waiting else "<section><p>No source has run yet.</p></section>"
     return f"""<!doctype html>
