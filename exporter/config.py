@@ -14,7 +14,7 @@ import re
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta, Struct, structs
@@ -325,6 +325,11 @@ class Web(Struct, frozen=True, kw_only=True):
 
 class Config(Struct, frozen=True, kw_only=True):
     """Everything that can be configured."""
+
+    LATER: ClassVar[Mapping[str, str]] = {
+        "labels": "tags as labels (sagemaker_resource_tags_info) are not there yet; tags can choose endpoints and "
+        "inference components (resources.tags) and alarms (sources.cloudwatch_alarms.tags)",
+    }
 
     targets: tuple[Account, ...] = (Account(),)
     sources: Sources = Sources()

@@ -1,8 +1,9 @@
 """A YAML text to a frozen struct, or every mistake at once, each with its line and what to do about it.
 
-A struct is the schema: names, types, defaults, and a word about each key. Reading is strict: an unknown or doubled key,
-a wrong type, a number where a text belongs is a mistake, never a guess. Times are seconds once they are read. Nothing
-here knows a setting.
+A struct is the schema: names, types, defaults, and a word about each key; its `LATER` says of keys that are known from
+the design, but not there yet, what there is instead. Reading is strict: an unknown or doubled key, a wrong type, a
+number where a text belongs is a mistake, never a guess. Times are seconds once they are read. Nothing here knows a
+setting.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ def read(text: str, kind: type[Struct], name: str, environment: Mapping[str, str
 
 def fields(kind: type[Struct]) -> dict[str, tuple[Any, About]]:
     """Return the keys of a struct: their types, and what is said about them."""
-    return {key: _apart(hint) for key, hint in typing.get_type_hints(kind, include_extras=True).items()}
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {key: _apart(hints[key]) for key in kind.__struct_fields__}
 
 
 def meta(kind: Any) -> Meta:
@@ -197,7 +199,8 @@ class _Reader:
                 homes = [] if meant else list(_homes(kind, key))
                 hint = f'; did you mean "{meant[0]}"?' if meant else f"; known are {', '.join(keys)}"
                 hint = f"; it belongs to {homes[0]}" if len(homes) == 1 else hint
-                self._complain(key_node, _join(path, _short(key)), f"unknown key{hint}")
+                text = getattr(kind, "LATER", {}).get(key, f"unknown key{hint}")
+                self._complain(key_node, _join(path, _short(key)), text)
         good = {key: value for key, value in given.items() if value is not _MISSING}
         found = kind(**good)
         for key, fault in self._faults(found, frozenset(given.keys() - good.keys())):

@@ -351,7 +351,11 @@ BROKEN = {
     "apiVersion: v1": (
         "1:1  apiVersion: unknown key; known are targets, sources, families, rows, resources, limits, ledger, web"
     ),
-    "limits: {alarms: 5}": ("1:10  limits.alarms: unknown key; known are series, usd_per_month, requests_per_second"),
+    "labels: {tags: [team]}": (
+        "1:1  labels: tags as labels (sagemaker_resource_tags_info) are not there yet; tags can choose endpoints and "
+        "inference components (resources.tags) and alarms (sources.cloudwatch_alarms.tags)"
+    ),
+    "limits: {alarms: 5}": "1:10  limits.alarms: unknown key; known are series, usd_per_month, requests_per_second",
     "limits: {series: 0}": "1:18  limits.series: '0' is not a number of series",
     "limits: {series: 1e5}": "1:18  limits.series: '1e5' is not a number of series",
     # numbers and texts
