@@ -13,6 +13,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -94,7 +95,8 @@ def read(text: str, kind: type[Struct], name: str, environment: Mapping[str, str
     return found
 
 
-def fields(kind: type[Struct]) -> dict[str, tuple[Any, About]]:
+@cache
+def fields(kind: type[Struct]) -> Mapping[str, tuple[Any, About]]:
     """Return the keys of a struct: their types, and what is said about them."""
     hints = typing.get_type_hints(kind, include_extras=True)
     return {key: _apart(hints[key]) for key in kind.__struct_fields__}
@@ -102,11 +104,8 @@ def fields(kind: type[Struct]) -> dict[str, tuple[Any, About]]:
 
 def meta(kind: Any) -> Meta:
     """Return what a type says besides."""
-    return (
-        next((one for one in typing.get_args(kind)[1:] if isinstance(one, Meta)), Meta())
-        if _annotated(kind)
-        else Meta()
-    )
+    says = typing.get_args(kind)[1:] if _annotated(kind) else ()
+    return next((one for one in says if isinstance(one, Meta)), Meta())
 
 
 def bare(kind: Any) -> Any:
@@ -260,7 +259,8 @@ class _Reader:
         if tag == "null" and not extra.get("unquoted"):
             return self._complain(node, path, f"must be {wanted(kind)}, not {_what(node)}")
         if base is str and plain and not extra.get("unquoted") and (tag != "str" or text.isdecimal()):
-            kind_of = {"bool": "true or false", "timestamp": "a timestamp"}.get(tag, "a number")
+            odd = {"bool": "true or false", "timestamp": "a timestamp", "merge": "YAML's own", "value": "YAML's own"}
+            kind_of = odd.get(tag, "a number")
             quoted = "it" if extra.get("secret") else f'"{said}"'
             return self._complain(node, path, f"{said} is read as {kind_of}, write {quoted} in quotes")
         if "$" in text and self._environment is not None:
@@ -272,7 +272,7 @@ class _Reader:
             return self._duration(node, text, path)
         value: Any = text
         if not plain and "$" not in node.value:
-            if base in {bool, float} and re.fullmatch(r"true|false|\d+(\.\d+)?", text):
+            if base in {bool, int, float} and re.fullmatch(r"true|false|\d+(\.\d+)?", text):
                 return self._complain(node, path, f'"{text}" in quotes is a text, write {text} without quotes')
         elif base is bool:
             value = {"true": True, "false": False}.get(text.lower(), text)

@@ -379,6 +379,7 @@ BROKEN = {
     "limits: {usd_per_month: '500'}": '1:25  limits.usd_per_month: "500" in quotes is a text, write 500 without quotes',
     "limits: {usd_per_month: 500 USD}": "1:25  limits.usd_per_month: '500 USD' is not an amount of dollars",
     "limits: {usd_per_month: 1e3}": "1:25  limits.usd_per_month: '1e3' is not an amount of dollars",
+    "ledger: {path: =}": '1:16  ledger.path: = is read as YAML\'s own, write "=" in quotes',
     "sources: {inventory: {enabled: yes}}": "1:32  sources.inventory.enabled: 'yes' is not true or false",
     "sources: {inventory: {every: 5min}}": "1:30  sources.inventory.every: '5min' is no duration; did you mean 5m?",
     "sources: {inventory: {every: 5M}}": "1:30  sources.inventory.every: '5M' is no duration; did you mean 5m?",
@@ -628,7 +629,7 @@ def test_any_text_is_read_or_refused(text):
 
 WORDS = """
     targets regions account_id sources inventory every web zero_hold rows families include limits tags
-    5m 60 true null ~ - : { } [ ] , " ' | > ? # & * ${A} $ &a *a << !!str !!int 1e400 .inf 0x1F 2026-01-01 é
+    5m 60 true null ~ - : { } [ ] , " ' | > ? # & * ${A} $ &a *a << = !x !!str !!int 1e400 .inf 0x1F 2026-01-01 é
 """
 words = st.sampled_from([*WORDS.split(), ": ", "\n", "  ", "\t", ", "])
 
@@ -649,6 +650,17 @@ keys = st.sampled_from(["targets", "sources", "families", "rows", "resources", "
 @given(st.dictionaries(keys, trees, max_size=4))
 def test_any_values_under_the_right_keys_are_read_or_refused(tree):
     read(yaml.safe_dump(tree, allow_unicode=True))
+
+
+slips = st.tuples(st.integers(0, len(WHOLE) - 1), st.sampled_from(["", *"\t\n\0 :-[]{}'\"#&*!|>%@`,?0<=$é"]))
+
+
+@given(st.lists(slips, min_size=1, max_size=3))
+def test_any_slips_of_a_finger_in_a_good_file_are_read_or_refused(slips):
+    text = list(WHOLE)
+    for place, typed in slips:
+        text[place] = typed
+    read("".join(text))
 
 
 def test_a_file_that_is_nested_without_end_is_refused():
