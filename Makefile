@@ -33,11 +33,13 @@ types: .venv/dev ## strict types
 contracts: .venv/dev ## who may import whom
 	$(BIN)/lint-imports --no-logo
 
-derive: .venv/dev ## rewrite what is derived from the catalogue
+derive: .venv/dev ## rewrite what is derived from the catalogue and from the configuration's declarations
 	$(BIN)/python -m exporter.catalogue.derive
+	$(BIN)/python -m exporter.reference
 
 derived: .venv/dev ## say which derived file is out of date
 	$(BIN)/python -m exporter.catalogue.derive --check
+	$(BIN)/python -m exporter.reference --check
 
 golden: .venv/dev tools ## rewrite the golden files of the tests; review them as a diff
 	$(BIN)/pytest --golden $(ARGS)

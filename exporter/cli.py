@@ -23,19 +23,20 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from exporter import __version__, logs
-from exporter.aws import AwsError, endpoints
+from exporter.aws import AwsError, SameTargetError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
-from exporter.config import Config, ConfigError, Limits, doubts
+from exporter.config import Config, Limits, doubts
 from exporter.config import load as load_config
 from exporter.daemon import Daemon, Parts, SetupError
-from exporter.estimate import assumed, estimate, told
+from exporter.estimate import assumed, estimate, survey, told
 from exporter.inventory import Census
 from exporter.ledger.memory import MemoryStore
 from exporter.ledger.sqlite import SqliteStore, move_aside
 from exporter.ledger.store import LedgerUnusableError, Store
 from exporter.model import Target
 from exporter.sinks.prometheus import Renderer
+from exporter.strict import ConfigError
 from exporter.web.gate import Gate
 
 _log = logging.getLogger("exporter")
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         ("demo", _demo, "the daemon on a make-believe AWS account: nothing real is asked"),
         ("once", _once, "one round of all sources: print the metrics, exit"),
         ("check-config", _check_config, "all mistakes of a configuration; if there are none, what it asks and costs"),
-        ("estimate", _estimate, "what a configuration asks and costs in the accounts as they are (List calls only)"),
+        ("estimate", _estimate, "what a configuration asks and costs in the accounts as they are (listings only)"),
         ("iam-policy", _iam_policy, "the least-privilege IAM policy for what is enabled, as JSON"),
         ("healthcheck", _healthcheck, "exit 0 if the local daemon is ready"),
     ):
@@ -206,13 +207,16 @@ def _once(options: Options) -> int:
     config = _config(options)
     config = structs.replace(config, web=structs.replace(config.web, zero_hold=0.0))
     parts = Parts(config, SystemClock(options.clock), _store(options, config), options.begin)
-    runs = []
+    targets = []
     for account, region in parts.logins(config):
         try:
-            target = parts.aws.login(account, region)
+            targets.append(parts.aws.login(account, region))
+        except SameTargetError as error:
+            raise SetupError(str(error)) from error
         except AwsError as error:
             print(f"can't log in to {account.account_id or 'the ambient account'} {region}: {error}", file=sys.stderr)
-            continue
+    runs = []
+    for target in targets:
         parts.prepare(target)
         runs += [parts.collection.run(source, target) for source, _ in parts.sources]
     if runs:
@@ -239,7 +243,8 @@ def _check_config(options: Options) -> int:
     targets = [Target(account.supposed or "ambient", region) for account, region in logins]
     endpoints = getattr(options, "endpoints", ENDPOINTS)
     census = assumed(config, endpoints, parts.clock.now())
-    about = f"assuming {endpoints} endpoints with one variant each in every target; `estimate` looks at yours"
+    about = f"assuming {endpoints} endpoints with one variant each and up to 100 alarms in every target"
+    about += "; `estimate` looks at yours"
     _print_estimate(parts, dict.fromkeys(targets, census), about)
     return 0
 
@@ -247,21 +252,27 @@ def _check_config(options: Options) -> int:
 def _estimate(options: Options) -> int:
     config = _config(options)
     parts = Parts(config, SystemClock(options.clock), MemoryStore())
-    censuses = {}
+    failures = 0
+    targets: list[Target] = []
     for account, region in parts.logins(config):
         try:
             target = parts.aws.login(account, region)
+        except SameTargetError as error:
+            raise SetupError(str(error)) from error
         except AwsError as error:
             print(f"can't log in to {account.supposed or 'the ambient account'} {region}: {error}", file=sys.stderr)
             return 1
-        censuses[target] = census = parts.inventory.survey(target, parts.clock.now())
-        for failure in census.failures:
-            print(f"{target.account_id} {region}: {failure.scope} ({failure.error_class})", file=sys.stderr)
+        targets.append(target)
+    for target in targets:
+        for failure in survey(parts, target):
+            print(f"{target.account_id} {target.region}: {failure.scope} ({failure.error_class})", file=sys.stderr)
+            failures += 1
+    censuses = {target: parts.inventory.census(target) for target in targets}
     endpoints = sum(len(census.endpoints) for census in censuses.values())
     listings = [listing for census in censuses.values() for listing in census.listings.values()]
     metrics = sum(len(names) for listing in listings for names in listing.metrics.values())
     _print_estimate(parts, censuses, f"{endpoints} endpoints, {metrics:,} metrics that CloudWatch lists")
-    return 1 if any(census.failures for census in censuses.values()) else 0
+    return 1 if failures else 0
 
 
 def _print_estimate(parts: Parts, censuses: Mapping[Target, Census], about: str) -> None:

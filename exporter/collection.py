@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter as Tallies
 from collections import deque
-from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from exporter.admission import Admission, Sieve
@@ -18,8 +18,9 @@ from exporter.aws import AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.clock import Clock
 from exporter.folding import Folding
+from exporter.inventory import Census
 from exporter.ledger import Applied, Ledger, LedgerError
-from exporter.model import Event, Failure, Known, Reading, Snapshot, Target
+from exporter.model import Event, Failure, Forecast, Known, Reading, Snapshot, Target
 from exporter.tally import PREFIX, Tally
 
 _log = logging.getLogger(__name__)
@@ -38,12 +39,19 @@ class Source(Protocol):
     """
 
     name: str
+    thrifty: bool  # asks more seldom where dollars run short: what it takes depends on what the others leave
 
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """Read what is due; raise `AwsError` when there is nothing at all to return."""
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Tell the origin that what belongs to the receipts is safely counted."""
+
+    def survey(self, target: Target, now: float) -> tuple[Failure, ...]:
+        """List as much as a forecast needs; return what could not be listed."""
+
+    def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:
+        """Return what an hour takes where this exists, asking nothing; `usd` is what a limit leaves for the hour."""
 
 
 class Repeats:

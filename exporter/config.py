@@ -1,44 +1,164 @@
 """config.yaml to a frozen `Config`, or every mistake at once, each with its line and what to do about it.
 
-The structs below are the schema: names, types, defaults. Reading is strict: an unknown or doubled key, a wrong type, an
-account number without quotes is a mistake, never a guess. Times are seconds once they are read.
+The structs below are the schema: names, types, defaults, and what each key does. All else about the configuration is
+derived from them: docs/configuration.md and its JSON schema by `exporter/reference.py`. How a text is read, and what
+strict means, is told in `exporter/strict.py`.
 """
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import hashlib
 import os
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-import yaml
 from msgspec import Meta, Struct, structs
 
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.permissions import ACTIONS, LOGIN, TAGS
+from exporter.strict import About, Seconds, close, read, text_of
 
-Seconds = Annotated[float, Meta(description="a duration such as 30s, 5m, 3h or 15d")]
+TOLD = tuple(name for name, row in CATALOGUE.items() if row.source != "own")  # families that can be switched
+ASKED = tuple(name for name, row in CATALOGUE.items() if row.ask)
+DATAPOINTS = "GetMetricData.datapoints"
+LIMITED = (  # what can be called, and so be limited
+    *sorted({action.partition(":")[2] for actions in (*ACTIONS.values(), TAGS, LOGIN) for action in actions}),
+    DATAPOINTS,
+)
+
+
+def _no_family(pattern: str) -> str:
+    named = fnmatch.filter(CATALOGUE, pattern)
+    if not named:
+        return f"no family is called {pattern!r}{close(pattern, CATALOGUE)}"
+    return "" if set(named) & set(TOLD) else "what the exporter says of itself is always shown"
+
+
+def _not_asked(name: str) -> str:
+    if name in ASKED:
+        return ""
+    if name in CATALOGUE:
+        return "is no CloudWatch family: nobody asks for it, more or less often"
+    return f"no CloudWatch family is called so{close(name, ASKED)}"
+
+
+def _not_called(operation: str) -> str:
+    return "" if operation in LIMITED else f"is no operation that we call{close(operation, LIMITED)}"
+
+
+def _no_address(address: str) -> str:
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]*):(\d{1,5})", address, re.ASCII)
+    good = found and int(found[2]) <= 65_535
+    return "" if good else f"{address!r} is no address; write :10940, 127.0.0.1:10940 or [::1]:10940"
+
+
+def _account_hint(text: str) -> str:
+    digits = re.sub(r"[ -]", "", text)
+    return f'; did you mean "{digits}"?' if re.fullmatch(r"\d{12}", digits) else ""
+
+
+def _region_hint(text: str) -> str:
+    zone = re.fullmatch(r"([a-z]{2,4}(?:-[a-z]+)+-\d)[a-z]", text.lower().replace("_", "-"))
+    region = zone[1] if zone else text.lower().replace("_", "-")
+    return f"; did you mean {region}?" if region != text and re.fullmatch(_REGION, region) else ""
+
+
+def _role_hint(text: str) -> str:
+    assumed = re.fullmatch(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/.*", text)
+    if assumed:
+        return f"; did you mean arn:{assumed[1]}:iam::{assumed[2]}:role/{assumed[3]}?"
+    parts = text.split(":")
+    if len(parts) == 6 and parts[2] == "iam" and not re.fullmatch(r"\d{12}", parts[4]):
+        return f": {parts[4] or 'nothing'!r} is no account number of twelve digits"
+    kind = parts[-1].partition("/")[0]
+    if len(parts) == 6 and kind != "role":
+        return f", but of a {kind}"
+    return ", as in arn:aws:iam::123456789012:role/sagemaker-exporter"
+
+
+_REGION = r"^[a-z]{2,4}(-[a-z]+)+-\d\Z"
+
 Pace = Literal["hot", "warm", "cold"]
-AccountId = Annotated[str, Meta(pattern=r"^\d{12}\Z", description="an account number of twelve digits")]
-Region = Annotated[str, Meta(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d\Z", description="a region such as eu-west-1")]
-RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/\S+\Z", description="the ARN of a role")]
-Rate = Annotated[float, Meta(gt=0, description="a number above 0")]
+AccountId = Annotated[
+    str,
+    Meta(
+        title="text of twelve digits",
+        pattern=r"^\d{12}\Z",
+        description="an account number of twelve digits",
+        extra={"hint": _account_hint},
+    ),
+]
+Region = Annotated[
+    str,
+    Meta(title="region", pattern=_REGION, description="a region such as eu-west-1", extra={"hint": _region_hint}),
+]
+RoleArn = Annotated[
+    str,
+    Meta(
+        title="ARN",
+        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/\S+\Z",
+        description="the ARN of a role",
+        extra={"hint": _role_hint},
+    ),
+]
+Secret = Annotated[str, Meta(title="text", description="a text", extra={"secret": True})]
+Glob = Annotated[str, Meta(title="name or glob", min_length=1, description="a name or a glob such as prod-*")]
+FamilyGlob = Annotated[
+    str,
+    Meta(
+        title="family or glob",
+        description="the name of a family or a glob",
+        extra={"check": _no_family},
+        extra_json_schema={"anyOf": [{"enum": TOLD}, {"pattern": r"[*?\[]"}]},
+    ),
+]
+AskedFamily = Annotated[
+    str, Meta(title="CloudWatch family", extra={"check": _not_asked}, extra_json_schema={"enum": ASKED})
+]
+Limited = Annotated[str, Meta(title="operation", extra={"check": _not_called}, extra_json_schema={"enum": LIMITED})]
+Address = Annotated[
+    str,
+    Meta(
+        title="address",
+        description="an address such as :10940",
+        extra={"check": _no_address},
+        extra_json_schema={"pattern": r":\d{1,5}$"},
+    ),
+]
+Rate = Annotated[float, Meta(title="number", gt=0, description="a number above 0")]
+Series = Annotated[int, Meta(title="whole number", ge=1, description="a number of series")]
+Dollars = Annotated[float, Meta(title="number", ge=0, description="an amount of dollars")]
+Enabled = Annotated[bool, About("Whether the source runs.")]
+LastGood = Annotated[
+    Seconds | None,
+    About("How long values stay while they can't be looked at; by default three times `every`, at least 15m.", "15m"),
+]
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """One entry of `targets`: a login, and the regions in which it is used."""
+    """A login, and the regions in which it is used; by default one: the ambient credentials in the ambient region."""
 
-    account_id: AccountId | None = None
-    alias: str | None = None
-    role_arn: RoleArn | None = None
-    external_id: str | None = None
-    regions: tuple[Region, ...] = ()
+    account_id: Annotated[
+        AccountId | None,
+        About("Number of the account, in quotes; a login to another one is refused.", '"123456789012"'),
+    ] = None
+    alias: Annotated[
+        str | None, About("Name of the account in `account_alias` of `sagemaker_exporter_target_info`.", "prod")
+    ] = None
+    role_arn: Annotated[
+        RoleArn | None,
+        About("Role to assume by the ambient credentials.", "arn:aws:iam::123456789012:role/sagemaker-exporter"),
+    ] = None
+    external_id: Annotated[Secret | None, About("External id that the role asks for.", "${EXTERNAL_ID:-none}")] = None
+    regions: Annotated[
+        tuple[Region, ...],
+        About("Regions to look at; by default that of the AWS environment.", "[us-east-1, eu-west-1]"),
+    ] = ()
 
     @property
     def supposed(self) -> str:
@@ -47,42 +167,59 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Paces(Struct, frozen=True, kw_only=True):
-    """How often rows that are not hot are asked."""
+    """How often CloudWatch families that are not hot are asked; METRICS.md tells the pace of each."""
 
-    warm: Seconds = 300.0
-    cold: Seconds = 3600.0
+    warm: Annotated[Seconds, About("How often warm families are asked.")] = 300.0
+    cold: Annotated[Seconds, About("How often cold families are asked.")] = 3600.0
 
 
 class CloudWatchMetrics(Struct, frozen=True, kw_only=True):
-    """The source of CloudWatch metrics."""
+    """Metrics that SageMaker publishes to CloudWatch: counters that equal its final sums, and gauges."""
 
-    enabled: bool = True
-    every: Seconds = 60.0
+    enabled: Enabled = True
+    every: Annotated[Seconds, About("How often hot families are asked; at least 1s.")] = 60.0
     pace: Paces = Paces()
-    settle: Seconds = 900.0
-    deep_settle: Seconds = 10_800.0
-    gauge_delay: Seconds = 120.0
-    max_age: Seconds = 900.0
+    settle: Annotated[Seconds, About("How long CloudWatch's sums usually change; a later revision is a late one.")] = (
+        900.0
+    )
+    deep_settle: Annotated[
+        Seconds, About("How long CloudWatch's sums may change; what changes later is not read. Less than 3d.")
+    ] = 10_800.0
+    gauge_delay: Annotated[
+        Seconds, About("A gauge shows the newest period that ended at least so long ago; at most 1d.")
+    ] = 120.0
+    max_age: Annotated[
+        Seconds,
+        About("A gauge leaves, and a counter waits to be caught up, when the newest reading is older; at most 1d."),
+    ] = 900.0
 
 
 class Inventory(Struct, frozen=True, kw_only=True):
-    """What exists: listed each cycle, described when it changed and now and then."""
+    """What exists: endpoints, inference components, their bounds of scaling, and the series that CloudWatch lists."""
 
-    enabled: bool = True
-    every: Seconds = 60.0
-    last_good: Seconds | None = None
-    describe_every: Seconds = 3600.0
-    list_metrics_every: Seconds = 300.0
+    enabled: Annotated[
+        bool, About("Whether what exists is shown and described; CloudWatch's series are listed all the same.")
+    ] = True
+    every: Annotated[Seconds, About("How often it is listed; at least 1s.")] = 60.0
+    last_good: LastGood = None
+    describe_every: Annotated[
+        Seconds, About("How often a thing is described that is in service and has not changed.")
+    ] = 3600.0
+    list_metrics_every: Annotated[
+        Seconds, About("How often the series of CloudWatch, the bounds of scaling and tags are listed.")
+    ] = 300.0
 
 
 class CloudWatchAlarms(Struct, frozen=True, kw_only=True):
-    """The source of CloudWatch alarms; `names` (globs) and `tags` choose what does not show that it is SageMaker's."""
+    """CloudWatch alarms on SageMaker's metrics and log groups, and composite alarms that refer to such."""
 
-    enabled: bool = True
-    every: Seconds = 120.0
-    last_good: Seconds | None = None
-    names: tuple[str, ...] = ()
-    tags: dict[str, str] = {}
+    enabled: Enabled = True
+    every: Annotated[
+        Seconds, About("How often they are listed: a call for each hundred alarms of the account. At least 1s.")
+    ] = 120.0
+    last_good: LastGood = None
+    names: Annotated[tuple[Glob, ...], About("Other alarms to show, by name.", '["ml-*"]')] = ()
+    tags: Annotated[dict[str, str], About("Other alarms to show: those with all of these tags.", "{team: ml-*}")] = {}
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -94,56 +231,110 @@ class Sources(Struct, frozen=True, kw_only=True):
 
 
 class Families(Struct, frozen=True, kw_only=True):
-    """Names or globs of families that are switched on besides the defaults, and off; exclude wins."""
+    """Which families are shown; METRICS.md lists them all."""
 
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    include: Annotated[
+        tuple[FamilyGlob, ...], About("What is switched on besides the defaults.", '["sagemaker_endpoint_instance_*"]')
+    ] = ()
+    exclude: Annotated[
+        tuple[FamilyGlob, ...], About("What is switched off, even if it is included.", '["*_overhead_latency_seconds"]')
+    ] = ()
 
 
 class RowSettings(Struct, frozen=True, kw_only=True):
     """What is changed about one CloudWatch family."""
 
-    pace: Pace | None = None
-    max_age: Seconds | None = None
-    gauge_delay: Seconds | None = None
+    pace: Annotated[Pace | None, About("How often it is asked; by default as METRICS.md says.", "warm")] = None
+    max_age: Annotated[Seconds | None, About("By default that of `sources.cloudwatch_metrics`; at most 1d.", "1h")] = (
+        None
+    )
+    gauge_delay: Annotated[
+        Seconds | None, About("By default that of `sources.cloudwatch_metrics`; at most 1d.", "90s")
+    ] = None
 
 
 class Resources(Struct, frozen=True, kw_only=True):
-    """Which resources are exported, by globs of their names and by tags."""
+    """Which endpoints, inference components, jobs, pipelines, ... are exported."""
 
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    tags: dict[str, str] = {}
+    include: Annotated[tuple[Glob, ...], About("Only these, by name; by default all.", '["prod-*"]')] = ()
+    exclude: Annotated[tuple[Glob, ...], About("Not these, even if they are included.", '["*-scratch"]')] = ()
+    tags: Annotated[
+        dict[str, str],
+        About("Endpoints and inference components with all of these tags only; values may be globs.", "{team: ml-*}"),
+    ] = {}
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """What must not be exceeded: on all targets together, but for `requests_per_second`."""
 
-    series: Annotated[int, Meta(ge=1, description="a number of series")] = 200_000
-    usd_per_month: Annotated[float, Meta(ge=0, description="an amount of dollars")] = 500.0
-    requests_per_second: dict[str, Rate] = {}
+    series: Annotated[
+        Series,
+        About(
+            "How many CloudWatch series are asked at most; rare rows are left out first, and each target has its share."
+        ),
+    ] = 200_000
+    usd_per_month: Annotated[
+        Dollars,
+        About("USD over all targets, by list price; what is above is asked more seldom, and counted all the same."),
+    ] = 500.0
+    requests_per_second: Annotated[
+        dict[Limited, Rate | tuple[Rate, Rate]],
+        About(
+            "Calls of an operation a second, in each account and region. `GetMetricData.datapoints` has two numbers: "
+            "datapoints a second for starts within 3 h, and for older ones.",
+            "{DescribeEndpoint: 5, GetMetricData.datapoints: [90000, 198000]}",
+        ),
+    ] = {}
+
+    @property
+    def calls(self) -> dict[str, float]:
+        """Calls a second by operation."""
+        return {name: rate for name, rate in self.requests_per_second.items() if not isinstance(rate, tuple)}
+
+    @property
+    def datapoints(self) -> tuple[float, float] | None:
+        """Datapoints of GetMetricData a second: for starts within 3 h, and for older ones."""
+        found = self.requests_per_second.get(DATAPOINTS)
+        return found if isinstance(found, tuple) else None
 
 
 class LedgerSettings(Struct, frozen=True, kw_only=True):
-    """Where the ledger is kept; `:memory:` forgets at a restart."""
+    """What has been counted, kept over restarts."""
 
-    path: str | None = None
+    path: Annotated[
+        str | None,
+        About(
+            "The file; by default ledger.db in $STATE_DIRECTORY, else in the user's state folder. "
+            "`:memory:` forgets at a restart.",
+            "/var/lib/sagemaker-exporter/ledger.db",
+        ),
+    ] = None
 
 
 class Web(Struct, frozen=True, kw_only=True):
-    """The HTTP server."""
+    """The HTTP server; TLS and passwords have a file of their own, see `--web.config.file`."""
 
-    listen_addresses: tuple[str, ...] = (":10940",)
-    zero_hold: Seconds = 130.0
+    listen_addresses: Annotated[
+        tuple[Address, ...], About("Where to listen; `--web.listen-address` wins.", '["127.0.0.1:10940"]')
+    ] = (":10940",)
+    zero_hold: Annotated[
+        Seconds,
+        About("How long an unforeseen counter stands at 0 before its first value: two scrapes of the usual minute."),
+    ] = 130.0
 
 
 class Config(Struct, frozen=True, kw_only=True):
     """Everything that can be configured."""
 
+    LATER: ClassVar[Mapping[str, str]] = {
+        "labels": "tags as labels (sagemaker_resource_tags_info) are not there yet; tags can choose endpoints and "
+        "inference components (resources.tags) and alarms (sources.cloudwatch_alarms.tags)",
+    }
+
     targets: tuple[Account, ...] = (Account(),)
     sources: Sources = Sources()
     families: Families = Families()
-    rows: dict[str, RowSettings] = {}
+    rows: dict[AskedFamily, RowSettings] = {}
     resources: Resources = Resources()
     limits: Limits = Limits()
     ledger: LedgerSettings = LedgerSettings()
@@ -162,62 +353,14 @@ class Config(Struct, frozen=True, kw_only=True):
         return CATALOGUE[family].on or any(fnmatch.fnmatchcase(family, glob) for glob in self.families.include)
 
 
-class Mistake(Struct, frozen=True):
-    """One thing that is wrong with a configuration: where (line and column from 1), in which key, and what."""
-
-    line: int
-    column: int
-    path: str
-    text: str
-
-
-class ConfigError(Exception):
-    """A configuration that can't be used: all of its mistakes, in the order of the file."""
-
-    def __init__(self, name: str, mistakes: list[Mistake]) -> None:
-        self.mistakes = sorted(mistakes, key=lambda mistake: (mistake.line, mistake.column))
-        lines = [f"{name}:{m.line}:{m.column}  {m.path + ': ' if m.path else ''}{m.text}" for m in self.mistakes]
-        count = len(lines)
-        super().__init__("\n".join([*lines, f"{count} mistake{'s' if count > 1 else ''}"]))
-
-
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """Return the configuration in a file. Raises `ConfigError` with all of its mistakes."""
     return parse(text_of(path), str(path), environment)
 
 
-def text_of(path: Path) -> str:
-    """Return what stands in a configuration file. Raises `ConfigError`."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [Mistake(1, 1, "", f"can't be read: {error}")]) from error
-
-
 def parse(text: str, name: str = "config.yaml", environment: Mapping[str, str] = os.environ) -> Config:
     """Return the configuration in a text. Raises `ConfigError` with all of its mistakes."""
     return typing.cast("Config", read(text, Config, name, environment, _faults))
-
-
-def read(text: str, kind: type[Struct], name: str, environment: Mapping[str, str] | None, faults: Faults) -> Any:
-    """Return a YAML text as a schema's struct. Raises `ConfigError` with all of its mistakes.
-
-    Without an environment a dollar is a dollar. `faults` knows what no single value tells.
-    """
-    reader = _Reader(environment, faults)
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(name, [Mistake(line, column, "", f"is no YAML: {problem}")]) from error
-    except RecursionError as error:
-        raise ConfigError(name, [Mistake(1, 1, "", "is nested too deeply")]) from error
-    found = reader.read(node, kind, "") if node is not None else kind()
-    if reader.mistakes:
-        raise ConfigError(name, reader.mistakes)
-    return found
 
 
 def doubts(config: Config) -> Iterator[str]:
@@ -232,239 +375,58 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(msgspec.json.encode(config, order="deterministic")).hexdigest()[:16]
 
 
-LONGEST = 400 * 86_400  # seconds; no duration here means anything beyond
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_MISSING = object()
-
-# Yields what no single value tells: the key within what is given, and what is wrong. The second argument names the
-# keys that are wrong already, and stand at their defaults: only what is wrong with another key is worth a word then.
-Faults = Callable[[Struct | dict[str, Any], frozenset[str]], Iterator[tuple[str, str]]]
-
-
-class _Reader:
-    """Walks a YAML tree along the schema and collects mistakes; what is wrong comes out as `_MISSING`."""
-
-    def __init__(self, environment: Mapping[str, str] | None, faults: Faults) -> None:
-        self._environment = environment
-        self._faults = faults
-        self._places: dict[str, yaml.Node] = {}
-        self.mistakes: list[Mistake] = []
-
-    def read(self, node: yaml.Node, kind: Any, path: str) -> Any:
-        """Return the value of a node as the schema's type."""
-        self._places[path] = node
-        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-        if origin in {typing.Union, typing.get_origin(int | None)} and type(None) in arguments:
-            if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null"):
-                return None
-            (kind,) = (argument for argument in arguments if argument is not type(None))
-            return self.read(node, kind, path)
-        if isinstance(kind, type) and issubclass(kind, Struct):
-            return self._struct(node, kind, path)
-        if origin is tuple:
-            return self._list(node, arguments[0], path)
-        if origin is dict:
-            return self._dict(node, arguments[1], path)
-        return self._scalar(node, kind, path)
-
-    def _struct(self, node: yaml.Node, kind: type[Struct], path: str) -> Any:
-        types = typing.get_type_hints(kind, include_extras=True)
-        given, misspelt = {}, set[str]()
-        for key, key_node, value in self._items(node, path):
-            if key in types:
-                given[key] = self.read(value, types[key], _join(path, key))
-            else:
-                close = difflib.get_close_matches(key, types, 1)
-                misspelt.update(close)
-                hint = f'; did you mean "{close[0]}"?' if close else f"; known are {', '.join(types)}"
-                self._complain(key_node, _join(path, key), f"unknown key{hint}")
-        good = {key: value for key, value in given.items() if value is not _MISSING}
-        found = kind(**good)
-        for key, fault in self._faults(found, frozenset(given.keys() - good.keys())):
-            if key not in misspelt:
-                self._complain_at(_join(path, key), fault)
-        return found if len(good) == len(given) else _MISSING
-
-    def _list(self, node: yaml.Node, kind: Any, path: str) -> Any:
-        if not isinstance(node, yaml.SequenceNode):
-            return self._complain(node, path, f"must be a list, not {_what(node)}")
-        values = tuple(self.read(item, kind, f"{path}[{n}]") for n, item in enumerate(node.value))
-        return values if _MISSING not in values else _MISSING
-
-    def _dict(self, node: yaml.Node, kind: Any, path: str) -> Any:
-        values = {key: self.read(value, kind, _join(path, key)) for key, _, value in self._items(node, path)}
-        for key, fault in self._faults(values, frozenset()):
-            self._complain_at(_join(path, key), fault)
-        return values if _MISSING not in values.values() else _MISSING
-
-    def _items(self, node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-        """Yield the keys and values of a mapping, each key once."""
-        if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null"):
-            return
-        if not isinstance(node, yaml.MappingNode):
-            self._complain(node, path, f"must be a mapping, not {_what(node)}")
-            return
-        lines: dict[str, int] = {}
-        for key_node, value in node.value:
-            key = str(key_node.value)
-            if key in lines:
-                self._complain(key_node, _join(path, key), f"given twice, first on line {lines[key]}")
-            else:
-                lines[key] = key_node.start_mark.line + 1
-                yield key, key_node, value
-
-    def _scalar(self, node: yaml.Node, kind: Any, path: str) -> Any:
-        base = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
-        if not isinstance(node, yaml.ScalarNode):
-            return self._complain(node, path, f"must be {_wanted(kind)}, not {_what(node)}")
-        text, plain = node.value, node.style is None
-        tag = node.tag.rpartition(":")[2]
-        extra = _extra(kind)
-        if base is str and plain and tag != "str" and not extra.get("unquoted"):
-            kind_of = {"int": "a number", "float": "a number", "bool": "true or false"}.get(tag, f"a {tag}")
-            return self._complain(node, path, f'{text} is read as {kind_of}, write "{text}" in quotes')
-        if "$" in text and self._environment is not None:
-            expanded = self._expand(node, text, path)
-            if expanded is None:
-                return _MISSING
-            text = expanded
-        if kind == Seconds:
-            return self._duration(node, text, path)
-        value: Any = text
-        if not plain and "$" not in node.value:
-            pass  # in quotes it is a text
-        elif base is bool:
-            value = {"true": True, "false": False}.get(text.lower(), text)
-        elif base in {int, float} and re.fullmatch(r"\d+(\.\d+)?", text):
-            value = base(text) if base is float or "." not in text else text
-        try:
-            return msgspec.convert(value, kind)
-        except msgspec.ValidationError:
-            what = "this" if extra.get("secret") else repr(node.value)
-            return self._complain(node, path, f"{what} is not {_wanted(kind)}")
-
-    def _duration(self, node: yaml.Node, text: str, path: str) -> Any:
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-        if text == "0":
-            return 0.0
-        if "".join(number + unit for number, unit in parts) != text or not parts:
-            return self._complain(node, path, f"{node.value!r} is no duration; write 30s, 5m, 3h or 15d")
-        if seconds > LONGEST:
-            return self._complain(node, path, f"is longer than {LONGEST // 86_400} days")
-        return seconds
-
-    def _expand(self, node: yaml.Node, text: str, path: str) -> str | None:
-        """Return the text with ${VAR} and ${VAR:-default} filled in; `$$` is a dollar."""
-        missing = []
-
-        def fill(found: re.Match[str]) -> str:
-            if found[0] == "$$":
-                return "$"
-            if found["name"] is None:
-                missing.append(f"{found[0]!r} is neither ${{NAME}} nor $$")
-                return ""
-            value, default = (self._environment or {}).get(found["name"]), found["default"]
-            if value is None and default is None:
-                missing.append(f"the environment variable {found['name']} is not set and has no default")
-            return value or default or ""
-
-        filled = re.sub(r"\$\$|\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|\$", fill, text)
-        if missing:
-            self._complain(node, path, missing[0])
-            return None
-        return filled
-
-    def _complain_at(self, path: str, text: str) -> None:
-        known = path
-        while known not in self._places:
-            known = re.sub(r"(^|[.\[])[^.\[]*$", "", known)
-        self._complain(self._places[known], path, text)
-
-    def _complain(self, node: yaml.Node, path: str, text: str) -> object:
-        self.mistakes.append(Mistake(node.start_mark.line + 1, node.start_mark.column + 1, path, text))
-        return _MISSING
-
-
 def _faults(given: Struct | dict[str, Any], wrong: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Yield what no single value of a configuration tells; see `Faults`."""
-    if wrong:
-        return
+    """Yield what no single value of a configuration tells; see `strict.Faults`."""
+    for key, fault, others in _between(given):
+        if not wrong & {re.split(r"[.\[]", key)[0], *others}:
+            yield key, fault
+
+
+def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield keys, what is wrong with them, and the other keys that this depends on."""
     match given:
         case Account():
             for n, region in enumerate(given.regions):
                 if region in given.regions[:n]:
-                    yield f"regions[{n}]", f"{region} is given twice"
+                    yield f"regions[{n}]", f"{region} is given twice", ()
             if given.external_id is not None and not given.role_arn:
-                yield "external_id", "is of no use without role_arn"
+                yield "external_id", "is of no use without role_arn", ("role_arn",)
             if given.role_arn and given.supposed != given.role_arn.split(":")[4]:
-                yield "role_arn", f"is a role of another account than {given.account_id}"
+                yield "role_arn", f"is a role of another account than {given.account_id}", ("account_id",)
         case CloudWatchMetrics():
             if not given.settle < given.deep_settle < 3 * 86_400:
-                yield "", "settle must be shorter than deep_settle, and that than 3d"
-        case Families():
-            for which, patterns in (("include", given.include), ("exclude", given.exclude)):
-                for n, pattern in enumerate(patterns):
-                    named = fnmatch.filter(CATALOGUE, pattern)
-                    if not named:
-                        yield f"{which}[{n}]", f"no family is called {pattern!r}{_close(pattern, CATALOGUE)}"
-                    elif all(CATALOGUE[name].source == "own" for name in named):
-                        yield f"{which}[{n}]", "what the exporter says of itself is always shown"
+                text = "settle must be shorter than deep_settle, and that than 3d"
+                yield "", text, ("settle", "deep_settle")
         case Limits():
-            known = {action.partition(":")[2] for actions in (*ACTIONS.values(), TAGS, LOGIN) for action in actions}
-            for operation in given.requests_per_second.keys() - known:
-                yield f"requests_per_second.{operation}", f"is no operation that we call{_close(operation, known)}"
+            for name, rate in given.requests_per_second.items():
+                if name == DATAPOINTS and not isinstance(rate, tuple):
+                    yield f"requests_per_second.{name}", "must be two numbers, as in [90000, 198000]", ()
+                elif name != DATAPOINTS and isinstance(rate, tuple):
+                    yield f"requests_per_second.{name}", "must be a number above 0, not a list", ()
         case Config():
             if not given.targets:
-                yield "targets", "must not be empty; leave it out for the ambient account"
+                yield "targets", "must not be empty; leave it out for the ambient account", ()
+            yield from ((key, fault, ()) for key, fault in _same_targets(given.targets))
         case Web():
             if not given.listen_addresses:
-                yield "listen_addresses", "must not be empty"
-            for n, address in enumerate(given.listen_addresses):
-                port = address.rpartition(":")[2]
-                if ":" not in address or not port.isdecimal() or int(port) > 65_535:
-                    yield f"listen_addresses[{n}]", f"{address!r} is no address; write :10940 or 127.0.0.1:10940"
-        case dict() if any(isinstance(value, RowSettings) for value in given.values()):
-            asked = [name for name, row in CATALOGUE.items() if row.ask]
-            for name in given.keys() - set(asked):
-                yield name, f"no CloudWatch family is called so{_close(name, asked)}"
+                yield "listen_addresses", "must not be empty", ()
         case _:
             pass
     if isinstance(given, CloudWatchMetrics | Inventory | CloudWatchAlarms) and given.every < 1:
-        yield "every", "must be at least 1s"
+        yield "every", "must be at least 1s", ()
     if isinstance(given, CloudWatchMetrics | RowSettings):
         for key in ("gauge_delay", "max_age"):
             if (getattr(given, key) or 0.0) > 86_400:
-                yield key, "must be at most 1d: a gauge that old tells nothing of now"
+                yield key, "must be at most 1d: a gauge that old tells nothing of now", ()
 
 
-def _close(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def _join(path: str, key: str) -> str:
-    return ".".join(filter(None, (path, key)))
-
-
-def _what(node: yaml.Node) -> str:
-    if isinstance(node, yaml.SequenceNode):
-        return "a list"
-    if isinstance(node, yaml.MappingNode):
-        return "a mapping"
-    return f"{node.value!r}"
-
-
-def _extra(kind: Any) -> dict[str, Any]:
-    """Return what a type says besides: `unquoted`, a text even where YAML sees a number; `secret`, never repeated."""
-    return dict(getattr(typing.get_args(kind)[1], "extra", None) or {}) if typing.get_origin(kind) is Annotated else {}
-
-
-def _wanted(kind: Any) -> str:
-    """Return what a value should have been, for people."""
-    if typing.get_origin(kind) is Annotated:
-        return str(typing.get_args(kind)[1].description)
-    if typing.get_origin(kind) is Literal:
-        return " or ".join(typing.get_args(kind))
-    return {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}.get(kind, "a value")
+def _same_targets(targets: tuple[Account, ...]) -> Iterator[tuple[str, str]]:
+    """Yield what is one account and region with one before it, as far as can be told before any login."""
+    first: dict[tuple[str, str], int] = {}
+    for n, account in enumerate(targets):
+        for k, region in enumerate(account.regions or ("",)):
+            before = first.setdefault((account.supposed, region), n)
+            if before != n:
+                where = f"targets[{n}].regions[{k}]" if account.regions else f"targets[{n}]"
+                said = f"{account.supposed or 'the ambient account'} in {region or 'the ambient region'}"
+                yield where, f"{said} is targets[{before}] already: all of it would be counted twice"

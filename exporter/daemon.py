@@ -17,12 +17,12 @@ from msgspec import structs
 
 from exporter import __version__
 from exporter.admission import NOTE, Admission
-from exporter.aws import Aws, AwsError
+from exporter.aws import Aws, AwsError, SameTargetError
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places, places
 from exporter.clock import Clock
 from exporter.collection import Collection, Repeats, Source
-from exporter.config import Account, Config, ConfigError, fingerprint
+from exporter.config import Account, Config, fingerprint
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.store import Store
@@ -34,6 +34,7 @@ from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.cloudwatch_metrics.rests import spent_this_month
 from exporter.sources.inventory import InventorySource
+from exporter.strict import ConfigError
 from exporter.tally import PREFIX, Tally
 from exporter.web import status
 from exporter.web.gate import Gate
@@ -86,7 +87,7 @@ class Parts:
         self.config = config
         self.tally.hold(config.web.zero_hold)
         self.ledger.rule(Rules(metrics.settle, metrics.deep_settle), config.web.zero_hold)
-        self.aws.limit(config.limits.requests_per_second)
+        self.aws.limit(config.limits.calls, config.limits.datapoints)
         pacing = Pacing(
             listing.describe_every,
             listing.list_metrics_every,
@@ -104,17 +105,24 @@ class Parts:
         if alarms.enabled:
             self.sources.append((CloudWatchAlarms(self.aws, known, config), alarms.every))
         self.tally.fill("config_info", [((fingerprint(config),), 1.0)])
+        self.tally.set("ignored_targets", value=0.0)
         self.tally.set("config_last_reload_successful", value=1.0)
         self.tally.set("config_last_reload_timestamp_seconds", value=self.clock.now())
 
     def logins(self, config: Config) -> tuple[Login, ...]:
-        """Return what is to be logged in to: accounts by regions. Raises `SetupError` where no region is known."""
+        """Return what is to be logged in to: accounts by regions. Raises `SetupError`: no region, or the same twice."""
         found: list[Login] = []
+        first: dict[tuple[str, str], int] = {}
         for n, account in enumerate(config.targets):
             regions = account.regions or ((self.aws.region,) if self.aws.region else ())
             if not regions:
                 raise SetupError(f"targets[{n}] names no region, and neither does the AWS environment (AWS_REGION)")
-            found += [(structs.replace(account, regions=()), region) for region in regions]
+            for region in regions:  # that of the environment is known only here
+                before = first.setdefault((account.supposed, region), n)
+                if before != n:
+                    who = account.supposed or "the ambient account"
+                    raise SetupError(f"targets[{n}] and targets[{before}] are both {who} in {region}: leave one out")
+                found.append((structs.replace(account, regions=()), region))
         return tuple(found)
 
     def prepare(self, target: Target) -> None:
@@ -173,6 +181,7 @@ class Daemon:
         self._complaints: dict[Login, AwsError] = {}  # why a login last failed
         self._repeats = Repeats()
         self._targets: dict[Login, Target] = {}
+        self._ignored: dict[Login, str] = {}  # what is not read, since it is another target, and why
         self._entries: dict[Target, list[Entry]] = {}
         self._asked: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()  # by signals
         self._stopping = threading.Event()
@@ -245,15 +254,16 @@ class Daemon:
         before, known = self._entries, self._targets
         for entry in (*self._waiting.values(), *(one for entries in before.values() for one in entries)):
             self._scheduler.remove(entry)
-        self._waiting, self._entries, self._targets = {}, {}, {}
+        self._waiting, self._entries, self._targets, self._ignored = {}, {}, {}, {}
         self._parts.configure(config)
         for login in logins:
             if login in known:
                 self._add_target(login, known[login], before[known[login]])
-            else:
-                self._wait_for(login)
-        for target in before.keys() - self._entries.keys():
+        for target in before.keys() - self._entries.keys():  # before others log in: one of them may be the same
             self._parts.forget(target)
+        for login in logins:
+            if login not in known:
+                self._wait_for(login)
         ran = {entry.name for entries in before.values() for entry in entries}
         kept = {(entry.name, target) for target, entries in self._entries.items() for entry in entries}
         self._parts.collection.keep(kept)
@@ -297,6 +307,9 @@ class Daemon:
         account, region = login
         try:
             target = self._parts.aws.login(account, region)
+        except SameTargetError as error:
+            self._ignore(login, str(error))
+            return
         except AwsError as error:
             self._complaints[login] = error
             times = self._repeats.tell(login, error.error_class, self._clock.monotonic())
@@ -312,11 +325,18 @@ class Daemon:
                 self._scheduler.remove(entry)
                 self._add_target(login, target)
 
+    def _ignore(self, login: Login, why: str) -> None:
+        """Never read what another target is already, and do not try again: only another configuration mends it."""
+        with self._lock:
+            entry = self._waiting.pop(login, None)
+            if entry:
+                self._scheduler.remove(entry)
+                self._ignored[login] = why
+                self._tally.set("ignored_targets", value=float(len(self._ignored)))
+                _log.error("the configuration is wrong: %s", why)
+
     def _add_target(self, login: Login, target: Target, before: Sequence[Entry] = ()) -> None:
         """Run the sources on a target, each once its run of `before` has ended: one of the two would undo the other."""
-        if target in self._entries:
-            _log.error("%s %s is configured twice: the second one is ignored", target.account_id, target.region)
-            return
         self._parts.prepare(target)
         entries = []
         for source, every in self._parts.sources:
@@ -376,6 +396,7 @@ class Daemon:
                 for account, region in self._waiting
             ]
             known = [self._parts.ledger.known(CloudWatchMetrics.name, target) for target in self._entries]
+            ignored = tuple(self._ignored.values())
         return status.page(
             status.View(
                 version=__version__,
@@ -389,8 +410,10 @@ class Daemon:
                 failures=collection.failures(),
                 waiting=waiting,
                 refused=self._refused,
+                left_out=self._parts.admission.refused(),
                 spent=spent_this_month((one.notes.get("month") for one in known), self._clock.now()),
                 limit=self._parts.config.limits.usd_per_month,
+                ignored=ignored,
             )
         )
 

@@ -1,6 +1,6 @@
 """What a configuration will ask and cost, before it runs: the real planner on a real or an assumed inventory.
 
-Prices are AWS's list prices; an estimate is no bill. Nothing here asks AWS.
+Prices are AWS's list prices; an estimate is no bill. But for `survey`, nothing here asks AWS.
 """
 
 from __future__ import annotations
@@ -12,14 +12,10 @@ from exporter.aws.operations import METRIC_PRICE, OPERATIONS
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Dimensions, places
 from exporter.catalogue.shapes import VARIANT, VARIANT_HOSTS
-from exporter.collection import Source
 from exporter.config import Config
 from exporter.daemon import Parts
 from exporter.inventory import Census, Endpoint, Listing, Variant
-from exporter.model import DAY, Target
-from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
-from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
-from exporter.sources.inventory import InventorySource
+from exporter.model import DAY, Failure, Target
 
 HOURS = 730.0  # of a month, as AWS reckons
 
@@ -67,34 +63,28 @@ def assumed(config: Config, endpoints: int, now: float) -> Census:
     return Census(endpoints=found, endpoints_at=now, components_at=now, listings=listings, at=now)
 
 
+def survey(parts: Parts, target: Target) -> tuple[Failure, ...]:
+    """Let all sources list what they need for their forecasts; return what could not be listed."""
+    now = parts.clock.now()
+    return tuple(failure for source, _ in parts.sources for failure in source.survey(target, now))
+
+
 def estimate(parts: Parts, censuses: Mapping[Target, Census]) -> Estimate:
     """Return what the sources of `parts` take in an hour on targets where this exists, once they have been running."""
-    lines, other = [], 0.0
-    for source, every in parts.sources:
-        if not isinstance(source, CloudWatchMetrics):
-            calls = [_calls(parts, source, census, every) for census in censuses.values()]
-            usd = sum(number * OPERATIONS[name].price for one in calls for name, number in one.items())
-            lines.append(Line(source.name, (every,), sum(sum(one.values()) for one in calls), 0.0, usd))
-            other += usd
-    floor = everything = other
-    for source, every in parts.sources:
-        if isinstance(source, CloudWatchMetrics):
-            allowed = (parts.config.limits.usd_per_month / HOURS - other) / METRIC_PRICE
-            hour = source.rehearse(censuses, allowed, parts.clock.now())
-            floor, everything = floor + hour.floor * METRIC_PRICE, everything + hour.everything * METRIC_PRICE
-            pace = parts.config.sources.cloudwatch_metrics.pace
-            paces = (every, max(every, pace.warm), max(every, pace.cold))
-            lines.append(Line(source.name, paces, hour.calls, hour.metrics, hour.metrics * METRIC_PRICE))
+    lines = []
+    left = parts.config.limits.usd_per_month / HOURS
+    floor = everything = 0.0
+    for source, _ in sorted(parts.sources, key=lambda pair: pair[0].thrifty):  # these live on what others leave
+        hour = source.forecast(censuses, left, parts.clock.now())
+        fixed = sum(number * OPERATIONS[name].price for name, number in hour.calls.items())
+        usd = fixed + hour.metrics * METRIC_PRICE
+        lines.append(Line(source.name, hour.every, sum(hour.calls.values()), hour.metrics, usd))
+        floor, everything = (
+            floor + fixed + hour.floor * METRIC_PRICE,
+            everything + fixed + hour.everything * METRIC_PRICE,
+        )
+        left -= usd
     return Estimate(tuple(lines), floor, everything)
-
-
-def _calls(parts: Parts, source: Source, census: Census, every: float) -> Mapping[str, float]:
-    """Return how often a source calls operations in an hour."""
-    if isinstance(source, InventorySource):
-        return parts.inventory.calls_an_hour(census, every)
-    if isinstance(source, CloudWatchAlarms):
-        return source.calls_an_hour(every)
-    raise TypeError(f"nobody has said what {source.name} calls")  # or a new source would be estimated as another
 
 
 def told(found: Estimate, config: Config, censuses: Mapping[Target, Census], assumption: str) -> Iterable[str]:

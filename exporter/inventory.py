@@ -215,8 +215,8 @@ class Inventory:
         return self._publish(target, look.census())
 
     def survey(self, target: Target, now: float) -> Census:
-        """Return what the listings show, describing nothing."""
-        return self._listed(target, now, Census()).census()
+        """Look anew at what the listings show, describing nothing."""
+        return self._publish(target, self._listed(target, now, Census()).census())
 
     def _listed(self, target: Target, now: float, before: Census, counted: Iterable[Resource] = ()) -> _Look:
         """Return a look that has listed what is due."""

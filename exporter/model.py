@@ -216,6 +216,20 @@ class Reading(Struct, frozen=True):
     read_until: float | None = None
 
 
+class Forecast(NamedTuple):
+    """What an hour of a source is expected to take on all targets: how often it asks (s), calls, metrics asked.
+
+    `calls` are by operation. Of metrics, `floor` are asked where all is slowed as far as a dollar limit can, and
+    `everything` where all is asked in every run.
+    """
+
+    every: tuple[float, ...]
+    calls: Mapping[str, float]
+    metrics: float = 0.0
+    floor: float = 0.0
+    everything: float = 0.0
+
+
 class Metered(Protocol):
     """What the ledger knows of the counters of one resource, each at its `position`: to be read, never changed.
 

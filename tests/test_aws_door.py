@@ -13,7 +13,7 @@ import pytest
 from street import ACCOUNT, REGION, LocalClock, PluggedSessions
 from worlds import T0, FakeClock
 
-from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall, metric_data
+from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall, SameTargetError, metric_data
 from exporter.aws.metric_data import dimensions, statistic, subject
 from exporter.clock import SystemClock
 from exporter.config import Account
@@ -54,7 +54,7 @@ class Door:
         self.begin()
         self.aws._clock, self.aws._tally = self.clock, self.tally
         self.aws._limits.clear()
-        self.aws._rates = {}
+        self.aws.limit({})
         self.aws.stopping.clear()
 
     def answer(self, *request):
@@ -415,6 +415,15 @@ def test_datapoints_asked_for_in_a_second_stay_below_half_of_the_quota(door, sta
     assert rate / 2 < door.fake.bill.highest[f"datapoints.{name}"] <= rate
 
 
+def test_datapoints_in_a_second_are_as_many_as_configured(door):
+    door.aws.limit({}, (9_000.0, 20_000.0))
+    for _ in range(5):
+        door.aws.metric_data(TARGET, [call(*[query()] * 100, datapoints=6_000)])
+        door.aws.metric_data(TARGET, [call(*[query()] * 30, start=T0 - 9 * HOUR, datapoints=16_200)])
+    highest = door.fake.bill.highest
+    assert (highest["datapoints.recent"], highest["datapoints.older"]) == (6_000, 16_200)
+
+
 # -- who we are --------------------------------------------------------------------------------------------------------
 
 
@@ -435,6 +444,17 @@ def test_the_wrong_account_is_denied(fresh):
     assert (failed.value.error_class, failed.value.login) == ("denied", True)
     assert fresh.told("target_up") == {("999999999999", REGION): 0.0}
     assert not fresh.told("target_info")
+
+
+def test_the_second_way_into_a_target_is_none(fresh):
+    fresh.login(alias="prod")
+    with pytest.raises(SameTargetError, match=f"{ACCOUNT} in {REGION} is account {ACCOUNT}, as prod is"):
+        fresh.login(account_id=ACCOUNT)
+    assert fresh.told("target_up") == {WHERE: 1.0}
+    assert fresh.told("target_info") == {(*WHERE, "prod", "aws"): 1.0}
+    assert fresh.login(alias="prod") == TARGET
+    fresh.aws.forget(TARGET)
+    assert fresh.login(account_id=ACCOUNT) == TARGET
 
 
 def test_nobody_is_denied(fresh, monkeypatch):

@@ -238,6 +238,25 @@ def test_once_without_a_login_says_so_in_a_line(type_in, aws, monkeypatch):
     assert "security token" in err
 
 
+@pytest.mark.parametrize("command", ["once", "estimate"])
+def test_an_account_that_is_there_twice_is_a_mistake_before_anything_is_read(type_in, aws, command):
+    targets = f"targets: [{{regions: [{REGION}]}}, {{account_id: '{ACCOUNT}', alias: prod, regions: [{REGION}]}}]"
+    Path("config.yaml").write_text(f"{targets}\nledger: {{path: ':memory:'}}")
+    code, out, err = type_in(command)
+    assert (code, out) == (2, "")
+    said = "as the ambient login is: it is not read, or all would be counted twice"
+    assert err.splitlines()[-1] == f"prod in {REGION} is account {ACCOUNT}, {said}"
+    assert set(aws.fake.bill.requests) == {"sts.GetCallerIdentity"}
+
+
+def test_check_config_knows_the_region_of_the_environment(type_in, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", REGION)
+    Path("config.yaml").write_text(f"targets: [{{}}, {{regions: [{REGION}]}}]")
+    code, out, _ = type_in("check-config")
+    assert code == 1
+    assert out == f"targets[1] and targets[0] are both the ambient account in {REGION}: leave one out\n"
+
+
 def test_a_port_that_does_not_exist_is_told(type_in, aws):
     Path("config.yaml").write_text("ledger: {path: ':memory:'}")
     code, _, err = type_in("run", "--web.listen-address", "127.0.0.1:99999")
@@ -470,7 +489,7 @@ def test_a_valid_configuration_is_priced(type_in, monkeypatch, command):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("valid. 1 account, 2 targets, 3 sources, ")
-    assert lines[1] == "assuming 10 endpoints with one variant each in every target; `estimate` looks at yours:"
+    assert lines[1].startswith("assuming 10 endpoints with one variant each and up to 100 alarms in every target; ")
     assert lines[-1].startswith("sources.inventory.every is 5s")
 
 
@@ -493,4 +512,5 @@ def test_an_estimate_looks_at_the_accounts(type_in, aws):
     assert (code, err) == (0, "")
     assert re.search(r"^\d+ endpoints, [\d,]+ metrics that CloudWatch lists:$", out, re.MULTILINE)
     assert "cloudwatch_metrics" in out
-    assert not [name for name in aws.fake.bill.requests if "Describe" in name or "GetMetricData" in name]
+    asked = {name for name in aws.fake.bill.requests if ".List" not in name}
+    assert asked == {"sts.GetCallerIdentity", "cloudwatch.DescribeAlarms"}, "listings only, if not all by that name"

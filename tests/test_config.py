@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from hypothesis import given
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 
 from exporter.aws.operations import OPERATIONS
 from exporter.catalogue import CATALOGUE
-from exporter.config import Account, Config, ConfigError, doubts, fingerprint, load, parse
+from exporter.config import Account, Config, Limits, doubts, fingerprint, load, parse
+from exporter.strict import ConfigError
 
 # -- what is right -----------------------------------------------------------------------------------------------------
 
@@ -179,7 +182,10 @@ BROKEN = {
         '1:24  targets[0].account_id: 123456789012 is read as a number, write "123456789012" in quotes'
     ),
     'targets: [{account_id: "12"}]': "1:24  targets[0].account_id: '12' is not an account number of twelve digits",
-    "targets: [{role_arn: admin}]": "1:22  targets[0].role_arn: 'admin' is not the ARN of a role",
+    "targets: [{role_arn: admin}]": (
+        "1:22  targets[0].role_arn: 'admin' is not the ARN of a role, "
+        "as in arn:aws:iam::123456789012:role/sagemaker-exporter"
+    ),
     "targets: [{regions: eu-west-1}]": "1:21  targets[0].regions: must be a list, not 'eu-west-1'",
     "targets: [{}, {regions: [Europe]}]": "1:26  targets[1].regions[0]: 'Europe' is not a region such as eu-west-1",
     "targets: [{external_id: x}]": "1:25  targets[0].external_id: is of no use without role_arn",
@@ -199,10 +205,16 @@ BROKEN = {
     "sources: {cloudwatch_alarms: {names: a}}": "1:38  sources.cloudwatch_alarms.names: must be a list, not 'a'",
     "sources: {inventory: {evry: 60s}}": '1:23  sources.inventory.evry: unknown key; did you mean "every"?',
     "sources: {inventory: {enabled: maybe}}": "1:32  sources.inventory.enabled: 'maybe' is not true or false",
-    'sources: {inventory: {enabled: "true"}}': "1:32  sources.inventory.enabled: 'true' is not true or false",
+    'sources: {inventory: {enabled: "true"}}': (
+        '1:32  sources.inventory.enabled: "true" in quotes is a text, write true without quotes'
+    ),
     "sources: {inventory: {enabled: 1}}": "1:32  sources.inventory.enabled: '1' is not true or false",
-    "sources: {inventory: {every: 60}}": f"1:30  sources.inventory.every: '60' {NO_DURATION}",
-    "sources: {inventory: {every: 1 minute}}": f"1:30  sources.inventory.every: '1 minute' {NO_DURATION}",
+    "sources: {inventory: {every: 60}}": (
+        "1:30  sources.inventory.every: '60' is no duration; it has no unit: write 60s, 60m, ..."
+    ),
+    "sources: {inventory: {every: 1 minute}}": (
+        "1:30  sources.inventory.every: '1 minute' is no duration; did you mean 1m?"
+    ),
     "sources: {inventory: {every: -5s}}": f"1:30  sources.inventory.every: '-5s' {NO_DURATION}",
     "sources: {inventory: {every: 5m 3}}": f"1:30  sources.inventory.every: '5m 3' {NO_DURATION}",
     'sources: {inventory: {every: ""}}': f"1:30  sources.inventory.every: '' {NO_DURATION}",
@@ -234,7 +246,7 @@ BROKEN = {
     ),
     "families: {only: []}": "1:12  families.only: unknown key; known are include, exclude",
     "rows: {sagemaker_endpoint_invocations: {}}": (
-        "1:40  rows.sagemaker_endpoint_invocations: no CloudWatch family is called so; "
+        "1:8  rows.sagemaker_endpoint_invocations: no CloudWatch family is called so; "
         'did you mean "sagemaker_endpoint_invocations_total"?'
     ),
     ROWS + "hot}": "1:46  rows.sagemaker_endpoint_invocations_total: must be a mapping, not 'hot'",
@@ -242,7 +254,10 @@ BROKEN = {
     ROWS + "{every: 5m}}": (
         "1:47  rows.sagemaker_endpoint_invocations_total.every: unknown key; known are pace, max_age, gauge_delay"
     ),
-    ROWS + "{max_age: 900}}": f"1:56  rows.sagemaker_endpoint_invocations_total.max_age: '900' {NO_DURATION}",
+    ROWS + "{max_age: 900}}": (
+        "1:56  rows.sagemaker_endpoint_invocations_total.max_age: '900' is no duration; "
+        "it has no unit: write 900s, 900m, ..."
+    ),
     ROWS + "{max_age: 2d}}": (
         "1:56  rows.sagemaker_endpoint_invocations_total.max_age: "
         "must be at most 1d: a gauge that old tells nothing of now"
@@ -277,11 +292,172 @@ BROKEN = {
     'ledger: {path: "${NOPE}"}': "1:16  ledger.path: the environment variable NOPE is not set and has no default",
     'ledger: {path: "${NO PE}"}': "1:16  ledger.path: '$' is neither ${NAME} nor $$",
     # no YAML
-    "a: [": "1:5  is no YAML: expected the node content, but found '<stream end>'",
-    "a: b: c": "1:5  is no YAML: mapping values are not allowed here",
-    "\tweb: {}": "1:1  is no YAML: found character '\\t' that cannot start any token",
-    "web: *x": "1:6  is no YAML: found undefined alias 'x'",
-    "--- {}\n--- {}": "2:1  is no YAML: but found another document",
+    "a: [": "1:5  is no YAML: the file ends within a bracket",
+    "web:\n  listen_addresses: [':1'\nledger: {}": (
+        "2:21  is no YAML: this bracket is not closed, or a comma or a quote is missing in it"
+    ),
+    "a: b: c": '1:5  is no YAML: a colon too many: quote a text that holds ": ", or indent this line less',
+    "\tweb: {}": "1:1  is no YAML: a tab can't indent, use spaces",
+    "sources:\n  inventory:\n\t  every: 60s": "3:1  is no YAML: a tab can't indent, use spaces",
+    "sources:\n  inventory:\n    every: 60s\n   enabled: true": (
+        "4:4  is no YAML: the indentation fits none of the lines above"
+    ),
+    "sources:\n  inventory:\n    every: 60s\n     enabled: true": (
+        '4:13  is no YAML: a colon too many: quote a text that holds ": ", or indent this line less'
+    ),
+    "families:\n  include: [*_total]": (
+        '2:13  is no YAML: *_total stands for nothing; a text that begins with * needs quotes: "*_total"'
+    ),
+    "families: {include: [%x]}": "1:22  is no YAML: a text that begins with % needs quotes",
+    "web: {listen_addresses: [:10940]}": "1:26  is no YAML: a text that begins with : needs quotes",
+    'ledger: {path: "abc}': "1:16  is no YAML: this quote is not closed",
+    "targets:\n- regions: [eu-west-1]\n  alias prod\n": "3:3  is no YAML: a key without a colon",
+    "ledger: {path: ${HOME}}": (
+        "1:9  is no YAML: this bracket is not closed, or a comma or a quote is missing in it; ${...} within "
+        "brackets needs quotes"
+    ),
+    ": 1": "1:1  is no YAML: a key is missing before the colon",
+    "web: *x": '1:6  is no YAML: *x stands for nothing; a text that begins with * needs quotes: "*x"',
+    "--- {}\n--- {}": "2:1  is no YAML: a second document begins here; only one can be read",
+    "ledger: {path: a\x00b}": "1:17  is no YAML: the character #x0000 may not stand in a file",
+    "\ufeffweb: {zero_hold: 1}": "1:18  web.zero_hold: '1' is no duration; it has no unit: write 1s, 1m, ...",
+    # what YAML has besides
+    "web: {<<: {zero_hold: 1s}}": (
+        "1:7  web: merging by << is not done here: write the keys out, or let an alias (*name) stand for a whole value"
+    ),
+    "web: !secret x": "1:6  web: the tag !secret means nothing here",
+    "ledger: {path: !!python/object:os.system x}": (
+        "1:16  ledger.path: the tag !!python/object:os.system means nothing here"
+    ),
+    "targets: &a [*a]": "1:10  targets[0]: must be a mapping, not a list",
+    "? [a]\n: c": "1:3  a key must be a text, not a list",
+    "web: &a {zero_hold: 1s}\nledger: *a": "1:10  ledger.zero_hold: unknown key; known are path",
+    # emptiness
+    "targets:\n": "1:9  targets: must be a list, not empty; leave the key out",
+    "families: {include: }": "1:20  families.include: must be a list, not empty; leave the key out",
+    "sources: {inventory: {every: }}": (
+        "1:29  sources.inventory.every: must be a duration such as 30s, 5m, 3h or 15d, not empty; leave the key out"
+    ),
+    "sources: {inventory: {enabled: null}}": (
+        "1:32  sources.inventory.enabled: must be true or false, not empty; leave the key out"
+    ),
+    "resources: {tags: {team: }}": "1:25  resources.tags.team: must be a text, not empty; leave the key out",
+    "resources: {include: ['']}": "1:23  resources.include[0]: '' is not a name or a glob such as prod-*",
+    # in the wrong place
+    "web:\nzero_hold: 1s": "2:1  zero_hold: unknown key; it belongs to web",
+    "regions: [eu-west-1]": "1:1  regions: unknown key; it belongs to targets[...]",
+    "targets:\n  regions: [eu-west-1]": "2:3  targets: must be a list, not a mapping",
+    "sources: {inventory: off}": "1:22  sources.inventory: must be a mapping, not 'off'; write {enabled: false}",
+    "apiVersion: v1": (
+        "1:1  apiVersion: unknown key; known are targets, sources, families, rows, resources, limits, ledger, web"
+    ),
+    "labels: {tags: [team]}": (
+        "1:1  labels: tags as labels (sagemaker_resource_tags_info) are not there yet; tags can choose endpoints and "
+        "inference components (resources.tags) and alarms (sources.cloudwatch_alarms.tags)"
+    ),
+    "limits: {alarms: 5}": "1:10  limits.alarms: unknown key; known are series, usd_per_month, requests_per_second",
+    "limits: {series: 0}": "1:18  limits.series: '0' is not a number of series",
+    "limits: {series: 1e5}": "1:18  limits.series: '1e5' is not a number of series",
+    # numbers and texts
+    "targets: [{account_id: 012345670123}]": (
+        '1:24  targets[0].account_id: 012345670123 is read as a number, write "012345670123" in quotes'
+    ),
+    "targets: [{account_id: 012345678901}]": (
+        '1:24  targets[0].account_id: 012345678901 is read as a number, write "012345678901" in quotes'
+    ),
+    "targets: [{account_id: 1.23456789012e11}]": (
+        "1:24  targets[0].account_id: '1.23456789012e11' is not an account number of twelve digits"
+    ),
+    "targets: [{account_id: 1234-5678-9012}]": (
+        "1:24  targets[0].account_id: '1234-5678-9012' is not an account number of twelve digits; did you mean "
+        '"123456789012"?'
+    ),
+    "targets: [{external_id: 12345, role_arn: 'arn:aws:iam::123456789012:role/x'}]": (
+        "1:25  targets[0].external_id: this is read as a number, write it in quotes"
+    ),
+    "limits: {usd_per_month: $500}": "1:25  limits.usd_per_month: '$' is neither ${NAME} nor $$",
+    "limits: {usd_per_month: '500'}": '1:25  limits.usd_per_month: "500" in quotes is a text, write 500 without quotes',
+    "limits: {usd_per_month: 500 USD}": "1:25  limits.usd_per_month: '500 USD' is not an amount of dollars",
+    "limits: {usd_per_month: 1e3}": "1:25  limits.usd_per_month: '1e3' is not an amount of dollars",
+    "ledger: {path: =}": '1:16  ledger.path: = is read as YAML\'s own, write "=" in quotes',
+    "sources: {inventory: {enabled: yes}}": "1:32  sources.inventory.enabled: 'yes' is not true or false",
+    "sources: {inventory: {every: 5min}}": "1:30  sources.inventory.every: '5min' is no duration; did you mean 5m?",
+    "sources: {inventory: {every: 5M}}": "1:30  sources.inventory.every: '5M' is no duration; did you mean 5m?",
+    "sources: {inventory: {every: 1 month}}": (
+        "1:30  sources.inventory.every: '1 month' is no duration; write 30s, 5m, 3h or 15d"
+    ),
+    "sources: {inventory: {every: 1:30}}": (
+        "1:30  sources.inventory.every: '1:30' is no duration; write 30s, 5m, 3h or 15d"
+    ),
+    "sources: {inventory: {every: 500d}}": "1:30  sources.inventory.every: is longer than 400 days",
+    # names of AWS
+    "targets: [{role_arn: arn:aws:iam::12345678901:role/x}]": (
+        "1:22  targets[0].role_arn: 'arn:aws:iam::12345678901:role/x' is not the ARN of a role: '12345678901' "
+        "is no account number of twelve digits"
+    ),
+    "targets: [{role_arn: 'arn:aws:sts::123456789012:assumed-role/x/me'}]": (
+        "1:22  targets[0].role_arn: 'arn:aws:sts::123456789012:assumed-role/x/me' is not the ARN of a role; "
+        "did you mean arn:aws:iam::123456789012:role/x?"
+    ),
+    "targets: [{role_arn: 'arn:aws:iam::123456789012:user/x'}]": (
+        "1:22  targets[0].role_arn: 'arn:aws:iam::123456789012:user/x' is not the ARN of a role, but of a user"
+    ),
+    "targets: [{regions: [eu-west-1a]}]": (
+        "1:22  targets[0].regions[0]: 'eu-west-1a' is not a region such as eu-west-1; did you mean eu-west-1?"
+    ),
+    "targets: [{regions: [EU-WEST-1]}]": (
+        "1:22  targets[0].regions[0]: 'EU-WEST-1' is not a region such as eu-west-1; did you mean eu-west-1?"
+    ),
+    "targets: [{regions: ['*']}]": "1:22  targets[0].regions[0]: '*' is not a region such as eu-west-1",
+    "targets: [{regions: [eu-west-1, eu-west-1]}]": "1:33  targets[0].regions[1]: eu-west-1 is given twice",
+    "limits: {requests_per_second: {listmetrics: 5}}": (
+        '1:32  limits.requests_per_second.listmetrics: is no operation that we call; did you mean "ListMetrics"?'
+    ),
+    "limits: {requests_per_second: {ListMetrics: [1, 2]}}": (
+        "1:45  limits.requests_per_second.ListMetrics: must be a number above 0, not a list"
+    ),
+    "limits: {requests_per_second: {GetMetricData.datapoints: 90000}}": (
+        "1:58  limits.requests_per_second.GetMetricData.datapoints: must be two numbers, as in [90000, 198000]"
+    ),
+    "limits: {requests_per_second: {GetMetricData.datapoints: [90000]}}": (
+        "1:58  limits.requests_per_second.GetMetricData.datapoints: must be a list of 2, not of 1"
+    ),
+    "limits: {requests_per_second: {GetMetricData.datapoints: [a, 1]}}": (
+        "1:59  limits.requests_per_second.GetMetricData.datapoints[0]: 'a' is not a number above 0"
+    ),
+    "rows: {sagemaker_endpoint_status: {}}": (
+        "1:8  rows.sagemaker_endpoint_status: is no CloudWatch family: nobody asks for it, more or less often"
+    ),
+    # one target twice
+    "targets: [{}, {}]": (
+        "1:15  targets[1]: the ambient account in the ambient region is targets[0] already: all of it would be "
+        "counted twice"
+    ),
+    "targets: [{regions: [eu-west-1]}, {regions: [us-east-1, eu-west-1]}]": (
+        "1:57  targets[1].regions[1]: the ambient account in eu-west-1 is targets[0] already: all of it would "
+        "be counted twice"
+    ),
+    (
+        "targets:\n- {account_id: '123456789012', regions: [eu-west-1]}\n- {role_arn: "
+        "'arn:aws:iam::123456789012:role/x', regions: [eu-west-1]}"
+    ): (
+        "3:60  targets[1].regions[0]: 123456789012 in eu-west-1 is targets[0] already: all of it would be counted twice"
+    ),
+    # addresses
+    "web: {listen_addresses: [localhost]}": (
+        "1:26  web.listen_addresses[0]: 'localhost' is no address; write :10940, 127.0.0.1:10940 or [::1]:10940"
+    ),
+    "web: {listen_addresses: ['http://localhost:10940']}": (
+        "1:26  web.listen_addresses[0]: 'http://localhost:10940' is no address; write :10940, 127.0.0.1:10940 "
+        "or [::1]:10940"
+    ),
+    "web: {listen_addresses: [':99999']}": (
+        "1:26  web.listen_addresses[0]: ':99999' is no address; write :10940, 127.0.0.1:10940 or [::1]:10940"
+    ),
+    "web: {listen_addresses: ['::1']}": (
+        "1:26  web.listen_addresses[0]: '::1' is no address; write :10940, 127.0.0.1:10940 or [::1]:10940"
+    ),
+    "web: {listen_addresses: []}": "1:25  web.listen_addresses: must not be empty",
 }
 
 
@@ -312,8 +488,8 @@ web: [a]
         "my.yaml:3:26",
         "my.yaml:6:5",
         "my.yaml:7:13",
+        "my.yaml:8:8",  # of no family
         "my.yaml:8:11",  # no mapping
-        "my.yaml:8:11",  # of no family
         "my.yaml:9:1",
         "my.yaml:10:6",
         "8 mistakes",
@@ -338,7 +514,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 def test_a_file_that_is_no_text(tmp_path):
     (tmp_path / "config.yaml").write_bytes(b"web: \xff\xfe")
-    with pytest.raises(ConfigError, match="can't be read"):
+    with pytest.raises(ConfigError, match=r"config.yaml:1:6  is not UTF-8: save the file in that encoding"):
         load(tmp_path / "config.yaml")
 
 
@@ -349,25 +525,79 @@ def test_a_file_is_read_with_the_environment(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "said"),
     [
-        "limits: {requests_per_second: {ListMetrisc: 5}}",
-        "limits: {requests_per_second: {ListMetrics: 0}}",
-        "sources: {inventory: {every: " + "9" * 400 + "s}}",
-        'targets: [{regions: ["eu-west-1\\n"]}]',
-        "targets: [{regions: [eu-west-1, eu-west-1]}]",
+        ("sources: {inventory: {every: " + "9" * 400 + "s}}", "is longer than 400 days"),
+        ('targets: [{regions: ["eu-west-1\\n"]}]', "is not a region such as eu-west-1"),
+        ("limits: {requests_per_second: {ListMetrics: 0}}", "'0' is not a number above 0"),
+        ("ledger: " + "x" * 5000, f"must be a mapping, not '{'x' * 100}...'"),
+        ("x" * 1000 + ": 1", f"{'x' * 100}...: unknown key"),
     ],
-    ids=["unknown operation", "rate of nothing", "endless duration", "line break", "the same twice"],
+    ids=["endless duration", "line break", "rate of nothing", "long text", "long key"],
 )
-def test_mistakes_that_are_found_too_late(text):
-    with pytest.raises(ConfigError):
+def test_what_is_odd_is_refused(text, said):
+    with pytest.raises(ConfigError, match=re.escape(said)) as refused:
         parse(text, environment={})
+    assert len(str(refused.value)) < 500
 
 
-@pytest.mark.parametrize("text", ["targets: []", "web: {listen_addresses: []}"])
-def test_a_list_without_which_nothing_works_must_not_be_empty(text):
-    with pytest.raises(ConfigError):
+def test_one_wrong_key_hides_no_other():
+    text = """\
+targets: [{regions: [eu-west-1, eu-west-1]}, {external_id: a, regions: [eu-west-1]}]
+families: {include: [nothing, 5, sagemaker_exporter_*]}
+limits: {requests_per_second: {Nothing: fast, ListMetrics: [1, 2]}}
+web: {listen_addresses: [1, nowhere], zero_hold: soon}
+"""
+    with pytest.raises(ConfigError) as refused:
         parse(text, environment={})
+    assert [mistake.path for mistake in refused.value.mistakes] == [
+        "targets[0].regions[1]",
+        "targets[1].external_id",
+        "targets[1].regions[0]",
+        "families.include[0]",
+        "families.include[1]",
+        "families.include[2]",
+        "limits.requests_per_second.Nothing",
+        "limits.requests_per_second.Nothing",
+        "web.listen_addresses[0]",
+        "web.listen_addresses[1]",
+        "web.zero_hold",
+    ]
+
+
+def test_a_file_that_is_too_long_is_refused_at_once():
+    with pytest.raises(ConfigError, match="1:1  is longer than 1,048,576 characters"):
+        parse("# a comment\n" * 100_000)
+
+
+def test_aliases_do_not_multiply():
+    regions = "&r [" + ", ".join(["eu-west-1"] * 1000) + "]"
+    text = f"targets: [&t {{regions: {regions}}}, " + ", ".join(["*t"] * 1000) + "]"
+    with pytest.raises(ConfigError, match="1:1  holds more than 100,000 values, aliases unfolded"):
+        parse(text)
+
+
+def test_an_alias_stands_for_a_whole_value():
+    config = parse("sources: {inventory: {every: &often 30s}, cloudwatch_alarms: {every: *often}}")
+    assert config.sources.cloudwatch_alarms.every == 30
+
+
+def test_a_byte_order_mark_is_no_character():
+    assert parse("\ufeffweb: {zero_hold: 1s}").web.zero_hold == 1
+
+
+@pytest.mark.parametrize(("encoding", "place"), [("utf-16", "1:1"), ("latin-1", "2:16")])
+def test_another_encoding_is_named_by_its_first_character(tmp_path, encoding, place):
+    (tmp_path / "config.yaml").write_bytes("# ledger\nledger: {path: ü}\n".encode(encoding))
+    with pytest.raises(ConfigError, match=f"config.yaml:{place}  is not UTF-8"):
+        load(tmp_path / "config.yaml")
+
+
+def test_datapoints_have_two_rates():
+    limits = parse("limits: {requests_per_second: {GetMetricData.datapoints: [9000, 20000], ListMetrics: 2}}").limits
+    assert (limits.datapoints, limits.calls) == ((9000.0, 20_000.0), {"ListMetrics": 2.0})
+    assert Config().limits.datapoints is None
+    assert Limits(requests_per_second={"ListMetrics": 10}).calls == {"ListMetrics": 10}, "as the demo has it"
 
 
 # -- the fingerprint ---------------------------------------------------------------------------------------------------
@@ -399,7 +629,7 @@ def test_any_text_is_read_or_refused(text):
 
 WORDS = """
     targets regions account_id sources inventory every web zero_hold rows families include limits tags
-    5m 60 true null ~ - : { } [ ] , " ' | > ? # & * ${A} $ &a *a << !!str !!int 1e400 .inf 0x1F 2026-01-01 é
+    5m 60 true null ~ - : { } [ ] , " ' | > ? # & * ${A} $ &a *a << = !x !!str !!int 1e400 .inf 0x1F 2026-01-01 é
 """
 words = st.sampled_from([*WORDS.split(), ": ", "\n", "  ", "\t", ", "])
 
@@ -420,6 +650,17 @@ keys = st.sampled_from(["targets", "sources", "families", "rows", "resources", "
 @given(st.dictionaries(keys, trees, max_size=4))
 def test_any_values_under_the_right_keys_are_read_or_refused(tree):
     read(yaml.safe_dump(tree, allow_unicode=True))
+
+
+slips = st.tuples(st.integers(0, len(WHOLE) - 1), st.sampled_from(["", *"\t\n\0 :-[]{}'\"#&*!|>%@`,?0<=$é"]))
+
+
+@given(st.lists(slips, min_size=1, max_size=3))
+def test_any_slips_of_a_finger_in_a_good_file_are_read_or_refused(slips):
+    text = list(WHOLE)
+    for place, typed in slips:
+        text[place] = typed
+    read("".join(text))
 
 
 def test_a_file_that_is_nested_without_end_is_refused():

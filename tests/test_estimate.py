@@ -11,7 +11,8 @@ from exporter.cli import main
 from exporter.config import parse
 from exporter.daemon import Parts
 from exporter.demo import World
-from exporter.estimate import HOURS, assumed, estimate, told
+from exporter.demo.alarms import Alarm
+from exporter.estimate import HOURS, assumed, estimate, survey, told
 from exporter.ledger.memory import MemoryStore
 from exporter.model import DAY, HOUR, MINUTE, Target
 
@@ -34,11 +35,15 @@ def parts_of(text, now=float(T0)):
     return Parts(parse(f"targets: [{{regions: [{REGION}]}}]\n{text}"), FakeClock(now), MemoryStore())
 
 
-def steady_world(census, endpoints, hours):
-    """Return a world in which all of a census has a datapoint in each minute."""
+def steady_world(census, hours, alarms=0):
+    """Return a world in which all of a census has a datapoint in each minute, and so many alarms never change."""
     world = World(seed=1, listed_after=(0, 0), repeated=0)
     for name in census.endpoints:
         world.add_endpoint(ACCOUNT, REGION, name, T0 - DAY)
+    for n in range(alarms):
+        facts = {"Namespace": "AWS/SageMaker", "MetricName": "Invocations", "Statistic": "Sum", "Period": 60}
+        more = {"EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"}
+        world.put_alarm(ACCOUNT, REGION, Alarm(f"alarm-{n}", T0 - DAY, facts | more, scripted=True))
     for namespace, listing in census.listings.items():
         for dimensions, metrics in listing.metrics.items():
             for metric in metrics:
@@ -69,13 +74,15 @@ def test_what_is_estimated_is_what_aws_counts(name, tmp_path, capsys):
     foretold = estimate(parts, {HERE: census})
     parts.close()
 
-    street = Street(steady_world(census, endpoints, 4), text=CONFIGS[name])
+    street = Street(steady_world(census, 4), text=CONFIGS[name])
     every = street.config.sources.cloudwatch_metrics.every
     for _ in range(int(2 * HOUR // every)):
         street.cycle(every)
     surveyed = parts_of(CONFIGS[name])
-    real = estimate(surveyed, {HERE: street.inventory.survey(street.target, street.clock.now())})
-    surveyed.close()
+    surveyed.aws = street.aws
+    surveyed.configure(surveyed.config)
+    assert survey(surveyed, HERE) == ()
+    real = estimate(surveyed, {HERE: surveyed.inventory.census(HERE)})
     bill = street.fake.bill
     before = bill.metrics, bill.dollars, sum(bill.requests.values())
     for _ in range(int(HOUR // every)):
@@ -86,12 +93,42 @@ def test_what_is_estimated_is_what_aws_counts(name, tmp_path, capsys):
         sum(bill.requests.values()) - before[2],
     )
     street.kill()
+    surveyed.close()
     for found in (foretold, real):
         assert sum(line.metrics for line in found.lines) == pytest.approx(metrics, rel=0.05)
         assert found.usd == pytest.approx(dollars, rel=0.05)
         assert sum(line.calls for line in found.lines) == pytest.approx(calls, rel=0.05)
     said = printed(CONFIGS[name], endpoints, tmp_path, capsys)
     assert said == pytest.approx((calls, metrics, dollars * HOURS), rel=0.05)
+
+
+def test_an_estimate_knows_how_many_pages_of_alarms_there_are():
+    text = "sources: {cloudwatch_alarms: {every: 1m, tags: {team: ml}}}"
+    parts = parts_of(text)
+    census = assumed(parts.config, 1, float(T0))
+    street = Street(steady_world(census, 1, alarms=250), text=text)
+    calls_of = lambda: estimate(parts, {HERE: census}).lines[1].calls  # noqa: E731 - asked twice
+    assert calls_of() == 2 * 60, "a page of alarms and one of tags, as long as nobody has looked"
+    parts.aws = street.aws
+    parts.configure(parts.config)
+    survey(parts, HERE)
+    assert calls_of() == (3 + 1) * 60
+    before = street.fake.bill.requests["cloudwatch.DescribeAlarms"]
+    street.cycle(60)
+    assert street.fake.bill.requests["cloudwatch.DescribeAlarms"] == before + 3
+    street.kill()
+    parts.close()
+
+
+def test_what_a_survey_can_not_list_is_named():
+    street = Street(steady_world(assumed(parse(""), 1, float(T0)), 1))
+    street.fake.faults.add("deny", operation="DescribeAlarms")
+    parts = parts_of("")
+    parts.aws = street.aws
+    parts.configure(parts.config)
+    assert [(failure.scope, failure.error_class) for failure in survey(parts, HERE)] == [("DescribeAlarms", "denied")]
+    street.kill()
+    parts.close()
 
 
 def test_the_floor_is_what_the_lowest_limit_comes_to():

@@ -78,7 +78,7 @@ def packed(wanted):
     asks = []
     for n, (sizes, span) in enumerate(wanted):
         asks += asks_of(strand(n, [unit(f"M{k}", ("Sum",) * size) for k, size in enumerate(sizes)]), span)
-    return asks, pack(asks, NOW)
+    return asks, pack(asks, NOW, DATAPOINT_RATES)
 
 
 @given(st.lists(strands, max_size=30))
@@ -114,10 +114,21 @@ def test_calls_fit_what_aws_takes_and_what_we_allow_ourselves(wanted):
         assert points(call) <= most_of(call[0].span)
 
 
+def test_a_call_is_no_larger_than_a_second_may_be():
+    asks = [ask for n in range(100) for ask in asks_of(strand(n, [unit("A", ("Sum",) * 5)]))]
+    calls = pack(asks, NOW, (900.0, 2000.0))
+    assert {points(call) for call in calls} == {900, 300}
+    assert sum(map(len, calls)) == 100
+    old = Span(NOW - 10 * HOUR, NOW - 9 * HOUR, MINUTE, recent=False)
+    assert (
+        max(points(call) for call in pack([Ask(ask.strand, ask.unit, old) for ask in asks], NOW, (900, 2000))) <= 2000
+    )
+
+
 def test_small_strands_share_a_call():
     asks = [ask for n in range(100) for ask in asks_of(strand(n, [unit("A", ("Sum",) * 5)]))]
-    assert [len(call) for call in pack(asks, NOW)] == [100]
-    assert [len(call) for call in pack([*asks, *asks_of(strand(100, [unit()]))], NOW)] == [100, 1]
+    assert [len(call) for call in pack(asks, NOW, DATAPOINT_RATES)] == [100]
+    assert [len(call) for call in pack([*asks, *asks_of(strand(100, [unit()]))], NOW, DATAPOINT_RATES)] == [100, 1]
 
 
 def test_what_starts_more_than_an_hour_apart_never_shares_a_call():
@@ -126,13 +137,16 @@ def test_what_starts_more_than_an_hour_apart_never_shares_a_call():
         *asks_of(strand(1, [unit()]), Span(NOW - HOUR, NOW, MINUTE)),
         *asks_of(strand(2, [unit()]), Span(NOW - HOUR + BLOCK, NOW, MINUTE)),
     ]
-    assert [[ask.span.start - NOW for ask in call] for call in pack(asks, NOW)] == [[-7200, -3600], [-2700]]
+    assert [[ask.span.start - NOW for ask in call] for call in pack(asks, NOW, DATAPOINT_RATES)] == [
+        [-7200, -3600],
+        [-2700],
+    ]
 
 
 def test_periods_below_a_minute_have_calls_of_their_own():
     fine = unit("A", period=10)
     asks = [*asks_of(strand(0, [unit()])), Ask(strand(1, [fine]), fine, Span(NOW - 300, NOW + 10, 10))]
-    assert len(pack(asks, NOW)) == 2
+    assert len(pack(asks, NOW, DATAPOINT_RATES)) == 2
 
 
 # -- taking calls apart ------------------------------------------------------------------------------------------------

@@ -246,3 +246,43 @@ def test_a_login_that_is_no_longer_wanted_is_given_up(running):
     one.fake.faults.clear()
     one.ticks(3)
     assert list(one.daemon._entries) == [Target(ACCOUNT, ELSEWHERE)]
+
+
+AGAIN = f"{{account_id: '{ACCOUNT}', alias: again, regions: [{REGION}, {ELSEWHERE}]}}"
+TWICE = f"targets: [{{regions: [{REGION}]}}, {AGAIN}]\n"
+
+
+def test_what_turns_out_to_be_another_target_is_not_read_and_said_aloud(running, caplog):
+    one = running(TWICE)
+    one.ticks(5)
+    assert sorted(target.region for target in one.daemon._entries) == [ELSEWHERE, REGION]
+    assert one.own("ignored_targets") == {(): 1.0}
+    assert one.own("target_up") == {(ACCOUNT, REGION): 1.0, (ACCOUNT, ELSEWHERE): 1.0}
+    assert sum(labels[:2] == (ACCOUNT, REGION) for labels in one.own("target_info")) == 1
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert f"in {REGION} is account {ACCOUNT}, as " in line
+    assert "counted twice" in line
+    page = one.daemon._status("", "/metrics").decode()
+    assert line.removeprefix("the configuration is wrong: ") in page
+    assert one.daemon.ready() or one.daemon._ran(), "nobody waits for it"
+    asked = one.fake.bill.requests["sts.GetCallerIdentity"]
+    one.ticks(5)
+    assert one.fake.bill.requests["sts.GetCallerIdentity"] == asked, "nor is it tried again"
+    assert sorted(target.region for target in one.daemon._targets.values()) == [ELSEWHERE, REGION]
+
+
+def test_a_target_that_was_another_one_is_read_when_that_is_gone(running):
+    one = running(TWICE)
+    one.ticks(3)
+    assert one.reload(f"targets: [{AGAIN}]\n") is None
+    one.ticks(3)
+    assert one.own("ignored_targets") == {(): 0.0}
+    assert {labels[2] for labels in one.own("target_info")} == {"again"}
+    assert set(one.daemon._targets.values()) == {Target(ACCOUNT, REGION), Target(ACCOUNT, ELSEWHERE)}
+
+
+def test_the_region_of_the_environment_given_twice_is_refused(running, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    one = running()
+    text = f"targets: [{{}}, {{regions: [{REGION}]}}]"
+    assert one.reload(text) == f"targets[1] and targets[0] are both the ambient account in {REGION}: leave one out"

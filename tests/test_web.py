@@ -693,6 +693,7 @@ def own(**values):
 
 def page(*runs, failures=(), waiting=(), **more):
     fields = {"note": "", "metrics_path": "/metrics", "ready": True, "refused": "", "spent": 0.0, "limit": 500.0}
+    fields |= {"ignored": (), "left_out": {}}
     values = {name: value for name, value in more.items() if name not in fields}
     fields |= {name: value for name, value in more.items() if name in fields}
     tally = {"sagemaker_exporter_aws_requests_total": values.pop("aws_requests_total", {})}
@@ -771,11 +772,13 @@ def test_trouble_stands_first_the_worst_before_the_rest():
         catching_up={(*WHERE, "cloudwatch_metrics"): 1},
         series_dropped={("total",): 1234},
         series_limit={(): 200_000},
+        left_out={(HERE, "inventory"): {"a": 500, "b": 700, "c": 9, "d": 8, "e": 7, "f": 6, "g": 5}},
+        ignored=("333333333333 in us-east-1 is another one",),
         config_last_reload_successful={(): 0},
         failures=(run("failed", failures=(Failure("x", "transient", "once"),)),),
         waiting=(("111111111111 us-east-1", "AccessDenied: no"), ("222222222222 us-east-1", "")),
     )
-    assert verdict(text) == ("bad", "4 problems")
+    assert verdict(text) == ("bad", "5 problems")
     metrics, listing = (
         "cloudwatch_metrics throttled, never complete so far",
         "inventory partial, last complete 90 s ago",
@@ -784,13 +787,18 @@ def test_trouble_stands_first_the_worst_before_the_rest():
     assert troubles(text) == [
         ("bad", "The last reload was refused, the configuration before it stays: config.yaml:1:1: no"),
         ("bad", "111111111111 us-east-1: no login: AccessDenied: no"),
+        ("bad", "333333333333 in us-east-1 is another one"),
         (
             "bad",
             f"123456789012 eu-west-1 {metrics}; {listing}",
         ),
         ("bad", "limits.usd_per_month is exceeded: 501.00 of 500.00 USD this month"),
         ("partial", "123456789012 eu-west-1 catching up: counters that were not read for long come back when they are"),
-        ("partial", "1,234 series do not fit into limits.series, 200,000, and are left out: the log names them"),
+        ("partial", "1,234 series do not fit into limits.series (200,000): left out"),
+        (
+            "partial",
+            "123456789012 eu-west-1 inventory leaves out b (700), a (500), c (9), d (8), e (7) and 2 more families",
+        ),
         (
             "partial",
             f"The dollar limit slows readings, stage 3 of 12: {later}",

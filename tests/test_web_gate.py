@@ -22,8 +22,8 @@ import pytest
 from keys import authority, certificate, furnish, texts
 from worlds import wait_for
 
-from exporter.config import ConfigError
 from exporter.sinks.gzip_pieces import piece, stitch
+from exporter.strict import ConfigError
 from exporter.tally import Tally
 from exporter.web import passwords, server
 from exporter.web.gate import Gate

@@ -31,7 +31,7 @@ from exporter.config import Account
 from exporter.model import Target
 from exporter.tally import Tally
 
-__all__ = ["Aws", "AwsError", "MetricCall", "Reply", "Spent", "endpoints", "read_as"]
+__all__ = ["Aws", "AwsError", "MetricCall", "Reply", "SameTargetError", "Spent", "endpoints", "read_as"]
 
 WORKERS = 16  # GetMetricData calls in flight, for each target
 TRIES = 3  # of a call that fails with a server error, a time-out or an unreadable answer
@@ -63,6 +63,13 @@ class Spent(NamedTuple):
     other: float = 0.0
 
 
+class SameTargetError(AwsError):
+    """A login turned out to be into an account and region that another one is in already."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("denied", text, login=True)
+
+
 class Aws:
     """The way to AWS of this process. Thread-safe."""
 
@@ -70,10 +77,12 @@ class Aws:
         self.stopping = threading.Event()  # once set, nothing waits any more and calls fail
         self._clock = clock
         self._tally = tally
+        self.datapoint_rates = DATAPOINT_RATES  # of GetMetricData in force: for starts within 3 h, and for older ones
         self._rates: Mapping[str, float] = {}
         self._sessions = Sessions(user_agent)
         self._sessions_of: dict[Account, Session] = {}
         self._logins: dict[Target, Session] = {}
+        self._owners: dict[Target, Account] = {}  # the first to log in to a target has it
         self._limits: dict[tuple[Target, str], Limit] = {}
         self._spent: dict[Target, Spent] = {}
         self._denied: dict[Target, tuple[float, AwsError]] = {}  # AssumeRole, and when
@@ -89,9 +98,10 @@ class Aws:
         """Return AWS's time as last seen plus what has passed since (Unix seconds)."""
         return self._clock.aws()
 
-    def limit(self, rates: Mapping[str, float]) -> None:
-        """Let operations be called at most so often a second from now on, for each target."""
+    def limit(self, rates: Mapping[str, float], datapoints: tuple[float, float] | None = None) -> None:
+        """Let operations be called, and datapoints asked for, at most so often a second from now on, on each target."""
         self._rates = rates
+        self.datapoint_rates = datapoints or DATAPOINT_RATES
 
     def spent(self) -> dict[Target, Spent]:
         """Return what each target has cost since the process began."""
@@ -101,12 +111,17 @@ class Aws:
     def forget(self, target: Target) -> None:
         """Give up the login to a target."""
         self._logins.pop(target, None)
+        self._owners.pop(target, None)
 
     def login(self, account: Account, region: str) -> Target:
-        """Find out who we are in a region; return the target. Raises `AwsError`: nobody, the wrong one, or no way."""
+        """Find out who we are in a region; return the target. Raises `AwsError`: nobody, the wrong one, or no way.
+
+        Whoever is where another one is already gets a `SameTargetError`, and the target stays with the other one.
+        """
         supposed = Target(account.supposed, region)
         session = self._sessions_of.get(account) or self._session(account, region)
-        self._tally.set("target_up", *_labels(supposed), value=0.0)
+        if self._owners.get(supposed, account) == account:  # or another one is up there
+            self._tally.set("target_up", *_labels(supposed), value=0.0)
         who = self._call(session, supposed, "GetCallerIdentity")
         target = Target(who["Account"], region)
         if account.account_id not in {None, target.account_id}:
@@ -114,9 +129,13 @@ class Aws:
             text = f"logged in to account {target.account_id}, but the configuration says {account.account_id}"
             raise AwsError("denied", text, login=True)
         self._sessions_of[account] = session
-        self._logins.setdefault(target, session)  # two ways into one target: the first one stays
+        owner = self._owners.setdefault(target, account)
         if target != supposed:
             self._tally.move(_labels(supposed), _labels(target))
+        if owner != account:
+            here = f"{_named(account)} in {region} is account {target.account_id}"
+            raise SameTargetError(f"{here}, as {_named(owner)} is: it is not read, or all would be counted twice")
+        self._logins[target] = session
         self._tally.set("target_up", *_labels(target), value=1.0)
         self._tally.set("target_info", *_labels(target), account.alias or "", who["Arn"].split(":")[1], value=1.0)
         return target
@@ -197,7 +216,7 @@ class Aws:
     def _metric_data(self, target: Target, call: MetricCall) -> Reply:
         operation = OPERATIONS["GetMetricData"]
         recent = call.start >= self._clock.now() - RECENT
-        quota = self._limit(target, f"datapoints {'recent' if recent else 'old'}", DATAPOINT_RATES[0 if recent else 1])
+        quota = self._limit(target, f"datapoints {'recent' if recent else 'old'}", self.datapoint_rates[not recent])
         pages: list[metric_data.Page] = []
         began = date = 0.0
         token: str | None = None
@@ -359,6 +378,11 @@ def endpoints() -> list[str]:
     """Return where the SDK sends calls, as far as the environment decides that. ValueError: nowhere it could."""
     ambient = Sessions("").ambient()
     return [ambient.endpoint(service) for service in sorted({operation.service for operation in OPERATIONS.values()})]
+
+
+def _named(account: Account) -> str:
+    """Return what people call a login."""
+    return account.alias or account.role_arn or account.account_id or "the ambient login"
 
 
 def _labels(target: Target) -> tuple[str, str]:

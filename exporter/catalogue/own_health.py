@@ -57,6 +57,12 @@ ROWS = (
     ),
     own(
         "gauge",
+        "ignored_targets",
+        "Configured targets that are not read, since they turned out to be the account and region of another target.",
+        stable=False,
+    ),
+    own(
+        "gauge",
         "source_up",
         "1 if the last run of a source on a target was complete, 0 otherwise.",
         ("account_id", "region", "source"),

@@ -5,13 +5,13 @@ sagemaker_endpoint_status{account_id="123456789012",region="us-east-1",endpoint_
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from exporter.catalogue import CATALOGUE
 from exporter.config import Config
 from exporter.inventory import STEADY, Census, Component, Endpoint, Inventory, ScalingBound, Selection, Variant
-from exporter.model import Known, Reading, Sample, Target
+from exporter.model import Failure, Forecast, Known, Reading, Sample, Target
 
 MEBIBYTE = 2**20
 
@@ -22,10 +22,12 @@ class InventorySource:
     """Looks at the inventory and shows it."""
 
     name = "inventory"
+    thrifty = False
 
     def __init__(self, inventory: Inventory, config: Config) -> None:
         settings = config.sources.inventory
         self._inventory = inventory
+        self._every = settings.every
         self._shown = settings.enabled
         self._last_good = settings.last_good or max(900.0, 3 * settings.every)
         self._selection = Selection(config.resources)
@@ -62,6 +64,18 @@ class InventorySource:
             looked=(*scopes, *gone),
             failed=census.failures,
         )
+
+    def survey(self, target: Target, now: float) -> tuple[Failure, ...]:
+        """List what exists."""
+        return self._inventory.survey(target, now).failures
+
+    def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - not slowed
+        """Return what an hour takes where all that exists is in service and nothing changes."""
+        calls: dict[str, float] = {}
+        for census in censuses.values():
+            for operation, number in self._inventory.calls_an_hour(census, self._every).items():
+                calls[operation] = calls.get(operation, 0.0) + number
+        return Forecast((self._every,), calls)
 
     def _endpoints(self, census: Census, now: float, scopes: dict[str, list[Value]]) -> None:
         listed = scopes.setdefault("endpoints", [])

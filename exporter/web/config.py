@@ -22,7 +22,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct, structs
 
-from exporter.config import ConfigError, Mistake, Seconds, read
+from exporter.strict import ConfigError, Mistake, Seconds, read
 
 HEADERS: dict[str, tuple[str, ...]] = {  # those that the toolkit lets a file set, and the values of some
     "Strict-Transport-Security": (),

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from exporter.config import ConfigError, Mistake
+from exporter.strict import ConfigError, Mistake
 from exporter.web.config import Files, Terms, load
 from exporter.web.heads import Request
 from exporter.web.passwords import Passwords

@@ -74,13 +74,17 @@ _NAMESPACE_SOURCE = "cloudwatch_metrics"
 OVERDUE = 60.0  # seconds by which a source may be late, beyond three of its intervals, before people are told
 _MOST_TROUBLES = 20  # that are listed first
 _MOST_WORDS = 400  # characters of what AWS says
+_MOST_FAMILIES = 5  # that are named
 _MANY = 6  # targets above which those without trouble are folded
 
 Labels = tuple[str, ...]
 
 
 class View(NamedTuple):
-    """What the page is made of. `waiting` are targets without a login: who, and why, if that is known yet."""
+    """What the page is made of.
+
+    `waiting` are targets without a login: who, and why, if that is known yet; `ignored` tells which are never read.
+    """
 
     version: str
     note: str  # a word that people must see first
@@ -92,9 +96,11 @@ class View(NamedTuple):
     runs: Sequence[Run]  # the newest of each source on each target
     failures: Sequence[Run]  # the last ones in which something failed, the newest last
     waiting: Sequence[tuple[str, str]]
+    ignored: Sequence[str]
     refused: str  # why the last reload was refused, if it was
     spent: float  # USD of this month,
     limit: float  # and how many it may have
+    left_out: Mapping[tuple[Target, str], Mapping[str, int]]  # series by family that did not fit, of a source
 
 
 class _Trouble(NamedTuple):
@@ -143,6 +149,8 @@ def _troubles(view: View, own: _Own) -> Iterator[_Trouble]:
     for who, why in view.waiting:
         if why:
             yield _Trouble("bad", f"{who}: no login: {why}")
+    for why in view.ignored:
+        yield _Trouble("bad", why)
     for target in _sorted({run.target for run in view.runs}):
         found = [one for run in _runs(view, target) for one in _troubles_of(view, own, run)]
         if found:
@@ -157,10 +165,12 @@ def _troubles(view: View, own: _Own) -> Iterator[_Trouble]:
     dropped = sum(own.of("series_dropped").values())
     if dropped:
         limit = own.one("series_limit") or 0.0
-        words = (
-            f"{dropped:,.0f} series do not fit into limits.series, {limit:,.0f}, and are left out: the log names them"
-        )
-        yield _Trouble("partial", words)
+        yield _Trouble("partial", f"{dropped:,.0f} series do not fit into limits.series ({limit:,.0f}): left out")
+    for (target, source), families in view.left_out.items():
+        most = sorted(families.items(), key=lambda one: (-one[1], one[0]))
+        more = f" and {len(most) - _MOST_FAMILIES} more families" if len(most) > _MOST_FAMILIES else ""
+        named = ", ".join(f"{family} ({series:,})" for family, series in most[:_MOST_FAMILIES])
+        yield _Trouble("partial", f"{source} leaves out {named}{more}", target)
     stage = max(own.of("thinning_stage").values(), default=0.0)
     if stage:
         yield _Trouble(

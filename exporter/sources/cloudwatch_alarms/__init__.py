@@ -26,7 +26,8 @@ from exporter.aws import Aws, AwsError, read_as
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
 from exporter.config import Config
-from exporter.model import DAY, Effect, Event, Failure, Known, Reading, Sample, Target
+from exporter.inventory import Census
+from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.cloudwatch_alarms import track as tracks
 from exporter.sources.cloudwatch_alarms.answers import (
     COMPOSITE,
@@ -60,16 +61,19 @@ class CloudWatchAlarms:
     """Lists alarms, shows those about SageMaker, and counts their changes of state."""
 
     name = "cloudwatch_alarms"
+    thrifty = False
 
     def __init__(self, aws: Aws, known: Places, config: Config) -> None:
         settings = config.sources.cloudwatch_alarms
         self._aws = aws
         self._choice = Choice(known, settings.names)
         self._tags = settings.tags
+        self._every = settings.every
         self._last_good = settings.last_good or max(900.0, 3 * settings.every)
         self._on = {name for name, row in CATALOGUE.items() if row.source == self.name and config.on(name)}
         self._unknown_kinds: dict[Target, set[str]] = {}  # kinds of alarms that a region does not have yet
         self._chosen: dict[Target, frozenset[str]] = {}  # names, as of the last run
+        self._found: dict[Target, dict[str, int]] = {}  # things in the last listing of a survey, by operation
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Do nothing: listings are not used up by reading them."""
@@ -110,10 +114,26 @@ class CloudWatchAlarms:
             read_until=changes.read_until(),
         )
 
-    def calls_an_hour(self, every: float) -> dict[str, float]:
-        """Return how often operations are called in an hour, for each hundred alarms that an account has."""
-        calls = {"DescribeAlarms": 3600 / every}
-        return calls | {"GetResources": 3600 / every} if self._tags else calls
+    def survey(self, target: Target, now: float) -> tuple[Failure, ...]:  # noqa: ARG002 - alarms have no age here
+        """List all alarms, and those with the tags that are wanted."""
+        failed: list[Failure] = []
+        found = self._found[target] = {}
+        try:
+            found["DescribeAlarms"] = len(self._list(target))
+        except AwsError as error:
+            failed.append(Failure("DescribeAlarms", error.error_class, str(error)))
+        tagged = self._tagged(target, failed)
+        if tagged is not None:
+            found["GetResources"] = len(tagged)
+        return tuple(failed)
+
+    def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - not slowed
+        """Return what an hour takes in which no alarm changes: a page at least, where nobody has surveyed."""
+        calls: dict[str, float] = {}
+        for operation in ("DescribeAlarms", *(("GetResources",) if self._tags else ())):
+            things = [self._found.get(target, {}).get(operation, 0) for target in censuses]
+            calls[operation] = sum(max(1, -(-number // PAGE)) for number in things) * HOUR / self._every
+        return Forecast((self._every,), calls)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -141,7 +161,7 @@ class CloudWatchAlarms:
         filters = [{"Key": key} for key in self._tags]
         asked: Mapping[str, Any] = {"ResourceTypeFilters": ["cloudwatch:alarm"], "TagFilters": filters}
         try:
-            pages = self._aws.pages(target, "GetResources", ResourcesPerPage=100, **asked)
+            pages = self._aws.pages(target, "GetResources", ResourcesPerPage=PAGE, **asked)
             found = [one for page in pages for one in read_as(TaggedArn, page["ResourceTagMappingList"])]
         except AwsError as error:
             failed.append(Failure("GetResources", error.error_class, str(error)))

@@ -29,16 +29,17 @@ from typing import Any
 
 from exporter.admission import NOTE, Admission, order
 from exporter.aws import Aws
+from exporter.aws.operations import METRIC_PRICE
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
 from exporter.catalogue.rows import Pace, Row
 from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection
-from exporter.model import HOUR, MINUTE, Effect, Known, Metered, Reading, Sample, Switch, Target
+from exporter.model import HOUR, MINUTE, Effect, Failure, Forecast, Known, Metered, Reading, Sample, Switch, Target
 from exporter.sources.cloudwatch_metrics.answers import begun, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher, pack
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
-from exporter.sources.cloudwatch_metrics.rehearsal import Hour, steady
+from exporter.sources.cloudwatch_metrics.rehearsal import steady
 from exporter.sources.cloudwatch_metrics.rests import STAGES, Purse, load, metrics_an_hour, silence, slowed, stage_for
 from exporter.sources.cloudwatch_metrics.strands import Rank, Reach, Settings, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
@@ -65,6 +66,7 @@ class CloudWatchMetrics:
     """Reads the CloudWatch metrics of targets."""
 
     name = "cloudwatch_metrics"
+    thrifty = True
 
     def __init__(
         self,
@@ -127,11 +129,12 @@ class CloudWatchMetrics:
             attended=notes["attended"],
         )
 
-    def rehearse(self, censuses: Mapping[Target, Census], allowed: float, now: float) -> Hour:
-        """Return what an hour takes where all of the censuses has data, asking nothing.
+    def survey(self, target: Target, now: float) -> tuple[Failure, ...]:  # noqa: ARG002 - see above
+        """List nothing: the inventory has."""
+        return ()
 
-        `allowed` is how many metrics the dollar limit leaves for an hour of an average month, on all targets together.
-        """
+    def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:
+        """Return what an hour takes where all of the censuses has data: it is rehearsed, asking nothing."""
         begins = Begins(dict.fromkeys(self._settings, int(now)), {}, now)
         planners = [(self._of(target).planner, census) for target, census in censuses.items()]
         for planner, census in planners:  # so that each knows what the others want
@@ -142,7 +145,7 @@ class CloudWatchMetrics:
             meters = steady(first.strands.values(), self._rules.deep_settle)
             plays.append((planner.plan(census, Known(meters=meters), begins, {}, now, 0.0), census, meters))
         loads = [load(strand, census) for plan, census, _ in plays for strand in plan.strands.values()]
-        slow = slowed(stage_for(loads, allowed, 0))
+        slow = slowed(stage_for(loads, usd / METRIC_PRICE, 0))
         calls = metrics = 0
         steps = int(HOUR // self._rules.every)
         for n in range(2 * steps):  # in the first hour all that is cold is asked once, and takes its turn from then on
@@ -156,10 +159,13 @@ class CloudWatchMetrics:
                 asks = self._asks(plan, meters, at)
                 self._mark(asks, at)
                 if n >= steps:
-                    calls += len(pack(asks, at))
+                    calls += len(pack(asks, at, self._aws.datapoint_rates))
                     metrics += sum(ask.unit.price for ask in asks)
         everything = sum(one.metrics for one in loads) * HOUR / self._rules.every
-        return Hour(calls, metrics, metrics_an_hour(loads, len(STAGES)), everything)
+        pace = self._rules.pace
+        every = (self._rules.every, *(max(self._rules.every, slow) for slow in (pace.warm, pace.cold)))
+        floor = metrics_an_hour(loads, len(STAGES))
+        return Forecast(every, {"GetMetricData": calls}, metrics, floor, everything)
 
     def _of(self, target: Target) -> _OfTarget:
         if target not in self._targets:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from exporter.aws import Aws, AwsError, MetricCall, Reply
 from exporter.aws.metric_data import Result
-from exporter.aws.operations import DATAPOINT_RATES, MOST_DATAPOINTS, MOST_QUERIES, RECENT
+from exporter.aws.operations import MOST_DATAPOINTS, MOST_QUERIES, RECENT
 from exporter.model import HOUR, MINUTE, Target
 from exporter.sources.cloudwatch_metrics.strands import Reach, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import Span
@@ -84,9 +84,9 @@ class Fetcher:
                 groups.setdefault(apart.group, []).append(ask)
             else:
                 ask.error, ask.detail = apart.error, apart.detail
-        alone = [call for group in groups.values() for call in pack(group, now)]
+        alone = [call for group in groups.values() for call in pack(group, now, self._aws.datapoint_rates)]
         spare = [EXTRA_CALLS]
-        failed = self._send([*pack(together, now), *alone])
+        failed = self._send([*pack(together, now, self._aws.datapoint_rates), *alone])
         culprits = [culprit for call in failed for culprit in self._narrow(call, spare)]
         if any(not ask.error for ask in asks):  # where nothing works at all, nothing is to blame for the rest
             for call in culprits:
@@ -135,10 +135,11 @@ class Fetcher:
         return [culprit for part in failed for culprit in self._narrow(part, spare)]
 
 
-def pack(asks: Iterable[Ask], now: float) -> list[Call]:
+def pack(asks: Iterable[Ask], now: float, rates: tuple[float, float]) -> list[Call]:
     """Return asks as calls: one window each, starts within an hour, a strand in one call, one page of points.
 
-    AWS estimates the points of a call from its range, period and queries; we keep below half of its quota of a second.
+    AWS estimates the points of a call from its range, period and queries; no call is for more than `rates` allow in a
+    second, for starts within 3 h and for older ones.
     """
     calls: list[Call] = []
     kind = attrgetter("span.period", "span.recent", "span.end")
@@ -148,7 +149,7 @@ def pack(asks: Iterable[Ask], now: float) -> list[Call]:
         for _, of_strand in groupby(group, key=lambda ask: id(ask.strand)):
             strand = tuple(of_strand)
             start = strand[0].span.start
-            most = MOST_DATAPOINTS if start < now - RECENT else DATAPOINT_RATES[0]
+            most = min(MOST_DATAPOINTS, rates[start < now - RECENT])
             fit = min(MOST_QUERIES, int(most // ((end - start) // period)))
             together = min(fit, sum(len(ask.unit.stats) for ask in strand))
             for ask in strand:

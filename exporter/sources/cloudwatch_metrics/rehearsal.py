@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from exporter.model import BLOCK, Resource
 from exporter.sources.cloudwatch_metrics.strands import Strand
-
-
-class Hour(NamedTuple):
-    """What an hour takes: calls of GetMetricData, and metrics asked.
-
-    `floor` is metrics where all is slowed as far as a dollar limit can, `everything` where all is asked in every run.
-    """
-
-    calls: int
-    metrics: int
-    floor: float
-    everything: float
 
 
 class Steady:
