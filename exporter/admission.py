@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter as Tallies
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple, TypeVar
 
@@ -242,6 +242,13 @@ class Sieve:
         self._lock = threading.Lock()
         self._samples: dict[Place, dict[str, Tallies[_Group]]] = {}  # series by scope and group
         self._events: dict[Place, Tallies[_Group]] = {}  # series that events feed, by group
+
+    def keep(self, runs: Container[tuple[str, Target]]) -> None:
+        """Forget all other sources and targets: they run no more."""
+        with self._lock:
+            for kept in (self._samples, self._events):
+                for target, source in [place for place in kept if (place[1], place[0]) not in runs]:
+                    del kept[target, source]
 
     def sift(self, reading: Reading, known: Known, snapshot: Snapshot) -> Reading:
         """Return a reading without what is refused. What was shown of that ends, and begins anew one day."""

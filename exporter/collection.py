@@ -117,6 +117,7 @@ class Collection:
         """Forget the newest runs of all other sources and targets: they run no more."""
         with self._lock:
             self._newest = {key: run for key, run in self._newest.items() if key in runs}
+            self._sieve.keep(runs)
             self._read_until = {key: until for key, until in self._read_until.items() if key in runs}
 
     def run(self, source: Source, target: Target) -> Run:

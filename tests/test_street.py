@@ -442,3 +442,26 @@ def test_while_the_ledger_refuses_counters_stand_still_and_own_health_goes_on(st
     run(one, 2)
     (counted,) = shown(one, INVOCATIONS).values()
     assert counted == math.fsum([3.0, 30.0])
+
+
+def test_a_counter_that_loses_its_place_stands_still_and_goes_on_from_there(street):
+    made = world()
+    requests(made, range(240))
+    config = only(INVOCATIONS)
+    one = street(made, config)
+    run(one, 60)
+    one.kill()
+    one.start(config + "limits: {series: 1}")
+    run(one, 1)  # not all have said what they want
+    (before,) = shown(one, INVOCATIONS).values()
+    one.fake.calls.clear()
+    run(one, 59)
+    assert shown(one, INVOCATIONS) == {}
+    assert one.admission.refused()[one.target, "cloudwatch_metrics"] == {INVOCATIONS: 1}
+    assert not any(call["queries"] for call in one.fake.calls)
+    one.kill()
+    one.start(config)
+    again = one.clock.now()
+    run(one, 6 * 60, step=5)
+    border = -(-(again - T0 + MINUTE) // (15 * MINUTE)) * 15
+    assert list(shown(one, INVOCATIONS).values()) == [before + 240 - border]

@@ -237,11 +237,11 @@ class _Changes:
     def look(self, ours: Mapping[str, Alarm]) -> None:
         """Learn how all alarms stand."""
         for name, alarm in ours.items():
+            self.seeds += _effects(self.target, name)  # each time: it may have had no place until now
             track = self.tracks.get(name)
             if track is None:
                 since = max(self.begun, self._looked)
                 self.tracks[name] = tracks.begin(alarm.kind, alarm.changed, alarm.StateValue, since)
-                self.seeds += _effects(self.target, name)
             else:
                 self.tracks[name] = tracks.look(
                     track, alarm.kind, alarm.changed, alarm.StateValue, self.now, self._looked
