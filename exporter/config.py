@@ -270,7 +270,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     series: Annotated[
         Series,
         About(
-            "How many CloudWatch series are asked at most; rare rows are left out first, and each target has its share."
+            "How many series are shown at most, on all targets together, the exporter's own aside; rare rows are left "
+            "out first, and each target has its fair share."
         ),
     ] = 200_000
     usd_per_month: Annotated[
