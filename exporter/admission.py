@@ -14,8 +14,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter as Tallies
-from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import structs
@@ -71,6 +72,9 @@ class _Asked(NamedTuple):
     refused: Mapping[str, int]
 
 
+_NOTHING = _Asked((0,) * len(Order), 0, {})
+
+
 class Admission:
     """Decides for all sources on all targets. Thread-safe. `limit` may change: what has a place keeps it if it fits."""
 
@@ -95,6 +99,12 @@ class Admission:
                     self._admitted.setdefault((target, source), noted)
                     self._binds = True
 
+    def pass_by(self, target: Target, source: str) -> None:
+        """Learn that a source could not even say what it wants: nobody waits for it any longer."""
+        with self._lock:
+            if self._asked.get((target, source), _NOTHING) is None:
+                self._asked[target, source] = _NOTHING
+
     def admit(
         self,
         target: Target,
@@ -103,37 +113,39 @@ class Admission:
         *,
         spell: Callable[[_K], str] = str,
         kept: Callable[[tuple[Order, _K]], bool] = lambda _: False,
-        beyond: int = 0,
+        beyond: Mapping[str, int] = MappingProxyType({}),
         families: Callable[[tuple[Order, _K]], Mapping[str, int]],
     ) -> Verdict:
         """Decide on all that a source wants on a target: series by group.
 
         `spell` makes the name by which a group is known over restarts. `kept` says whether a group has a place
-        although nobody noted it, `beyond` is the number of series that were not even held. `families` tells, for
-        people, how many series of which families a group has.
+        although nobody noted it, `beyond` are series that were not even held, by what they are called. `families`
+        tells, for people, how many series of which families a group has. Who is not expected (any more) is let through.
         """
         place = (target, source)
         by_order = [0] * len(Order)
         for (of, _), series in wanted.items():
             by_order[of] += series
         everything = sum(by_order)
-        by_order[Order.BREAKDOWN] += beyond
+        by_order[Order.BREAKDOWN] += sum(beyond.values())
         with self._lock:
-            before = self._asked.get(place)
-            self._asked[place] = _Asked(tuple(by_order), everything, {})
+            if place not in self._asked:
+                return Verdict(frozenset(), None)
+            before = self._asked[place]
+            self._asked[place] = _Asked(tuple(by_order), everything, beyond)
             waiting = None in self._asked.values()
             demand = sum(sum(asked.wanted) for asked in self._asked.values() if asked)
             self._binds = demand > self.limit or (self._binds and (waiting or demand > SHARED * self.limit))
             share = self._shares()[place] if self._binds or waiting else 0
-            if not self._binds and not (waiting and demand > share):
+            if not self._binds and not (waiting and sum(by_order) > share):
                 self._admitted.pop(place, None)
                 self._all[place] = wanted
                 self._tell(place, before)
                 return Verdict(frozenset(), None)
             most = KEPT * share
+            free = self.limit - sum(asked.used for one, asked in self._asked.items() if asked and one != place)
             if waiting:  # what others want is not known yet: nobody loses a place for it
-                others = sum(asked.used for one, asked in self._asked.items() if asked and one != place)
-                most = max(most, self.limit - others)
+                most = max(most, free)
             had, had_all = self._admitted.get(place, {}), self._all.pop(place, ())
             names = {group: spell(group[1]) for group in wanted}
             new = {
@@ -146,13 +158,17 @@ class Admission:
             used, waits = 0, Order.BREAKDOWN  # the first order of which somebody new waits: later ones let him go first
             for group in sorted(wanted, key=lambda one: (one[0], one in new, names[one])):
                 of, series = group[0], wanted[group]
-                if used + series <= most and (group not in new or (of <= waits and used + series <= share)):
+                fits = used + series <= most and (group not in new or used + series <= min(share, free))
+                fits |= not used and series <= free * (SHARED if group in new else 1)  # one at least, if it is larger
+                if fits and (group not in new or of <= waits):
                     used += series
                     admitted.setdefault(names[group], []).append(int(of))
                 else:
                     refused.add(group)
                     waits = min(waits, of)
-            by_family = sum((Tallies(families(group)) for group in refused), Tallies[str]())
+            by_family = sum((Tallies(families(group)) for group in refused), Tallies(beyond))
+            if refused and not by_family and before:  # they could not be looked at this time
+                by_family.update(before.refused)
             self._asked[place] = _Asked(tuple(by_order), used, by_family)
             self._admitted[place] = admitted
             self._tell(place, before)
@@ -243,12 +259,16 @@ class Sieve:
         self._samples: dict[Place, dict[str, Tallies[_Group]]] = {}  # series by scope and group
         self._events: dict[Place, Tallies[_Group]] = {}  # series that events feed, by group
 
-    def keep(self, runs: Container[tuple[str, Target]]) -> None:
-        """Forget all other sources and targets: they run no more."""
+    def forget(self) -> None:
+        """Forget what has been read: another configuration reads something else."""
         with self._lock:
-            for kept in (self._samples, self._events):
-                for target, source in [place for place in kept if (place[1], place[0]) not in runs]:
-                    del kept[target, source]
+            self._samples.clear()
+            self._events.clear()
+
+    def scopes(self, target: Target, source: str) -> Collection[str]:
+        """Return the scopes of which something is known, be it refused: a source must say when they are gone."""
+        with self._lock:
+            return frozenset(self._samples.get((target, source), ()))
 
     def sift(self, reading: Reading, known: Known, snapshot: Snapshot) -> Reading:
         """Return a reading without what is refused. What was shown of that ends, and begins anew one day."""

@@ -114,10 +114,10 @@ class Collection:
             return tuple(self._failed)
 
     def keep(self, runs: Container[tuple[str, Target]]) -> None:
-        """Forget the newest runs of all other sources and targets: they run no more."""
+        """Forget the newest runs of all other sources and targets: they run no more, and the rest runs anew."""
+        self._sieve.forget()
         with self._lock:
             self._newest = {key: run for key, run in self._newest.items() if key in runs}
-            self._sieve.keep(runs)
             self._read_until = {key: until for key, until in self._read_until.items() if key in runs}
 
     def run(self, source: Source, target: Target) -> Run:
@@ -127,6 +127,7 @@ class Collection:
         bug: Exception | None = None
         try:
             known = self._ledger.known(source.name, target)
+            known = known._replace(scopes=known.scopes.union(self._sieve.scopes(target, source.name)))
             reading = source.read(target, known, now)
             failures, outcome = reading.failed, _outcome(reading)
             self._apply(source, reading, known)
@@ -137,6 +138,7 @@ class Collection:
             failures, outcome = (*failures, Failure("ledger", "transient", str(error))), "failed"
         except Exception as error:  # noqa: BLE001 - a bug in one source must not take the others with it
             failures, outcome, bug = (*failures, Failure(source.name, "bug", repr(error))), "failed", error
+        self._admission.pass_by(target, source.name)
         run = Run(source.name, target, now, self._clock.monotonic() - began, outcome, failures)
         self._report(run, bug)
         return run

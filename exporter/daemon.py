@@ -95,7 +95,7 @@ class Parts:
             resources=listing.enabled,
         )
         self.admission.limit = config.limits.series
-        self.inventory = Inventory(self.aws, _listed_places(config), pacing, self.admission, self.inventory)
+        self.inventory = Inventory(self.aws, _listed_places(config), pacing, self.admission, config.on, self.inventory)
         known = places(row for row in CATALOGUE.values() if row.ask)
         self.sources: list[tuple[Source, float]] = [(InventorySource(self.inventory, config), listing.every)]
         if metrics.enabled:

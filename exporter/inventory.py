@@ -10,15 +10,15 @@ from __future__ import annotations
 import fnmatch
 import math
 import threading
-from collections.abc import Container, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from typing import Any, NamedTuple, Self, TypeVar
 
 from msgspec import Struct, structs
 
-from exporter.admission import Admission
+from exporter.admission import Admission, Order, order
 from exporter.aws import Aws, AwsError, read_as
 from exporter.aws.operations import OPERATIONS
-from exporter.catalogue.places import Dimensions, Places, Sweep, named, sweeps
+from exporter.catalogue.places import Dimensions, Place, Places, Sweep, named, sweeps
 from exporter.config import Resources
 from exporter.model import DAY, HOUR, Failure, Resource, Target
 
@@ -170,14 +170,24 @@ class Inventory:
     """The newest census of each target. Thread-safe."""
 
     def __init__(
-        self, aws: Aws, known: Places, pacing: Pacing, admission: Admission, before: Self | None = None
+        self,
+        aws: Aws,
+        known: Places,
+        pacing: Pacing,
+        admission: Admission,
+        on: Callable[[str], bool] = lambda _: True,
+        before: Self | None = None,
     ) -> None:
-        """`before` has seen the same world, by another configuration: what it knows need not be looked at again."""
+        """`on` says whether a family is asked for, which goes before the rest where there is no room for all.
+
+        `before` has seen the same world, by another configuration: what it knows need not be looked at again.
+        """
         self._aws = aws
         self._places = known
         self._sweeps = sweeps(known)
         self._pacing = pacing
         self._admission = admission
+        self._on = on
         self._lock = threading.Lock()
         self._censuses = {target: self._still(census) for target, census in before.censuses().items()} if before else {}
 
@@ -220,7 +230,7 @@ class Inventory:
 
     def _listed(self, target: Target, now: float, before: Census, counted: Iterable[Resource] = ()) -> _Look:
         """Return a look that has listed what is due."""
-        look = _Look(self._aws, target, now, self._pacing, before, Room(self._admission, target, counted))
+        look = _Look(self._aws, target, now, self._pacing, before, Room(self._admission, target, counted, self._on))
         if self._pacing.resources:
             look.list_endpoints()
             look.list_components()
@@ -561,10 +571,18 @@ def _variants(facts: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Vari
 class Room:
     """How much of what is listed on a target is worth holding, and what goes first."""
 
-    def __init__(self, admission: Admission, target: Target, counted: Iterable[Resource]) -> None:
+    def __init__(
+        self, admission: Admission, target: Target, counted: Iterable[Resource], on: Callable[[str], bool]
+    ) -> None:
+        self._on = on
         self.metrics = max(HELD_ANYWAY, HELD * admission.room(target))
         self._admitted = admission.admitted(target, "cloudwatch_metrics") or {}
         self._counted = counted
+
+    def order(self, place: Place, name: str) -> Order | None:
+        """Return when a metric at a place is admitted; None if nobody asks for it."""
+        orders = [order(asked.row, asked.row.pace) for asked in place.metrics[name] if self._on(asked.row.name)]
+        return min(orders, default=None)
 
     def sure(self) -> frozenset[str]:
         """Return the names of what has a place: it must not look as if it were gone."""
@@ -574,7 +592,8 @@ class Room:
 class _Gathered:
     """The pages of a listing, boiled down: what is asked for by dimensions; of everything else only the number.
 
-    Where there is no room for all, what has a place goes first, then what was listed before, then by name.
+    Where there is no room for all, what has a place goes first, then what is admitted first, then what was listed
+    before, then by name. What nobody asks for goes last, and is not missed.
     """
 
     def __init__(self, namespace: str, known: Places, room: Room, before: Container[Dimensions]) -> None:
@@ -585,6 +604,7 @@ class _Gathered:
         self._found: dict[Dimensions, set[str]] = {}
         self._metrics = 0  # in `found`
         self._sure: frozenset[str] | None = None
+        self._orders: dict[tuple[tuple[str, ...], str], Order | None] = {}  # by dimension names and metric
         self._beyond = _Distinct()
         self._left_out = {"dimension_set": _Distinct(), "metric": _Distinct(), "filtered": _Distinct()}
 
@@ -630,16 +650,24 @@ class _Gathered:
         held = 0
         for dimensions in sorted(self._found, key=self._rank):
             held += len(self._found[dimensions])
-            if held > self._room.metrics and self._rank(dimensions)[0] > 0:
+            if held > self._room.metrics and self._rank(dimensions)[0]:
                 for name in self._found.pop(dimensions):
-                    self._beyond.add((dimensions, name))
+                    if self._order(dimensions, name) is not None:
+                        self._beyond.add((dimensions, name))
         self._metrics = sum(map(len, self._found.values()))
 
-    def _rank(self, dimensions: Dimensions) -> tuple[int, Dimensions]:
+    def _rank(self, dimensions: Dimensions) -> tuple[bool, int, bool, Dimensions]:
         place = self._places[self._namespace, tuple(name for name, _ in dimensions)]
-        if self._sure and named(place.shape.namespaces[0], dimensions) in self._sure:
-            return 0, dimensions
-        return 1 if dimensions in self._before else 2, dimensions
+        sure = bool(self._sure) and named(place.shape.namespaces[0], dimensions) in (self._sure or ())
+        orders = [self._order(dimensions, name) for name in self._found[dimensions]]
+        first = min((one for one in orders if one is not None), default=len(Order))
+        return not sure, first, dimensions not in self._before, dimensions
+
+    def _order(self, dimensions: Dimensions, name: str) -> Order | None:
+        names = tuple(one for one, _ in dimensions)
+        if (names, name) not in self._orders:
+            self._orders[names, name] = self._room.order(self._places[self._namespace, names], name)
+        return self._orders[names, name]
 
 
 class _Distinct:

@@ -23,6 +23,8 @@ def things(number, series=10, of=Order.HOT, prefix="thing"):
 
 
 def ask(admission, wanted, target=HERE, source=SOURCE, **more):
+    if (target, source) not in admission._asked:
+        admission.expect(target, {one: None for of, one in admission._asked if of == target} | {source: None})
     return admission.admit(target, source, wanted, families=lambda _: {"sagemaker_x": 1}, **more)
 
 
@@ -209,8 +211,9 @@ def test_a_target_that_is_gone_wants_nothing():
 
 def test_what_was_not_held_counts_as_refused():
     admission = Admission(100)
-    assert ask(admission, things(5), beyond=1000).refused == frozenset()
+    assert ask(admission, things(5), beyond={"series in x": 1000}).refused == frozenset()
     assert admission.dropped() == 1000
+    assert admission.refused() == {(HERE, SOURCE): {"series in x": 1000}}
 
 
 def test_it_is_told_once(caplog):
@@ -276,17 +279,23 @@ def change(name, n=0):
     return Event("cloudwatch_alarms/state", f"{name}/{n}", 5.0, HERE, (effect,))
 
 
+def sieve_on(limit, source=ALARMS):
+    admission = Admission(limit)
+    admission.expect(HERE, {source: None})
+    return admission, Sieve(admission)
+
+
 def of_alarms(*names, **more):
     return Reading(ALARMS, HERE, 10.0, samples=tuple(map(sample, names)), looked=(ALARMS,), **more)
 
 
 def test_a_reading_that_fits_is_what_it_was():
-    sieve, reading = Sieve(Admission(100)), of_alarms("a", "b", events=(change("a"),))
+    (_, sieve), reading = sieve_on(100), of_alarms("a", "b", events=(change("a"),))
     assert sieve.sift(reading, Known(), NOTHING) is reading
 
 
 def test_a_reading_loses_what_does_not_fit_and_its_events_are_seen_all_the_same():
-    sieve = Sieve(Admission(4))
+    _, sieve = sieve_on(4)
     events = (change("a"), change("z"))
     sifted = sieve.sift(of_alarms("a", "m", "z", events=events), Known(), NOTHING)
     assert [one.labels[2] for one in sifted.samples] == ["a", "m"]
@@ -296,8 +305,7 @@ def test_a_reading_loses_what_does_not_fit_and_its_events_are_seen_all_the_same(
 
 
 def test_what_was_counted_of_one_that_loses_its_place_ends():
-    admission = Admission(10)
-    sieve = Sieve(admission)
+    admission, sieve = sieve_on(10)
     labels = tuple((*WHERE, name, "ALARM") for name in "az")
     shown = Snapshot(1, 0.0, {(CHANGES, HERE): Chunk(labels, {"": (3.0, 4.0)})})
     assert sieve.sift(of_alarms("a", "z"), Known(), shown).ended == ()
@@ -311,8 +319,7 @@ def test_what_was_counted_of_one_that_loses_its_place_ends():
 
 
 def test_once_all_fits_again_nothing_is_noted():
-    admission = Admission(2)
-    sieve = Sieve(admission)
+    _, sieve = sieve_on(2)
     noted = sieve.sift(of_alarms("a", "b", "c"), Known(), NOTHING).notes
     assert noted[NOTE]
     sifted = sieve.sift(of_alarms("a"), Known(notes=noted), NOTHING)
@@ -320,8 +327,7 @@ def test_once_all_fits_again_nothing_is_noted():
 
 
 def test_scopes_that_were_not_looked_at_still_want_their_places():
-    admission = Admission(3)
-    sieve = Sieve(admission)
+    admission, sieve = sieve_on(3, "inventory")
     names = ("a", "b", "c", "d")
     whole = Reading("inventory", HERE, 1.0, samples=tuple(_status(name, "endpoints") for name in names))
     sieve.sift(whole, Known(), NOTHING)
@@ -336,9 +342,68 @@ def _status(name, scope):
 
 
 def test_readings_of_what_is_asked_one_by_one_and_of_the_process_are_left_alone():
-    sieve = Sieve(Admission(1))
+    _, sieve = sieve_on(1)
     cpu = Sample("sagemaker_endpoint_cpu_utilization_ratio", (*WHERE, "a", "b"), 1.0)
     metrics = Reading(SOURCE, HERE, 1.0, samples=(cpu, cpu))
     own = Reading("own", None, 1.0, samples=(Sample("sagemaker_exporter_ready", (), 1.0),) * 3)
     assert sieve.sift(metrics, Known(), NOTHING) is metrics
     assert sieve.sift(own, Known(), NOTHING) is own
+
+
+def test_what_was_refused_and_is_gone_is_no_longer_wanted():
+    admission, sieve = sieve_on(3, "inventory")
+    for name in "abcd":
+        sieve.sift(Reading("inventory", HERE, 1.0, samples=(_status(name, f"endpoint/{name}"),)), Known(), NOTHING)
+    assert sieve.scopes(HERE, "inventory") == {f"endpoint/{name}" for name in "abcd"}
+    sieve.sift(Reading("inventory", HERE, 1.0, looked=("endpoint/c", "endpoint/d")), Known(), NOTHING)
+    assert admission.dropped() == 0
+    assert sieve.scopes(HERE, "inventory") == {"endpoint/a", "endpoint/b"}
+
+
+def test_nothing_that_was_read_by_another_configuration_is_wanted():
+    admission, sieve = sieve_on(3, "inventory")
+    sieve.sift(Reading("inventory", HERE, 1.0, samples=tuple(_status(n, n) for n in "abcd")), Known(), NOTHING)
+    sieve.forget()
+    sieve.sift(Reading("inventory", HERE, 1.0, samples=(_status("a", "a"),)), Known(), NOTHING)
+    assert admission.dropped() == 0
+
+
+# -- those who do not ask, or ask too late -----------------------------------------------------------------------------
+
+
+def test_nobody_waits_for_one_who_could_not_say_what_he_wants():
+    admission = Admission(1000)
+    admission.expect(HERE, {SOURCE: None, ALARMS: None})
+    assert ask(admission, things(90)).refused
+    admission.pass_by(HERE, ALARMS)
+    assert not ask(admission, things(90)).refused
+    admission.pass_by(HERE, SOURCE)  # who has asked still wants what he wanted
+    assert ask(admission, things(200)).refused
+
+
+def test_a_run_of_what_is_no_longer_configured_leaves_no_trace():
+    admission = Admission(1000)
+    admission.expect(HERE, {SOURCE: None})
+    wanted = things(500)
+    assert admission.admit(HERE, ALARMS, wanted, families=dict) == (frozenset(), None)
+    assert admission.dropped() == 0
+    assert not ask(admission, things(90)).refused
+
+
+def test_one_group_that_is_larger_than_a_share_is_admitted_where_there_is_room():
+    admission = Admission(2000)
+    targets = [Target("1", f"r-{n:03}") for n in range(100)]
+    for target in targets:
+        admission.expect(target, {SOURCE: None})
+    for _ in range(3):
+        found = [used(wanted, ask(admission, wanted, target)) for target in targets for wanted in [things(1, 120)]]
+        assert sum(found) == 1920  # 16 of them
+
+
+def test_names_of_what_is_refused_stay_while_it_can_not_be_looked_at(caplog):
+    admission = Admission(100)
+    for families in ({"sagemaker_x": 1}, {}, {}):
+        admission.expect(HERE, {SOURCE: None})
+        admission.admit(HERE, SOURCE, things(20), families=lambda _, families=families: families)
+        assert admission.refused() == {(HERE, SOURCE): {"sagemaker_x": 11}}
+    assert len(caplog.records) == 1

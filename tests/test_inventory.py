@@ -615,6 +615,17 @@ def test_what_was_held_is_held_again(narrow):
     assert census.listings[SAGEMAKER].beyond == 40
 
 
+def test_what_nobody_asks_for_goes_first_and_is_not_missed(narrow):
+    off = "sagemaker_endpoint_invocations_total"
+    narrow.inventory = Inventory(narrow._street.aws, ALL, Pacing(), narrow.admission, lambda family: family != off)
+    many(narrow, *range(20, 60))
+    for n in range(70, 75):
+        narrow.series("MidStreamErrors", {"EndpointName": f"e-{n}", "VariantName": "main"})
+    census = narrow.look()
+    assert {f"e-{n}" for n in range(70, 75)} <= listed(census)
+    assert census.listings[SAGEMAKER].beyond == 0
+
+
 def test_what_has_a_place_is_held_for_certain(narrow, street):
     """Or CloudWatch would seem to list it no more: a counter would be taken for read, a gauge lose its place."""
     many(narrow, *range(20, 60))

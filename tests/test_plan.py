@@ -58,6 +58,7 @@ class Plans:
 
     def __init__(self, config="", resources=None, known=ALL, limit=200_000):
         self.admission = Admission(limit)
+        self.admission.expect(HERE, {"cloudwatch_metrics": None})
         self.settings = row_settings(parse(config))
         self.planner = Planner(HERE, known, self.settings, Selection(resources or Resources()), self.admission)
         self.begins = Begins(dict.fromkeys(self.settings, T0), {}, NOW)
@@ -605,30 +606,34 @@ def test_after_a_restart_what_had_no_place_counts_from_now_on():
 
 def test_a_counter_that_loses_its_place_is_switched_off_and_comes_back_as_it_was():
     known = meter({NOW - 30 * MINUTE: 5}, counter=MIDSTREAM, until=NOW + HOUR)
-    plans = Plans(limit=2)
-    seen = census({SAGEMAKER: listing({CHURN: {"MidStreamErrors"}, OTHER: {"Invocations"}})})
+    plans = Plans(limit=3)
+    seen = crowded("a", "b")
     assert plans.plan(seen, known).switches == ()
-    plans.admission.limit = 1
+    plans.admission.limit = 2
     made = plans.plan(seen, known)
     assert made.switches == (Switch(VARIANT, (("MidStreamErrors", "Sum"),), False, NOW),)
-    assert made.strands == {}
+    assert {strand.resource.labels[2] for strand in made.strands.values()} == {"a"}
     known.pause(0)
     assert plans.plan(seen, known).switches == ()
     plans.admission.limit = 10
     made = plans.plan(seen, known)
     assert made.switches == (Switch(VARIANT, (("MidStreamErrors", "Sum"),), True, NOW),)
-    assert len(made.strands) == 2
+    assert len(made.strands) == 3
 
 
 def test_counters_that_stand_without_being_asked_take_places_too():
-    known = meter({NOW - 30 * MINUTE: 5}, counter=MIDSTREAM, until=NOW + HOUR)
-    plans = Plans(limit=2)
-    plans.plan(unlisted(NOW - DAY), known)
+    other = Resource(HERE, SAGEMAKER, OTHER, (HERE.account_id, HERE.region, "fraud", "main"))
+    known = [
+        meter({NOW - 30 * MINUTE: 5}, counter=MIDSTREAM, until=NOW + HOUR),
+        meter({NOW - 30 * MINUTE: 5}, counter=MIDSTREAM, until=NOW + HOUR, resource=other),
+    ]
+    seen = census({SAGEMAKER: listing({OTHER: {"Invocations"}}, since=NOW - DAY)})
+    plans = Plans(limit=3)
+    assert len(plans.plan(seen, *known).strands) == 1
     assert plans.admission.dropped() == 0
-    plans.admission.limit = 1
-    assert plans.plan(unlisted(NOW - DAY), known).switches == (
-        Switch(VARIANT, (("MidStreamErrors", "Sum"),), False, NOW),
-    )
+    plans.admission.limit = 2
+    switches = plans.plan(seen, *known).switches
+    assert switches == (Switch(other, (("MidStreamErrors", "Sum"),), False, NOW),)
     assert plans.admission.dropped() == 2
 
 

@@ -136,6 +136,8 @@ class CloudWatchMetrics:
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:
         """Return what an hour takes where all of the censuses has data: it is rehearsed, asking nothing."""
         begins = Begins(dict.fromkeys(self._settings, int(now)), {}, now)
+        for target in censuses:
+            self._admission.expect(target, {self.name: None})
         planners = [(self._of(target).planner, census) for target, census in censuses.items()]
         for planner, census in planners:  # so that each knows what the others want
             planner.plan(census, Known(), begins, {}, now, 0.0)

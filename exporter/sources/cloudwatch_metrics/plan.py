@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from exporter.admission import Admission, Names, Order
+from exporter.admission import NOTE, Admission, Names, Order
 from exporter.aws.metric_data import dimensions as encode
 from exporter.catalogue.places import Dimensions, Place, Places, named
 from exporter.inventory import NOT_SERVING, Census, Endpoint, Listing, Selection
@@ -82,7 +82,7 @@ class _Draft:
         self.idle: dict[Resource, set[str]] = {}  # asked now and then, likewise
         self.switches: list[Switch] = []
         self.unasked: Tallies[tuple[str, str]] = Tallies()
-        self.beyond = 0  # series that are listed and were not even held
+        self.beyond: Tallies[str] = Tallies()  # series that are listed and were not even held
 
     def ask(self, resource: Resource, place: Place, names: Iterable[str], *, quiet: bool = False) -> None:
         by_place = self.asked.setdefault((resource, quiet), {})
@@ -128,7 +128,9 @@ class Planner:
         attended: float,
     ) -> Plan:
         """Return the plan for what is known now."""
-        self._had = self._admission.admitted(self._target, SOURCE)
+        # By the note, if there is one: a place that was given in a run that could not be committed was not given.
+        noted = known.notes.get(NOTE)
+        self._had = self._admission.admitted(self._target, SOURCE) if noted is None else noted
         self._resources_before, self._resources = self._resources, {}
         self._idle_before, self._idle = self._idle, {}
         self._unwanted_before, self._unwanted = self._unwanted, set()
@@ -164,7 +166,8 @@ class Planner:
         """Ask for what is listed, as far as its families are on and its resource is wanted."""
         for reason, count in listing.left_out.items():
             draft.unasked[namespace, reason] += count
-        draft.beyond += listing.beyond
+        if listing.beyond:
+            draft.beyond[f"series in {namespace}"] += listing.beyond
         for dimensions, names in listing.metrics.items():
             place = self._places[namespace, tuple(name for name, _ in dimensions)]
             on = {name for name in names if any(asked.row.name in self._settings for asked in place.metrics[name])}
@@ -307,12 +310,15 @@ class Planner:
         for strand in strands.values():
             by_group.setdefault((strand.order, strand.resource), []).append(strand)
         wanted = Tallies({group: sum(one.series for one in of_group) for group, of_group in by_group.items()})
-        counting = _counting(strands)
-        for resource, meter in draft.known.items():
-            if resource not in counting:  # its counters may stand all the same
-                orders = self._orders(resource)
-                shown = (key for key, i in meter.position.items() if key in orders and meter.visible(i, now))
-                wanted.update((orders[key], resource) for key in shown)
+        asked: dict[Resource, set[tuple[str, str]]] = {}
+        for strand in strands.values():
+            if strand.counts:
+                keys = ((one.metric, one.stat) for unit in strand.units for one in unit.counters if one)
+                asked.setdefault(strand.resource, set()).update(keys)
+        for resource, meter in draft.known.items():  # what is not asked may stand all the same
+            orders, others = self._orders(resource), asked.get(resource, set())
+            shown = (key for key, i in meter.position.items() if key not in others and meter.visible(i, now))
+            wanted.update((orders[key], resource) for key in shown if key in orders)
         verdict = self._admission.admit(
             self._target,
             SOURCE,
