@@ -52,28 +52,33 @@ def _not_called(operation: str) -> str:
 
 
 def _no_address(address: str) -> str:
-    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]*):(\d{1,5})", address, re.ASCII)
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]*):([0-9]{1,5})", address, re.ASCII)
     good = found and int(found[2]) <= 65_535
     return "" if good else f"{address!r} is no address; write :10940, 127.0.0.1:10940 or [::1]:10940"
 
 
 def _account_hint(text: str) -> str:
     digits = re.sub(r"[ -]", "", text)
-    return f'; did you mean "{digits}"?' if re.fullmatch(r"\d{12}", digits) else ""
+    return f'; did you mean "{digits}"?' if re.fullmatch(r"[0-9]{12}", digits) else ""
+
+
+def _number_hint(text: str) -> str:
+    digits = re.sub(r"^0+(?=[0-9])", "", text)
+    return f"; a leading 0 may mean octal, write {digits}" if digits != text and re.fullmatch(_NUMBER, digits) else ""
 
 
 def _region_hint(text: str) -> str:
-    zone = re.fullmatch(r"([a-z]{2,4}(?:-[a-z]+)+-\d)[a-z]", text.lower().replace("_", "-"))
+    zone = re.fullmatch(r"([a-z]{2,4}(?:-[a-z]+)+-[0-9])[a-z]", text.lower().replace("_", "-"))
     region = zone[1] if zone else text.lower().replace("_", "-")
     return f"; did you mean {region}?" if region != text and re.fullmatch(_REGION, region) else ""
 
 
 def _role_hint(text: str) -> str:
-    assumed = re.fullmatch(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/.*", text)
+    assumed = re.fullmatch(r"arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([^/]+)/.*", text)
     if assumed:
         return f"; did you mean arn:{assumed[1]}:iam::{assumed[2]}:role/{assumed[3]}?"
     parts = text.split(":")
-    if len(parts) == 6 and parts[2] == "iam" and not re.fullmatch(r"\d{12}", parts[4]):
+    if len(parts) == 6 and parts[2] == "iam" and not re.fullmatch(r"[0-9]{12}", parts[4]):
         return f": {parts[4] or 'nothing'!r} is no account number of twelve digits"
     kind = parts[-1].partition("/")[0]
     if len(parts) == 6 and kind != "role":
@@ -81,14 +86,16 @@ def _role_hint(text: str) -> str:
     return ", as in arn:aws:iam::123456789012:role/sagemaker-exporter"
 
 
-_REGION = r"^[a-z]{2,4}(-[a-z]+)+-\d\Z"
+_NUMBER = r"[0-9]{1,10}(\.[0-9]{1,10})?"
+_REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]\Z"
+_MOST = 1_000_000_000  # series, dollars, calls a second: nobody means more, and what is finite can be reckoned with
 
 Pace = Literal["hot", "warm", "cold"]
 AccountId = Annotated[
     str,
     Meta(
         title="text of twelve digits",
-        pattern=r"^\d{12}\Z",
+        pattern=r"^[0-9]{12}\Z",
         description="an account number of twelve digits",
         extra={"hint": _account_hint},
     ),
@@ -101,7 +108,7 @@ RoleArn = Annotated[
     str,
     Meta(
         title="ARN",
-        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/\S+\Z",
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/\S+\Z",
         description="the ARN of a role",
         extra={"hint": _role_hint},
     ),
@@ -127,16 +134,47 @@ Address = Annotated[
         title="address",
         description="an address such as :10940",
         extra={"check": _no_address},
-        extra_json_schema={"pattern": r":\d{1,5}$"},
+        extra_json_schema={"pattern": r":[0-9]{1,5}$"},
     ),
 ]
-Rate = Annotated[float, Meta(title="number", gt=0, description="a number above 0")]
-Series = Annotated[int, Meta(title="whole number", ge=1, description="a number of series")]
-Dollars = Annotated[float, Meta(title="number", ge=0, description="an amount of dollars")]
+Rate = Annotated[
+    float,
+    Meta(
+        title="number",
+        gt=0,
+        le=_MOST,
+        description=f"a number above 0, at most {_MOST:,}",
+        extra={"hint": _number_hint},
+    ),
+]
+Series = Annotated[
+    int,
+    Meta(
+        title="whole number",
+        ge=1,
+        le=_MOST,
+        description=f"a whole number from 1 to {_MOST:,}",
+        extra={"hint": _number_hint},
+    ),
+]
+Dollars = Annotated[
+    float,
+    Meta(
+        title="number",
+        ge=0,
+        le=_MOST,
+        description=f"a number of dollars from 0 to {_MOST:,}",
+        extra={"hint": _number_hint},
+    ),
+]
 Enabled = Annotated[bool, About("Whether the source runs.")]
 LastGood = Annotated[
     Seconds | None,
-    About("How long values stay while they can't be looked at; by default three times `every`, at least 15m.", "15m"),
+    About(
+        "How long values stay while they can't be looked at, at least 1s; by default three times `every`, and 15m at "
+        "the least.",
+        "15m",
+    ),
 ]
 
 
@@ -203,10 +241,10 @@ class Inventory(Struct, frozen=True, kw_only=True):
     every: Annotated[Seconds, About("How often it is listed; at least 1s.")] = 60.0
     last_good: LastGood = None
     describe_every: Annotated[
-        Seconds, About("How often a thing is described that is in service and has not changed.")
+        Seconds, About("How often a thing is described that is in service and has not changed; at least 1s.")
     ] = 3600.0
     list_metrics_every: Annotated[
-        Seconds, About("How often the series of CloudWatch, the bounds of scaling and tags are listed.")
+        Seconds, About("How often the series of CloudWatch, the bounds of scaling and tags are listed; at least 1s.")
     ] = 300.0
 
 
@@ -413,8 +451,11 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
                 yield "listen_addresses", "must not be empty", ()
         case _:
             pass
-    if isinstance(given, CloudWatchMetrics | Inventory | CloudWatchAlarms) and given.every < 1:
-        yield "every", "must be at least 1s", ()
+    if isinstance(given, CloudWatchMetrics | Inventory | CloudWatchAlarms):
+        for key in ("every", "last_good", "describe_every", "list_metrics_every"):
+            seconds = getattr(given, key, None)
+            if seconds is not None and seconds < 1:
+                yield key, "must be at least 1s", ()
     if isinstance(given, CloudWatchMetrics | RowSettings):
         for key in ("gauge_delay", "max_age"):
             if (getattr(given, key) or 0.0) > 86_400:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version as version_of
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import structs
 
@@ -24,7 +24,7 @@ from exporter.clock import Clock
 from exporter.collection import Collection, Repeats, Source
 from exporter.config import Account, Config, fingerprint
 from exporter.inventory import Inventory, Pacing, Selection
-from exporter.ledger import Ledger, Rules
+from exporter.ledger import Ledger, LedgerError, Rules
 from exporter.ledger.store import Store
 from exporter.model import Target
 from exporter.scheduler import Entry, Scheduler
@@ -62,6 +62,17 @@ class SetupError(Exception):
     """Something outside the configuration file keeps the program from starting; the text says what to do."""
 
 
+Sources = list[tuple[Source, float]]  # each with the seconds between two of its runs
+
+
+class Made(NamedTuple):
+    """What is made by a configuration."""
+
+    config: Config
+    inventory: Inventory
+    sources: Sources
+
+
 class Parts:
     """What every command that reads AWS needs. `configure` makes the sources; what they have learnt of the world stays.
 
@@ -82,28 +93,37 @@ class Parts:
         self.configure(config)
 
     def configure(self, config: Config) -> None:
-        """Make the sources by a configuration."""
+        """Make the sources by a configuration, and use them."""
+        self.use(self.make(config))
+
+    def make(self, config: Config) -> Made:
+        """Make the sources by a configuration, changing nothing yet."""
         metrics, listing = config.sources.cloudwatch_metrics, config.sources.inventory
-        self.config = config
-        self.tally.hold(config.web.zero_hold)
-        self.ledger.rule(Rules(metrics.settle, metrics.deep_settle), config.web.zero_hold)
-        self.aws.limit(config.limits.calls, config.limits.datapoints)
         pacing = Pacing(
             listing.describe_every,
             listing.list_metrics_every,
             tags=Selection(config.resources).tags,
             resources=listing.enabled,
         )
-        self.admission.limit = config.limits.series
-        self.inventory = Inventory(self.aws, _listed_places(config), pacing, self.admission, config.on, self.inventory)
+        inventory = Inventory(self.aws, _listed_places(config), pacing, self.admission, config.on, self.inventory)
         known = places(row for row in CATALOGUE.values() if row.ask)
-        self.sources: list[tuple[Source, float]] = [(InventorySource(self.inventory, config), listing.every)]
+        sources: Sources = [(InventorySource(inventory, config), listing.every)]
         if metrics.enabled:
-            source = CloudWatchMetrics(self.aws, self.inventory, known, config, self.admission, self._begin)
-            self.sources.append((source, metrics.every))
+            source = CloudWatchMetrics(self.aws, inventory, known, config, self.admission, self._begin)
+            sources.append((source, metrics.every))
         alarms = config.sources.cloudwatch_alarms
         if alarms.enabled:
-            self.sources.append((CloudWatchAlarms(self.aws, known, config), alarms.every))
+            sources.append((CloudWatchAlarms(self.aws, known, config), alarms.every))
+        return Made(config, inventory, sources)
+
+    def use(self, made: Made) -> None:
+        """Let a configuration be in force."""
+        self.config, self.inventory, self.sources = made
+        config, metrics = self.config, self.config.sources.cloudwatch_metrics
+        self.tally.hold(config.web.zero_hold)
+        self.ledger.rule(Rules(metrics.settle, metrics.deep_settle), config.web.zero_hold)
+        self.aws.limit(config.limits.calls, config.limits.datapoints)
+        self.admission.limit = config.limits.series
         self.tally.fill("config_info", [((fingerprint(config),), 1.0)])
         self.tally.set("ignored_targets", value=0.0)
         self.tally.set("config_last_reload_successful", value=1.0)
@@ -127,11 +147,20 @@ class Parts:
 
     def prepare(self, target: Target) -> None:
         """Before anything runs on a target: own counters about it stand at 0; what is switched off is not counted."""
+        self.switch_off(target, self.sources)
+        self.expect(target)
+
+    def switch_off(self, target: Target, sources: Sources) -> None:
+        """End the count of what these sources do not count. Raises `LedgerError` if the disk refuses."""
+        names = {source.name for source, _ in sources}
+        for name, switched_off in _SWITCHED_OFF.items():
+            if name not in names:
+                self.ledger.apply(switched_off(target, self.ledger.known(name, target), self.clock.now()))
+
+    def expect(self, target: Target) -> None:
+        """Let room be kept for the sources on a target, and own counters about it stand at 0."""
         sources = [source.name for source, _ in self.sources]
         self.admission.expect(target, {name: self.ledger.known(name, target).notes.get(NOTE) for name in sources})
-        for name, switched_off in _SWITCHED_OFF.items():
-            if name not in sources:
-                self.ledger.apply(switched_off(target, self.ledger.known(name, target), self.clock.now()))
         for name, row in CATALOGUE.items():
             counts = row.source == "own" and row.type != "gauge"
             if counts and row.seeded is True and "cloudwatch_namespace" not in row.labels:
@@ -237,27 +266,36 @@ class Daemon:
                 config = self._load()
                 fixed = _fixed(self._parts.config, config)
                 logins = self._parts.logins(config)
-            except (ConfigError, SetupError) as error:
+                made = self._parts.make(config)
+                for login in logins if not fixed else ():
+                    if login in self._targets:
+                        self._parts.switch_off(self._targets[login], made.sources)
+            except (ConfigError, SetupError, LedgerError) as error:
                 fixed = str(error)
+            except Exception as error:  # noqa: BLE001 - no file, whatever is in it, may end a program that runs
+                _log.exception("a configuration could not be taken over")
+                fixed = f"a fault of the exporter, of which its log tells more: {error!r}"
             self._refused = fixed
             self._tally.add("config_reloads_total", "rejected" if fixed else "ok")
             if fixed:
                 self._tally.set("config_last_reload_successful", value=0.0)
                 _log.error("the configuration stays as it was: %s", fixed)
                 return fixed
-            self._take_over(config, logins)
+            self._parts.use(made)
+            self._take_over(logins)
             self._gate.look()
             _log.info("a new configuration is in force: %s", fingerprint(config))
             return None
 
-    def _take_over(self, config: Config, logins: tuple[Login, ...]) -> None:
+    def _take_over(self, logins: tuple[Login, ...]) -> None:
+        """Run the sources that are configured now instead of those of before."""
         before, known = self._entries, self._targets
         for entry in (*self._waiting.values(), *(one for entries in before.values() for one in entries)):
             self._scheduler.remove(entry)
         self._waiting, self._entries, self._targets, self._ignored = {}, {}, {}, {}
-        self._parts.configure(config)
         for login in logins:
             if login in known:
+                self._parts.expect(known[login])
                 self._add_target(login, known[login], before[known[login]])
         for target in before.keys() - self._entries.keys():  # before others log in: one of them may be the same
             self._parts.forget(target)
@@ -323,6 +361,7 @@ class Daemon:
             entry = self._waiting.pop(login, None)
             if entry:  # or it is no longer wanted
                 self._scheduler.remove(entry)
+                self._parts.prepare(target)
                 self._add_target(login, target)
 
     def _ignore(self, login: Login, why: str) -> None:
@@ -337,7 +376,6 @@ class Daemon:
 
     def _add_target(self, login: Login, target: Target, before: Sequence[Entry] = ()) -> None:
         """Run the sources on a target, each once its run of `before` has ended: one of the two would undo the other."""
-        self._parts.prepare(target)
         entries = []
         for source, every in self._parts.sources:
             entry = Entry(source.name, every, partial(self._parts.collection.run, source, target), target)

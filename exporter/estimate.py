@@ -34,11 +34,13 @@ class Estimate(NamedTuple):
     """What all sources take on all targets (USD an hour).
 
     `floor` is what they cost however low the dollar limit is, `everything` with all rows asked in every run.
+    `left_out` is the number of CloudWatch's series that do not fit into `limits.series`.
     """
 
     lines: tuple[Line, ...]
     floor: float
     everything: float
+    left_out: int
 
     @property
     def usd(self) -> float:
@@ -84,7 +86,7 @@ def estimate(parts: Parts, censuses: Mapping[Target, Census]) -> Estimate:
             everything + fixed + hour.everything * METRIC_PRICE,
         )
         left -= usd
-    return Estimate(tuple(lines), floor, everything)
+    return Estimate(tuple(lines), floor, everything, parts.admission.dropped())
 
 
 def told(found: Estimate, config: Config, censuses: Mapping[Target, Census], assumption: str) -> Iterable[str]:
@@ -112,6 +114,10 @@ def told(found: Estimate, config: Config, censuses: Mapping[Target, Census], ass
         yield f"more than limits.usd_per_month, {limit:,.2f}: paces will be slowed (the floor is {floor:,.2f})"
     else:
         yield f"within limits.usd_per_month, {limit:,.2f} (the floor is {floor:,.2f})"
+    if found.left_out:
+        series = f"{found.left_out:,} series of CloudWatch do not fit and are left out"
+        others = "more where other sources need room (theirs are not reckoned here)"
+        yield f"limits.series is {config.limits.series:,}: {series}, and {others}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -232,6 +232,7 @@ def _scalar(kind: Any) -> dict[str, Any]:
         "minLength": says.min_length,
         "exclusiveMinimum": says.gt,
         "minimum": says.ge,
+        "maximum": says.le,
         **(says.extra_json_schema or {}),
     }
     base = {word: value for word, value in words.items() if value is not None}

@@ -25,7 +25,7 @@ LONGEST = 400 * 86_400  # seconds; no duration here means anything beyond
 LARGEST = 1 << 20  # characters of a file; a thousand accounts have a fifth of that
 MOST = 100_000  # values: aliases of aliases can make millions of a few lines
 
-DURATION = r"(\d+(?:\.\d+)?)(ms|s|m|h|d)"
+DURATION = r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)"
 Seconds = Annotated[float, Meta(title="duration", description="a duration such as 30s, 5m, 3h or 15d")]
 
 
@@ -68,7 +68,7 @@ def text_of(path: Path) -> str:
     except OSError as error:
         raise ConfigError(str(path), [Mistake(1, 1, "", f"can't be read: {error}")]) from error
     except UnicodeDecodeError as error:
-        good = content[: error.start].decode("utf-8").split("\n")
+        good = _lines(content[: error.start].decode("utf-8"))
         where = Mistake(len(good), len(good[-1]) + 1, "", "is not UTF-8: save the file in that encoding")
         raise ConfigError(str(path), [where]) from error
 
@@ -139,7 +139,8 @@ def wanted(kind: Any) -> str:
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_SPELLED = r"(\d+)\s*(?:(s(?:ec(?:ond)?s?)?)|(m(?:in(?:ute)?s?)?)|(h(?:(?:ou)?rs?)?)|(d(?:ays?)?))"
+_SPELLED = r"([0-9]+)\s*(?:(s(?:ec(?:ond)?s?)?)|(m(?:in(?:ute)?s?)?)|(h(?:(?:ou)?rs?)?)|(d(?:ays?)?))"
+_NUMBER = r"(?:0|[1-9][0-9]{0,99})(?:\.[0-9]+)?"  # int() itself raises at thousands of digits
 _MISSING = object()
 _TAG = "tag:yaml.org,2002:"
 _TAGS = {_TAG + name for name in ("null", "bool", "int", "float", "timestamp", "str", "seq", "map", "merge", "value")}
@@ -258,7 +259,7 @@ class _Reader:
         said = "this" if extra.get("secret") else _short(node.value)
         if tag == "null" and not extra.get("unquoted"):
             return self._complain(node, path, f"must be {wanted(kind)}, not {_what(node)}")
-        if base is str and plain and not extra.get("unquoted") and (tag != "str" or text.isdecimal()):
+        if base is str and plain and not extra.get("unquoted") and (tag != "str" or _digits(text)):
             odd = {"bool": "true or false", "timestamp": "a timestamp", "merge": "YAML's own", "value": "YAML's own"}
             kind_of = odd.get(tag, "a number")
             quoted = "it" if extra.get("secret") else f'"{said}"'
@@ -272,11 +273,11 @@ class _Reader:
             return self._duration(node, text, path)
         value: Any = text
         if not plain and "$" not in node.value:
-            if base in {bool, int, float} and re.fullmatch(r"true|false|\d+(\.\d+)?", text):
+            if base in {bool, int, float} and re.fullmatch(f"true|false|{_NUMBER}", text):
                 return self._complain(node, path, f'"{text}" in quotes is a text, write {text} without quotes')
         elif base is bool:
             value = {"true": True, "false": False}.get(text.lower(), text)
-        elif base in {int, float} and re.fullmatch(r"\d+(\.\d+)?", text):
+        elif base in {int, float} and re.fullmatch(_NUMBER, text):
             value = base(text) if base is float or "." not in text else text
         try:
             found = msgspec.convert(value, kind)
@@ -288,18 +289,17 @@ class _Reader:
         return self._complain(node, path, fault) if fault else found
 
     def _duration(self, node: yaml.Node, text: str, path: str) -> Any:
-        parts = re.findall(DURATION, text)
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
         if text == "0":
             return 0.0
-        if "".join(number + unit for number, unit in parts) != text or not parts:
+        if not re.fullmatch(f"(?:{DURATION})+", text):
             hint = "write 30s, 5m, 3h or 15d"
             spelled = re.fullmatch(_SPELLED, node.value, re.IGNORECASE)
             if spelled:
                 hint = f"did you mean {spelled[1]}{'smhd'[(spelled.lastindex or 2) - 2]}?"
-            elif node.value.isdecimal():
+            elif _digits(node.value):
                 hint = f"it has no unit: write {_short(node.value)}s, {_short(node.value)}m, ..."
             return self._complain(node, path, f"{_short(node.value)!r} is no duration; {hint}")
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(DURATION, text))
         if seconds > LONGEST:
             return self._complain(node, path, f"is longer than {LONGEST // 86_400} days")
         return seconds
@@ -355,7 +355,7 @@ _PROBLEMS = (  # what the parser says, whether its context is the place to look 
 def _no_yaml(text: str, error: yaml.YAMLError) -> Mistake:
     """Return why a text is no YAML, in words for people."""
     if isinstance(error, yaml.reader.ReaderError):
-        before = text[: error.position].split("\n")
+        before = _lines(text[: error.position])
         problem = f"the character #x{ord(text[error.position]):04x} may not stand in a file"
         return Mistake(len(before), len(before[-1]) + 1, "", f"is no YAML: {problem}")
     problem = getattr(error, "problem", None) or str(error)
@@ -366,9 +366,14 @@ def _no_yaml(text: str, error: yaml.YAMLError) -> Mistake:
             problem, mark = found.expand(words), (context if by_context else None) or mark
             break
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    if "bracket" in problem and re.search(r"[^'\"]\$\{", text.split("\n")[line - 1]):
+    if "bracket" in problem and re.search(r"[^'\"]\$\{", _lines(text)[line - 1]):
         problem += "; ${...} within brackets needs quotes"
     return Mistake(line, column, "", f"is no YAML: {problem}")
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text as YAML counts them."""
+    return re.split("\r\n|[\n\r\x85\u2028\u2029]", text)
 
 
 def _homes(kind: type[Struct], key: str, path: str = "") -> Iterator[str]:
@@ -404,6 +409,10 @@ def _check(kind: Any, value: Any) -> str:
 
 def _nothing(_: Any) -> str:
     return ""
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def _null(node: yaml.Node) -> bool:

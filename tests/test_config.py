@@ -165,6 +165,8 @@ TOP = "targets, sources, families, rows, resources, limits, ledger, web"
 NO_DURATION = "is no duration; write 30s, 5m, 3h or 15d"
 ROWS = "rows: {sagemaker_endpoint_invocations_total: "
 
+TWELVE = "\u0661\u0662" * 6  # digits, but not those of AWS
+
 BROKEN = {
     # the shape of it
     "bogus: 1": f"1:1  bogus: unknown key; known are {TOP}",
@@ -185,6 +187,16 @@ BROKEN = {
     "targets: [{role_arn: admin}]": (
         "1:22  targets[0].role_arn: 'admin' is not the ARN of a role, "
         "as in arn:aws:iam::123456789012:role/sagemaker-exporter"
+    ),
+    f'targets: [{{account_id: "{TWELVE}"}}]': (
+        f"1:24  targets[0].account_id: '{TWELVE}' is not an account number of twelve digits"
+    ),
+    f"targets: [{{role_arn: 'arn:aws:iam::{TWELVE}:role/x'}}]": (
+        f"1:22  targets[0].role_arn: 'arn:aws:iam::{TWELVE}:role/x' is not the ARN of a role: "
+        f"'{TWELVE}' is no account number of twelve digits"
+    ),
+    "targets: [{regions: [eu-west-\u0661]}]": (
+        "1:22  targets[0].regions[0]: 'eu-west-\u0661' is not a region such as eu-west-1"
     ),
     "targets: [{regions: eu-west-1}]": "1:21  targets[0].regions: must be a list, not 'eu-west-1'",
     "targets: [{}, {regions: [Europe]}]": "1:26  targets[1].regions[0]: 'Europe' is not a region such as eu-west-1",
@@ -220,6 +232,12 @@ BROKEN = {
     'sources: {inventory: {every: ""}}': f"1:30  sources.inventory.every: '' {NO_DURATION}",
     "sources: {inventory: {every: 0s}}": "1:30  sources.inventory.every: must be at least 1s",
     "sources: {inventory: {every: 999ms}}": "1:30  sources.inventory.every: must be at least 1s",
+    "sources: {inventory: {last_good: 0}}": "1:34  sources.inventory.last_good: must be at least 1s",
+    "sources: {cloudwatch_alarms: {last_good: 0s}}": "1:42  sources.cloudwatch_alarms.last_good: must be at least 1s",
+    "sources: {inventory: {describe_every: 0}}": "1:39  sources.inventory.describe_every: must be at least 1s",
+    "sources: {inventory: {list_metrics_every: 10ms}}": (
+        "1:43  sources.inventory.list_metrics_every: must be at least 1s"
+    ),
     "sources: {inventory: {every: [60s]}}": (
         "1:30  sources.inventory.every: must be a duration such as 30s, 5m, 3h or 15d, not a list"
     ),
@@ -275,10 +293,10 @@ BROKEN = {
     ),
     "limits: {requests_per_second: 5}": "1:31  limits.requests_per_second: must be a mapping, not '5'",
     "limits: {requests_per_second: {ListMetrics: fast}}": (
-        "1:45  limits.requests_per_second.ListMetrics: 'fast' is not a number above 0"
+        "1:45  limits.requests_per_second.ListMetrics: 'fast' is not a number above 0, at most 1,000,000,000"
     ),
     "limits: {requests_per_second: {ListMetrics: -1}}": (
-        "1:45  limits.requests_per_second.ListMetrics: '-1' is not a number above 0"
+        "1:45  limits.requests_per_second.ListMetrics: '-1' is not a number above 0, at most 1,000,000,000"
     ),
     # ledger and web
     "ledger: {path: true}": '1:16  ledger.path: true is read as true or false, write "true" in quotes',
@@ -318,6 +336,9 @@ BROKEN = {
     ),
     ": 1": "1:1  is no YAML: a key is missing before the colon",
     "web: *x": '1:6  is no YAML: *x stands for nothing; a text that begins with * needs quotes: "*x"',
+    "web: {}\rtargets: [\r": "3:1  is no YAML: the file ends within a bracket",
+    "web: {}\u2028targets: [": "2:11  is no YAML: the file ends within a bracket",
+    "a: 1\x85b: 1\r\nc: 1\u2029d: \x00": "4:4  is no YAML: the character #x0000 may not stand in a file",
     "--- {}\n--- {}": "2:1  is no YAML: a second document begins here; only one can be read",
     "ledger: {path: a\x00b}": "1:17  is no YAML: the character #x0000 may not stand in a file",
     "\ufeffweb: {zero_hold: 1}": "1:18  web.zero_hold: '1' is no duration; it has no unit: write 1s, 1m, ...",
@@ -356,8 +377,28 @@ BROKEN = {
         "inference components (resources.tags) and alarms (sources.cloudwatch_alarms.tags)"
     ),
     "limits: {alarms: 5}": "1:10  limits.alarms: unknown key; known are series, usd_per_month, requests_per_second",
-    "limits: {series: 0}": "1:18  limits.series: '0' is not a number of series",
-    "limits: {series: 1e5}": "1:18  limits.series: '1e5' is not a number of series",
+    "limits: {series: 0}": "1:18  limits.series: '0' is not a whole number from 1 to 1,000,000,000",
+    "limits: {series: -1}": "1:18  limits.series: '-1' is not a whole number from 1 to 1,000,000,000",
+    "limits: {series: 1000000001}": ("1:18  limits.series: '1000000001' is not a whole number from 1 to 1,000,000,000"),
+    "limits: {series: 010}": (
+        "1:18  limits.series: '010' is not a whole number from 1 to 1,000,000,000; a leading 0 may mean octal, write 10"
+    ),
+    "limits: {usd_per_month: 00.5}": (
+        "1:25  limits.usd_per_month: '00.5' is not a number of dollars from 0 to 1,000,000,000; "
+        "a leading 0 may mean octal, write 0.5"
+    ),
+    "limits: {usd_per_month: 1000000000.5}": (
+        "1:25  limits.usd_per_month: '1000000000.5' is not a number of dollars from 0 to 1,000,000,000"
+    ),
+    "limits: {requests_per_second: {ListMetrics: 1000000001}}": (
+        "1:45  limits.requests_per_second.ListMetrics: '1000000001' is not a number above 0, at most 1,000,000,000"
+    ),
+    "limits: {series: \u0661\u0662}": (
+        "1:18  limits.series: '\u0661\u0662' is not a whole number from 1 to 1,000,000,000"
+    ),
+    "web: {zero_hold: \u0661s}": "1:18  web.zero_hold: '\u0661s' is no duration; write 30s, 5m, 3h or 15d",
+    "web: {zero_hold: \u0661}": "1:18  web.zero_hold: '\u0661' is no duration; write 30s, 5m, 3h or 15d",
+    "limits: {series: 1e5}": "1:18  limits.series: '1e5' is not a whole number from 1 to 1,000,000,000",
     # numbers and texts
     "targets: [{account_id: 012345670123}]": (
         '1:24  targets[0].account_id: 012345670123 is read as a number, write "012345670123" in quotes'
@@ -377,8 +418,12 @@ BROKEN = {
     ),
     "limits: {usd_per_month: $500}": "1:25  limits.usd_per_month: '$' is neither ${NAME} nor $$",
     "limits: {usd_per_month: '500'}": '1:25  limits.usd_per_month: "500" in quotes is a text, write 500 without quotes',
-    "limits: {usd_per_month: 500 USD}": "1:25  limits.usd_per_month: '500 USD' is not an amount of dollars",
-    "limits: {usd_per_month: 1e3}": "1:25  limits.usd_per_month: '1e3' is not an amount of dollars",
+    "limits: {usd_per_month: 500 USD}": (
+        "1:25  limits.usd_per_month: '500 USD' is not a number of dollars from 0 to 1,000,000,000"
+    ),
+    "limits: {usd_per_month: 1e3}": (
+        "1:25  limits.usd_per_month: '1e3' is not a number of dollars from 0 to 1,000,000,000"
+    ),
     "ledger: {path: =}": '1:16  ledger.path: = is read as YAML\'s own, write "=" in quotes',
     "sources: {inventory: {enabled: yes}}": "1:32  sources.inventory.enabled: 'yes' is not true or false",
     "sources: {inventory: {every: 5min}}": "1:30  sources.inventory.every: '5min' is no duration; did you mean 5m?",
@@ -423,7 +468,8 @@ BROKEN = {
         "1:58  limits.requests_per_second.GetMetricData.datapoints: must be a list of 2, not of 1"
     ),
     "limits: {requests_per_second: {GetMetricData.datapoints: [a, 1]}}": (
-        "1:59  limits.requests_per_second.GetMetricData.datapoints[0]: 'a' is not a number above 0"
+        "1:59  limits.requests_per_second.GetMetricData.datapoints[0]: 'a' is not a number above 0, at most "
+        "1,000,000,000"
     ),
     "rows: {sagemaker_endpoint_status: {}}": (
         "1:8  rows.sagemaker_endpoint_status: is no CloudWatch family: nobody asks for it, more or less often"
@@ -529,11 +575,25 @@ def test_a_file_is_read_with_the_environment(tmp_path):
     [
         ("sources: {inventory: {every: " + "9" * 400 + "s}}", "is longer than 400 days"),
         ('targets: [{regions: ["eu-west-1\\n"]}]', "is not a region such as eu-west-1"),
+        ("limits: {series: " + "9" * 5000 + "}", "is not a whole number from 1 to 1,000,000,000"),
+        ("limits: {series: 0" + "9" * 5000 + "}", "is not a whole number from 1 to 1,000,000,000"),
+        ("limits: {usd_per_month: " + "9" * 400 + "}", "is not a number of dollars from 0 to 1,000,000,000"),
+        ("web: {zero_hold: " + "9" * 1_000_000 + "}", "is no duration; it has no unit"),
         ("limits: {requests_per_second: {ListMetrics: 0}}", "'0' is not a number above 0"),
         ("ledger: " + "x" * 5000, f"must be a mapping, not '{'x' * 100}...'"),
         ("x" * 1000 + ": 1", f"{'x' * 100}...: unknown key"),
     ],
-    ids=["endless duration", "line break", "rate of nothing", "long text", "long key"],
+    ids=[
+        "endless duration",
+        "line break",
+        "endless number",
+        "endless number, padded",
+        "no end of dollars",
+        "no unit",
+        "rate of nothing",
+        "long text",
+        "long key",
+    ],
 )
 def test_what_is_odd_is_refused(text, said):
     with pytest.raises(ConfigError, match=re.escape(said)) as refused:
@@ -629,9 +689,21 @@ def test_any_text_is_read_or_refused(text):
 
 WORDS = """
     targets regions account_id sources inventory every web zero_hold rows families include limits tags
-    5m 60 true null ~ - : { } [ ] , " ' | > ? # & * ${A} $ &a *a << = !x !!str !!int 1e400 .inf 0x1F 2026-01-01 é
+    5m 60 010 true null ~ - : { } [ ] , " ' | > ? # & * ${A} $ &a *a << = !x !!str !!int 1e400 .inf 0x1F 2026-01-01 é
+    limits series usd_per_month
 """
-words = st.sampled_from([*WORDS.split(), ": ", "\n", "  ", "\t", ", "])
+ENDS = ["\n", "\r", "\r\n", "\x85", "\u2028", "\u2029"]  # of lines, for YAML
+words = st.sampled_from([*WORDS.split(), ": ", "  ", "\t", ", ", "9" * 5000, *ENDS])
+
+
+numbers = st.from_regex(r"-?[0-9\u0660-\u0669]{1,20}([.e][0-9]{1,20})?(s|m|d)?", fullmatch=True) | st.integers(
+    1, 6000
+).map("9".__mul__)
+
+
+@given(st.sampled_from(["limits: {series: %s}", "limits: {usd_per_month: %s}", "web: {zero_hold: %s}"]), numbers)
+def test_any_number_is_read_or_refused(text, number):
+    read(text % number)
 
 
 @given(st.lists(words, max_size=40).map("".join))
@@ -652,7 +724,7 @@ def test_any_values_under_the_right_keys_are_read_or_refused(tree):
     read(yaml.safe_dump(tree, allow_unicode=True))
 
 
-slips = st.tuples(st.integers(0, len(WHOLE) - 1), st.sampled_from(["", *"\t\n\0 :-[]{}'\"#&*!|>%@`,?0<=$é"]))
+slips = st.tuples(st.integers(0, len(WHOLE) - 1), st.sampled_from(["", *ENDS, *"\t\0 :-[]{}'\"#&*!|>%@`,?0<=$é"]))
 
 
 @given(st.lists(slips, min_size=1, max_size=3))

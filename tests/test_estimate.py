@@ -150,8 +150,24 @@ def test_what_people_read():
     assert lines[2].split() == ["source", "asks", "every", "calls/h", "metrics/h", "USD/month"]
     assert lines[5].split()[:4] == ["cloudwatch_metrics", "1m", "5m", "1h"]
     assert lines[-1].startswith("within limits.usd_per_month, 500.00")
+    assert not any("limits.series" in line for line in lines)
     assert found.everything > found.usd > found.floor > 0
     assert found.lines[-1].usd == pytest.approx(found.lines[-1].metrics * METRIC_PRICE)
+    parts.close()
+
+
+@pytest.mark.parametrize("limit", [5000, 500, 1])
+def test_series_that_do_not_fit_are_told(limit, caplog):
+    """As many as the admission refuses, on all targets together."""
+    parts, there = parts_of(f"limits: {{series: {limit}}}"), Target(ACCOUNT, "eu-west-1")
+    censuses = dict.fromkeys((HERE, there), assumed(parts.config, 30, float(T0)))  # 3,000 series on each
+    found = estimate(parts, censuses)
+    lines = list(told(found, parts.config, censuses, "assuming"))
+    assert 6000 - limit <= found.left_out <= 6000 - (0.95 * limit - 2 * 100)  # what is shared out goes in whole groups
+    said = f"limits.series is {limit:,}: {found.left_out:,} series of CloudWatch do not fit and are left out, "
+    assert lines[-1].startswith(said)
+    assert lines[-2].startswith("within limits.usd_per_month")
+    assert "are left out" in caplog.text
     parts.close()
 
 

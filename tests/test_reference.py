@@ -102,7 +102,7 @@ def test_every_key_of_the_schema_says_what_it_does():
         "{}",
         "sources:\nlimits:\n",
         "targets: [{role_arn: null, account_id: null}]",
-        "sources: {inventory: {enabled: '${YES}', every: '${SHORT:-5m}', last_good: 0}}",
+        "sources: {inventory: {enabled: '${YES}', every: '${SHORT:-5m}', last_good: 1s}}\nweb: {zero_hold: 0}",
         "limits: {usd_per_month: '${USD}', requests_per_second: {GetMetricData.datapoints: [1, 2.5]}}",
         "rows: {sagemaker_endpoint_invocations_total: {pace: '${PACE}', max_age: 1h30m}}",
         "families: {include: ['sagemaker_*', sagemaker_endpoint_status]}",
@@ -118,7 +118,7 @@ def test_what_the_program_reads_is_valid(text):
 # What is broken and passes the schema: it takes places of keys, the environment, or several values at once to see it.
 ONLY_THE_PROGRAM = {
     "a key given twice": r"given twice",
-    "how a text is written": r"'yes' is not true|YAML's own|merging by <<|012345678901 is read as a number",
+    "how a text is written": r"'yes' is not true|YAML's own|merging by <<|012345678901 is read as|may mean octal",
     "the environment": r"ledger.path: '\$' is neither|environment variable",
     "what a glob finds": r"'nothing\*'|always shown",
     "several values": r"already:|without role_arn|another account|shorter than",

@@ -12,6 +12,7 @@ from worlds import T0, FakeClock, values, wait_for
 from exporter.config import parse
 from exporter.daemon import Daemon, Parts
 from exporter.demo import FakeAws, World, access_key
+from exporter.ledger import LedgerError
 from exporter.ledger.memory import MemoryStore
 from exporter.model import DAY, MINUTE, Target
 
@@ -117,6 +118,59 @@ def test_the_status_page_tells_why_a_reload_was_refused_and_what_the_month_has_c
     assert before <= float(spent) <= one.fake.bill.dollars
     one.reload(here())
     assert "bogus" not in one.daemon._site.status().decode()
+
+
+@pytest.mark.parametrize("step", ["exporter.daemon.InventorySource", "exporter.daemon.CloudWatchAlarms", "load"])
+def test_a_fault_of_ours_refuses_a_reload_and_ends_nothing(running, monkeypatch, caplog, step):
+    one = running()
+    one.ticks(3)
+    before = one.parts.config, one.parts.inventory, one.parts.sources, one.daemon._entries
+    told_at = one.own("config_last_reload_timestamp_seconds")
+
+    def fail(*_):
+        raise ZeroDivisionError("unforeseen")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(*((one.daemon, "_load", fail) if step == "load" else (step, fail)))
+        one.text = here() + "limits: {series: 1}"
+        one.daemon.ask_to_reload()
+        one.daemon._asked.put(one.daemon.ask_to_stop)
+        one.daemon.wait()
+    assert len([record for record in caplog.records if record.exc_info]) == 1, "its traceback once"
+    assert "ZeroDivisionError" in caplog.messages[-1]
+    assert (one.parts.config, one.parts.inventory, one.parts.sources, one.daemon._entries) == before
+    assert one.parts.admission.limit == 200_000
+    one.ticks(3)
+    assert one.own("config_last_reload_successful") == {(): 0.0}
+    assert one.own("config_last_reload_timestamp_seconds") == told_at
+    assert one.own("config_reloads_total")["rejected",] == 1
+    assert one.shown(INVOCATIONS)
+    assert one.reload(one.text) is None
+    assert one.parts.admission.limit == 1
+
+
+@pytest.mark.parametrize("text", ["web: {}\rtargets: [\r", "limits: {series: " + "9" * 5000 + "}"])
+def test_no_file_ends_the_daemon(running, caplog, text):
+    one = running()
+    assert one.reload(text).startswith("config.yaml:")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_disk_that_refuses_refuses_a_reload_that_must_write(running, monkeypatch):
+    one = running()
+    one.ticks(3)
+
+    def refuse(_):
+        raise LedgerError("the disk is full")
+
+    off = here() + "sources: {cloudwatch_alarms: {enabled: false}}"
+    with monkeypatch.context() as full:
+        full.setattr(one.parts.ledger._store, "commit", refuse)
+        assert one.reload(off) == "the disk is full"
+        assert one.parts.config.sources.cloudwatch_alarms.enabled
+        assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 3
+    assert one.reload(off) is None
+    assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 2
 
 
 @pytest.mark.parametrize(
