@@ -567,7 +567,11 @@ def test_notes_are_kept_by_source_and_target(world):
     world.ledger.apply(Reading("cloudtrail", HERE, T0, notes={"open": None}))
     world.restart()
     assert world.ledger.known("cloudtrail", HERE).notes == {"until": T0}
-    assert world.ledger.known("cloudtrail", Target("1", "eu-west-1")).notes == {}
+    there = Target("1", "eu-west-1")
+    assert world.ledger.known("cloudtrail", there).notes == {}
+    world.ledger.apply(Reading("cloudtrail", there, T0, notes={"until": 1.0}))
+    world.ledger.apply(Reading("quotas", there, T0, notes={"until": 2.0}))
+    assert world.ledger.notes("cloudtrail") == {HERE: {"until": T0}, there: {"until": 1.0}}
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from exporter.config import parse
 from exporter.daemon import Daemon, Parts
 from exporter.demo import FakeAws, World, access_key
 from exporter.ledger.memory import MemoryStore
-from exporter.model import DAY, MINUTE, Target
+from exporter.model import DAY, MINUTE, Reading, Target
+from exporter.sources.cloudwatch_metrics.rests import STAGES, month_of
 
 INVOCATIONS = "sagemaker_endpoint_invocations_total"
 ERRORS = "sagemaker_endpoint_invocation_5xx_errors_total"
@@ -117,6 +118,18 @@ def test_the_status_page_tells_why_a_reload_was_refused_and_what_the_month_has_c
     assert before <= float(spent) <= one.fake.bill.dollars
     one.reload(here())
     assert "bogus" not in one.daemon._site.status().decode()
+
+
+def test_what_a_removed_target_has_spent_is_spent(running):
+    one = running(f"targets: [{{regions: [{REGION}, {ELSEWHERE}]}}]\n")
+    one.ticks(3)
+    month = {"month": (month_of(one.clock.now()), 501.0)}
+    one.parts.ledger.apply(Reading("cloudwatch_metrics", Target(ACCOUNT, ELSEWHERE), one.clock.now(), notes=month))
+    assert one.reload(here()) is None
+    one.ticks(2)
+    assert one.own("thinning_stage")[ACCOUNT, REGION] == len(STAGES)
+    one.daemon._make_page()
+    assert "limits.usd_per_month is exceeded: 501." in one.daemon._site.status().decode()
 
 
 @pytest.mark.parametrize(
