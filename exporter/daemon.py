@@ -32,7 +32,7 @@ from exporter.sinks.prometheus import Page, Process, Renderer
 from exporter.sources import cloudwatch_alarms, cloudwatch_metrics
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
-from exporter.sources.cloudwatch_metrics.rests import spent_this_month
+from exporter.sources.cloudwatch_metrics.rests import months, spent_this_month
 from exporter.sources.inventory import InventorySource
 from exporter.strict import ConfigError
 from exporter.tally import PREFIX, Tally
@@ -109,7 +109,8 @@ class Parts:
         known = places(row for row in CATALOGUE.values() if row.ask)
         sources: Sources = [(InventorySource(inventory, config), listing.every)]
         if metrics.enabled:
-            source = CloudWatchMetrics(self.aws, inventory, known, config, self.admission, self._begin)
+            notes = self.ledger.notes(CloudWatchMetrics.name)
+            source = CloudWatchMetrics(self.aws, inventory, known, config, self.admission, notes, self._begin)
             sources.append((source, metrics.every))
         alarms = config.sources.cloudwatch_alarms
         if alarms.enabled:
@@ -433,8 +434,8 @@ class Daemon:
                 (f"{account.supposed or 'ambient account'} {region}", str(self._complaints.get((account, region), "")))
                 for account, region in self._waiting
             ]
-            known = [self._parts.ledger.known(CloudWatchMetrics.name, target) for target in self._entries]
             ignored = tuple(self._ignored.values())
+        spent = months(self._parts.ledger.notes(CloudWatchMetrics.name))
         return status.page(
             status.View(
                 version=__version__,
@@ -449,7 +450,7 @@ class Daemon:
                 waiting=waiting,
                 refused=self._refused,
                 left_out=self._parts.admission.refused(),
-                spent=spent_this_month((one.notes.get("month") for one in known), self._clock.now()),
+                spent=spent_this_month(spent.values(), self._clock.now()),
                 limit=self._parts.config.limits.usd_per_month,
                 ignored=ignored,
             )

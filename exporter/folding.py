@@ -7,6 +7,7 @@ resources are bounded by what exists, and by `limits.series`.
 from __future__ import annotations
 
 import logging
+import math
 import operator
 import threading
 from collections.abc import Iterable
@@ -17,11 +18,12 @@ from msgspec import structs
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.labels import LABELS
 from exporter.catalogue.rows import Row
-from exporter.model import Effect, Reading, Sample, Snapshot
+from exporter.model import DAY, Effect, Reading, Sample, Snapshot
 from exporter.tally import Tally
 
 UNKNOWN = 20  # words of a list of AWS's that its documentation did not have yet
 OTHER = "other"
+SHOWN = DAY  # what no reading has had for so long is on no page any more, and gives its place to others
 REMEMBERED = 1000  # values that were folded, so that each is counted once
 
 _log = logging.getLogger(__name__)
@@ -39,55 +41,67 @@ class _Bound(NamedTuple):
 
 
 class Folding:
-    """The values that bounded labels have had. Thread-safe. What a `snapshot` shows already passes."""
+    """The values that bounded labels have had. Thread-safe. What the `snapshot` at the start shows already passes.
+
+    What events have counted under keeps its place: its counter stands in the ledger, to go on there and to end there.
+    """
 
     def __init__(self, tally: Tally, snapshot: Snapshot) -> None:
         self._tally = tally
         self._lock = threading.Lock()
-        self._seen: dict[str, set[str]] = {}
+        self._seen: dict[str, dict[str, float]] = {}  # by label, with the time of the last reading; inf: counted under
         self._folded: dict[str, set[str]] = {}
         for (family, _), chunk in snapshot.chunks.items():
             for bound in _BOUNDED.get(family, ()):
                 values = {labels[bound.place] for labels in chunk.labels}
-                self._seen.setdefault(bound.label, set()).update(values - bound.known)
+                self._seen.setdefault(bound.label, {}).update(dict.fromkeys(values - bound.known, math.inf))
         for label in {bound.label for bounds in _BOUNDED.values() for bound in bounds}:
             self._tally.seed("label_values_folded_total", {"label_name": [label]})
 
     def fold(self, reading: Reading) -> Reading:
         """Return a reading whose labels keep to their bounds: itself, where they do."""
-        samples, seeds = self._each(reading.samples), self._each(reading.seeds)
+        self._forget(reading.at - SHOWN)
+        samples, ended = self._each(reading.samples, reading.at), self._each(reading.ended, reading.at)
+        seeds = self._each(reading.seeds, math.inf)
         events = tuple(
             event
-            if (effects := self._each(event.effects)) is event.effects
+            if (effects := self._each(event.effects, math.inf)) is event.effects
             else structs.replace(event, effects=effects)
             for event in reading.events
         )
-        if samples is reading.samples and seeds is reading.seeds and all(map(operator.is_, events, reading.events)):
+        same = samples is reading.samples and seeds is reading.seeds and ended is reading.ended
+        if same and all(map(operator.is_, events, reading.events)):
             return reading
-        ended = self._each(reading.ended)
         return structs.replace(reading, samples=_together(samples), seeds=seeds, ended=ended, events=events)
 
-    def _each(self, them: tuple[_E, ...]) -> tuple[_E, ...]:
+    def _forget(self, before: float) -> None:
+        """Forget values that no reading has had since: what was seen once must not fill a bound for good."""
+        with self._lock:
+            for seen in self._seen.values():
+                for value in [value for value, at in seen.items() if at < before]:
+                    del seen[value]
+
+    def _each(self, them: tuple[_E, ...], at: float) -> tuple[_E, ...]:
         """Return samples or effects with labels within their bounds: the same tuple, where they are."""
-        bounded = [self._one(one) if one.family in _BOUNDED else one for one in them]
+        bounded = [self._one(one, at) if one.family in _BOUNDED else one for one in them]
         return them if all(map(operator.is_, bounded, them)) else tuple(bounded)
 
-    def _one(self, one: _E) -> _E:
-        folded = [b.place for b in _BOUNDED[one.family] if not self._passes(b, one.labels[b.place])]
+    def _one(self, one: _E, at: float) -> _E:
+        folded = [b.place for b in _BOUNDED[one.family] if not self._passes(b, one.labels[b.place], at)]
         if not folded:
             return one
         labels = tuple(OTHER if place in folded else value for place, value in enumerate(one.labels))
         return structs.replace(one, labels=labels)
 
-    def _passes(self, bound: _Bound, value: str) -> bool:
+    def _passes(self, bound: _Bound, value: str, at: float) -> bool:
         if value in bound.known or not value:
             return True
         with self._lock:
-            seen = self._seen.setdefault(bound.label, set())
+            seen = self._seen.setdefault(bound.label, {})
             if value not in seen and len(seen) >= bound.most:
                 self._count(bound.label, value)
                 return False
-            seen.add(value)
+            seen[value] = max(at, seen.get(value, at))
             return True
 
     def _count(self, label: str, value: str) -> None:

@@ -109,9 +109,10 @@ class Street:
         pacing = Pacing(settings.describe_every, settings.list_metrics_every, Selection(self.config.resources).tags)
         self.admission = Admission(self.config.limits.series)
         self.inventory = Inventory(self.aws, known, pacing, self.admission)
+        notes = self.ledger.notes(CloudWatchMetrics.name)
         self.sources = (
             InventorySource(self.inventory, self.config),
-            CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.admission, self.begin),
+            CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.admission, notes, self.begin),
             CloudWatchAlarms(self.aws, known, self.config),
         )
         self.collection = Collection(self.ledger, self.clock, self.tally, self.admission)

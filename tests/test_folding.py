@@ -8,7 +8,7 @@ from worlds import HERE, T0
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.labels import LABELS
 from exporter.demo import World
-from exporter.folding import OTHER, UNKNOWN, Folding
+from exporter.folding import OTHER, SHOWN, UNKNOWN, Folding
 from exporter.model import Chunk, Effect, Event, Reading, Sample, Snapshot
 from exporter.tally import Tally
 
@@ -22,8 +22,8 @@ class Room:
         self.tally = Tally()
         self.folding = Folding(self.tally, snapshot)
 
-    def fold(self, *samples, **more):
-        return self.folding.fold(Reading("inventory", HERE, 1.0, samples=samples, **more))
+    def fold(self, *samples, at=1.0, **more):
+        return self.folding.fold(Reading("inventory", HERE, at, samples=samples, **more))
 
     def folded(self):
         family = "sagemaker_exporter_label_values_folded_total"
@@ -76,6 +76,37 @@ def test_events_are_counted_under_other_and_end_there():
     folded = room.fold(events=(change("Y"),), seeds=(effect,), ended=(effect,))
     assert folded.events[0].identity == "Y"
     assert {one.labels[-1] for one in (*folded.events[0].effects, *folded.seeds, *folded.ended)} == {OTHER}
+
+
+def test_what_ends_alone_ends_where_it_was_counted():
+    room = Room()
+    room.fold(*(status(f"New{n}") for n in range(UNKNOWN)))
+    room.fold(events=(change("Z"),))
+    (ended,) = room.fold(ended=(Effect(CHANGES, (*WHERE, "churn", "Z")),)).ended
+    assert ended.labels[-1] == OTHER
+
+
+def test_what_no_reading_has_had_for_long_gives_its_place_to_others():
+    room = Room()
+    room.fold(*(status(f"New{n}") for n in range(UNKNOWN)))
+    assert words(room.fold(status("New7"), status("Newer"), at=1.0 + SHOWN)) == [("New7", 1.0), (OTHER, 1.0)]
+    fresh = [status(f"Fresh{n}") for n in range(UNKNOWN)]
+    shown = words(room.fold(*fresh, status("New7"), at=2.0 + SHOWN))
+    assert shown == [*((f"Fresh{n}", 1.0) for n in range(UNKNOWN - 1)), (OTHER, 1.0), ("New7", 1.0)]
+
+
+def test_what_events_have_counted_under_keeps_its_place():
+    """Or its counter would stand still, and what ends would end another one."""
+    labels = tuple((*WHERE, "churn", f"Old{n}") for n in range(UNKNOWN - 2))
+    room = Room(Snapshot(1, 0.0, {(CHANGES, HERE): Chunk(labels, {"": (1.0,) * len(labels)})}))
+    effect = Effect(CHANGES, (*WHERE, "churn", "Seed"))
+    room.fold(events=(change("Event"),), seeds=(effect,))
+    room.fold(status("Event"), at=2.0)
+    assert words(room.fold(status("Newer"), at=10 * SHOWN)) == [(OTHER, 1.0)]
+    (ended,) = room.fold(ended=(effect,), at=10 * SHOWN).ended
+    assert ended is effect
+    (counted,) = room.fold(events=(change("Event"),), at=10 * SHOWN).events
+    assert counted.effects[0].labels[-1] == "Event"
 
 
 def test_what_was_counted_before_a_restart_goes_on_under_its_name():

@@ -23,9 +23,10 @@ from worlds import (
     wait_for,
 )
 
-from exporter.ledger import Ledger, LedgerError
+from exporter.ledger import Ledger, LedgerError, Rules
 from exporter.ledger.memory import MemoryStore
 from exporter.ledger.sqlite import SqliteStore, move_aside
+from exporter.ledger.stage import Stage
 from exporter.ledger.store import LedgerUnusableError
 from exporter.model import (
     BLOCK,
@@ -566,7 +567,51 @@ def test_notes_are_kept_by_source_and_target(world):
     world.ledger.apply(Reading("cloudtrail", HERE, T0, notes={"open": None}))
     world.restart()
     assert world.ledger.known("cloudtrail", HERE).notes == {"until": T0}
-    assert world.ledger.known("cloudtrail", Target("1", "eu-west-1")).notes == {}
+    there = Target("1", "eu-west-1")
+    assert world.ledger.known("cloudtrail", there).notes == {}
+    world.ledger.apply(Reading("cloudtrail", there, T0, notes={"until": 1.0}))
+    world.ledger.apply(Reading("quotas", there, T0, notes={"until": 2.0}))
+    assert world.ledger.notes("cloudtrail") == {HERE: {"until": T0}, there: {"until": 1.0}}
+
+
+@pytest.fixture
+def noted(world, monkeypatch):
+    """The notes of each commit of the world, as they are written."""
+    written, commit = [], world.store.commit
+
+    def spy(changes):
+        commit(changes)
+        written.append({name: note for notes in changes.notes.values() for name, note in notes.items()})
+
+    monkeypatch.setattr(world.store, "commit", spy)
+    return written
+
+
+def test_notes_that_are_those_in_the_books_are_not_written_again(world, noted):
+    long = {f"group {n}": [1] for n in range(3)}
+    world.ledger.apply(Reading("metrics", HERE, T0, notes={"long": long, "attended": 1.0}))
+    world.ledger.apply(Reading("metrics", HERE, T0, notes={"long": dict(long), "attended": 2.0, "never": None}))
+    world.ledger.apply(Reading("metrics", HERE, T0, notes={"long": dict(long), "attended": 2.0}))
+    world.ledger.apply(Reading("metrics", None, T0, notes={"long": long}))
+    world.ledger.apply(Reading("metrics", HERE, T0, notes={"long": None}))
+    world.ledger.apply(Reading("metrics", HERE, T0, notes={"long": long}))
+    assert noted == [
+        {"long": long, "attended": 1.0},
+        {"attended": 2.0},
+        {"long": long},
+        {"long": None},
+        {"long": long},
+    ], "with nothing to write there is no commit"
+    world.restart()
+    assert world.ledger.known("metrics", HERE).notes == {"long": long, "attended": 2.0}
+
+
+def test_a_note_that_changes_and_is_as_before_in_one_batch_is_as_before(world):
+    world.ledger.apply(Reading("metrics", HERE, T0, notes={"a": 1}))
+    stage = Stage(world.ledger._books, world.store, Rules())
+    for note in (2, 1):
+        stage.add(Reading("metrics", HERE, T0, notes={"a": note}))
+    assert stage.changes.notes == {("metrics", HERE): {"a": 1}}
 
 
 # -- a store that refuses --------------------------------------------------------------------------------------------
@@ -723,6 +768,15 @@ def test_the_first_0_is_timed_by_a_clock_that_nobody_sets(world):
     world.clock.time += HOUR
     world.apply(read(world.clock, {T0 + 60: 3.0}, T0))
     assert world.value() == 0.0
+
+
+def test_a_note_of_a_commit_that_was_refused_is_written_by_the_next_one(world, noted, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "commit", refuse)
+        with pytest.raises(LedgerError):
+            world.ledger.apply(Reading("metrics", HERE, T0, notes={"a": 1}))
+    world.ledger.apply(Reading("metrics", HERE, T0, notes={"a": 1}))
+    assert noted == [{"a": 1}]
 
 
 def refuse(changes):

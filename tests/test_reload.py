@@ -14,7 +14,8 @@ from exporter.daemon import Daemon, Parts
 from exporter.demo import FakeAws, World, access_key
 from exporter.ledger import LedgerError
 from exporter.ledger.memory import MemoryStore
-from exporter.model import DAY, MINUTE, Target
+from exporter.model import DAY, MINUTE, Reading, Target
+from exporter.sources.cloudwatch_metrics.rests import STAGES, month_of
 
 INVOCATIONS = "sagemaker_endpoint_invocations_total"
 ERRORS = "sagemaker_endpoint_invocation_5xx_errors_total"
@@ -171,6 +172,18 @@ def test_a_disk_that_refuses_refuses_a_reload_that_must_write(running, monkeypat
         assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 3
     assert one.reload(off) is None
     assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 2
+
+
+def test_what_a_removed_target_has_spent_is_spent(running):
+    one = running(f"targets: [{{regions: [{REGION}, {ELSEWHERE}]}}]\n")
+    one.ticks(3)
+    month = {"month": (month_of(one.clock.now()), 501.0)}
+    one.parts.ledger.apply(Reading("cloudwatch_metrics", Target(ACCOUNT, ELSEWHERE), one.clock.now(), notes=month))
+    assert one.reload(here()) is None
+    one.ticks(2)
+    assert one.own("thinning_stage")[ACCOUNT, REGION] == len(STAGES)
+    one.daemon._make_page()
+    assert "limits.usd_per_month is exceeded: 501." in one.daemon._site.status().decode()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from exporter.sources.cloudwatch_metrics.rests import (
     Load,
     Purse,
     metrics_an_hour,
+    months,
     silence,
     slowed,
     spent_this_month,
@@ -139,8 +140,8 @@ MONTH = 1_767_225_600 + 31 * 24 * HOUR  # 2026-02-01
 SEVENTY = [Load(70, Rank.ERROR, 60.0), Load(100, Rank.GAUGE, 60.0)]  # 10,200 metrics an hour, 840 + 100 at the floor
 
 
-def purse(usd, spent=None, now=MONTH):
-    return Purse(usd, spent or {}, now)
+def purse(usd, spent=None, noted=None, now=MONTH):
+    return Purse(usd, spent or {}, noted or {}, now)
 
 
 def test_what_is_enough_slows_nothing():
@@ -170,15 +171,46 @@ def test_the_month_is_known_to_the_next_process():
     assert reloaded.account(HERE, {HERE: Spent(1.0)}, ["2026-02", 4.75], MONTH + HOUR) == ("2026-02", 5.0)
 
 
+THERE = Target(HERE.account_id, "us-east-1")
+
+
 def test_a_month_is_spent_by_all_targets_that_have_spent_in_it():
-    notes = [["2026-02", 3.0], None, ["2026-01", 5.0], ("2026-02", 0.5)]
-    assert spent_this_month(notes, MONTH + HOUR) == 3.5
+    noted = months({HERE: {"month": ["2026-02", 3.0]}, THERE: {"month": ("2026-01", 5.0)}, None: {}})
+    assert noted == {HERE: ("2026-02", 3.0), THERE: ("2026-01", 5.0)}
+    assert months({HERE: {"begin": {}}}) == {}
+    assert spent_this_month(noted.values(), MONTH + HOUR) == 3.0
+    assert spent_this_month([("2026-02", 0.5), *noted.values()], MONTH + HOUR) == 3.5
+
+
+def test_a_target_that_is_not_read_any_more_has_spent_of_the_month():
+    half, all_of_it = MONTH + 14 * 24 * HOUR, 0.102 * 28 * 24
+    noted = {HERE: ("2026-02", 0.1 * all_of_it), THERE: ("2026-02", 0.6 * all_of_it)}
+    for of_target, slows in ((noted, True), ({HERE: noted[HERE]}, False), (noted | {THERE: ("2026-01", 99.0)}, False)):
+        one = purse(all_of_it, noted=of_target, now=half)
+        one.account(HERE, {}, noted[HERE], half)
+        assert (one.stage(HERE, SEVENTY, half) > 0) is slows
+
+
+def test_what_a_target_has_noted_and_what_it_has_spent_since_is_counted_once():
+    half, all_of_it = MONTH + 14 * 24 * HOUR, 0.102 * 28 * 24
+    one = purse(all_of_it, noted={HERE: ("2026-02", 0.4 * all_of_it)}, now=half)
+    one.account(HERE, {HERE: Spent(0.01)}, ("2026-02", 0.4 * all_of_it), half)
+    assert one.stage(HERE, SEVENTY, half) == 0
+
+
+def test_at_the_turn_of_a_month_the_first_target_has_all_of_the_new_one():
+    month, end = ("2026-02", 100.0), MONTH + 28 * 24 * HOUR
+    one = purse(0.102 * 31 * 24 * 2.2, noted={HERE: month, THERE: month})
+    for now in (end - 60, end):
+        for target in (HERE, THERE):
+            one.account(target, {}, month, now)
+            assert one.stage(target, SEVENTY, now) == (len(STAGES) if now < end else 0)
 
 
 def test_all_targets_share_the_dollars():
-    one, there = purse(0.102 * 28 * 24 * 1.5), Target(HERE.account_id, "us-east-1")
+    one = purse(0.102 * 28 * 24 * 1.5)
     assert one.stage(HERE, SEVENTY, MONTH) == 0
-    assert one.stage(there, SEVENTY, MONTH) > 0
+    assert one.stage(THERE, SEVENTY, MONTH) > 0
 
 
 def test_listing_costs_too():

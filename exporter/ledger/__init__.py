@@ -1,6 +1,6 @@
 """WHAT HAS BEEN COUNTED: readings in, one transaction each, a frozen snapshot out.
 
-The door: `apply`, `snapshot`, `shown`, `known`, `figures`, `close`. Behind it, in the order of a reading's way:
+The door: `apply`, `snapshot`, `shown`, `known`, `notes`, `figures`, `close`. Behind it, along a reading's way:
 
     stage    copies what a reading changes (its meters, totals of events, notes) and changes the copies;
     meter    the counters of one resource, and how they follow CloudWatch;
@@ -21,7 +21,7 @@ import threading
 from collections import Counter as Tallies
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.clock import Clock
 from exporter.ledger.board import Board
@@ -121,6 +121,11 @@ class Ledger:
                 meters=dict(self._books.meters.get(target, {})) if target else {},
                 scopes=self._board.scopes(source, target),
             )
+
+    def notes(self, source: str) -> Mapping[Target | None, Mapping[str, Any]]:
+        """Return the notes of a source on all targets that it has ever had, configured or not."""
+        with self._state:
+            return {target: dict(notes) for (name, target), notes in self._books.notes.items() if name == source}
 
     def figures(self) -> Figures:
         """Return gauges about the ledger itself."""

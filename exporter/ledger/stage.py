@@ -134,10 +134,17 @@ class Stage:
         self._totals.update(dict.fromkeys((_key(effect, reading.target) for effect in reading.ended), None))
         for effect in reading.seeds:
             self._seed(effect, _key(effect, reading.target))
-        if reading.notes:
-            self._notes.setdefault((reading.source, reading.target), {}).update(reading.notes)
+        self._note((reading.source, reading.target), reading.notes)
         outcomes, events = self._count(reading)
         return Applied(outcomes, revisions, +short, lost, events)
+
+    def _note(self, owner: tuple[str, Target | None], notes: Mapping[str, Any]) -> None:
+        """Take notes that are not those in the books: one may be of a megabyte, and is seldom another."""
+        kept, staged = self._books.notes.get(owner, {}), self._notes.get(owner, {})
+        for name, note in notes.items():
+            before = kept.get(name)
+            if name in staged or (note is not before and note != before):  # `!=` alone would walk through all of it
+                self._notes.setdefault(owner, {})[name] = note
 
     def _seed(self, effect: Effect, key: Key) -> None:
         """Let what events feed stand at 0, unless it stands there already, or higher."""

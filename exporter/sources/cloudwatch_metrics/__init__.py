@@ -40,7 +40,16 @@ from exporter.sources.cloudwatch_metrics.answers import begun, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher, pack
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
 from exporter.sources.cloudwatch_metrics.rehearsal import steady
-from exporter.sources.cloudwatch_metrics.rests import STAGES, Purse, load, metrics_an_hour, silence, slowed, stage_for
+from exporter.sources.cloudwatch_metrics.rests import (
+    STAGES,
+    Purse,
+    load,
+    metrics_an_hour,
+    months,
+    silence,
+    slowed,
+    stage_for,
+)
 from exporter.sources.cloudwatch_metrics.strands import Rank, Reach, Settings, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
 
@@ -75,9 +84,10 @@ class CloudWatchMetrics:
         places: Places,
         config: Config,
         admission: Admission,
+        notes: Mapping[Target | None, Mapping[str, Any]],
         begin: float = 0.0,
     ) -> None:
-        """`begin` (seconds, 0 or less) moves the start of counting at a first start: for demonstrations."""
+        """`notes` are those of all targets. `begin` (s, 0 or less) moves the start of counting at a first start."""
         self._aws = aws
         self._inventory = inventory
         self._places = places
@@ -87,7 +97,7 @@ class CloudWatchMetrics:
         self._rules = config.sources.cloudwatch_metrics
         self._settings = row_settings(config)
         self._targets: dict[Target, _OfTarget] = {}
-        self._purse = Purse(config.limits.usd_per_month, aws.spent(), aws.now())
+        self._purse = Purse(config.limits.usd_per_month, aws.spent(), months(notes), aws.now())
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Do nothing: CloudWatch does not forget what was read."""

@@ -55,9 +55,14 @@ def month_of(now: float) -> str:
     return time.strftime("%Y-%m", time.gmtime(now))
 
 
-def spent_this_month(notes: Iterable[Sequence[Any] | None], now: float) -> float:
-    """Return what targets have cost in this month (USD), by their notes."""
-    return math.fsum(note[1] for note in notes if note and note[0] == month_of(now))
+def months(notes: Mapping[Target | None, Mapping[str, Any]]) -> Mapping[Target, tuple[str, float]]:
+    """Return a month and what was spent in it (USD) for each target that has noted one: of those removed too."""
+    return {target: tuple(of["month"]) for target, of in notes.items() if target and of.get("month")}
+
+
+def spent_this_month(months: Iterable[tuple[str, float]], now: float) -> float:
+    """Return what targets have cost in this month (USD)."""
+    return math.fsum(usd for month, usd in months if month == month_of(now))
 
 
 class Load(NamedTuple):
@@ -117,15 +122,19 @@ def _serves(resource: Resource, census: Census) -> bool:
 class Purse:
     """The dollars of a month, for all targets together, and the stage at which they suffice. Thread-safe.
 
-    `spent` is what the process has spent and accounted for by the time `now`: nothing, unless after a reload.
+    `spent` is what the process has spent and accounted for by the time `now`: nothing, unless after a reload. `noted`
+    is what targets have noted by then: whoever is removed in a month, or not read yet, has spent of it all the same.
     """
 
-    def __init__(self, usd_per_month: float, spent: Mapping[Target, Spent], now: float) -> None:
+    def __init__(
+        self, usd_per_month: float, spent: Mapping[Target, Spent], noted: Mapping[Target, tuple[str, float]], now: float
+    ) -> None:
         self.stage_now = 0
         self._usd = usd_per_month
         self._began = now
         self._before = sum(one.other for one in spent.values())
         self._lock = threading.Lock()
+        self._noted = noted
         self._months: dict[Target, tuple[str, float]] = {}  # such as 2026-11, and what was spent in it
         self._spent = dict(spent)
         self._loads: dict[Target, Sequence[Load]] = {}
@@ -146,7 +155,7 @@ class Purse:
         """Return the stage at which what is left of the month suffices, if `loads` is what is asked on a target."""
         with self._lock:
             self._loads[target] = loads
-            so_far = sum(usd for _, usd in self._months.values())
+            so_far = spent_this_month({**self._noted, **self._months}.values(), now)
             passed = max(0.25, (now - self._began) / HOUR)
             other = (sum(spent.other for spent in self._spent.values()) - self._before) / passed
             allowed = (self._usd - so_far) / hours_left(now) - other
