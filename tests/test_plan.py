@@ -637,6 +637,33 @@ def test_counters_that_stand_without_being_asked_take_places_too():
     assert plans.admission.dropped() == 2
 
 
+def test_a_counter_at_rest_that_gets_its_place_back_is_read_again():
+    """It is idle for so long that nothing lists it: nothing else would ask for it, and it would not be seen again."""
+    at_rest = meter({NOW - 6 * HOUR: 5}, counter=MIDSTREAM, start=NOW - 10 * HOUR, until=math.inf)
+    seen = census(
+        {SAGEMAKER: listing({_main("a"): {"MidStreamErrors"}, _main("b"): {"MidStreamErrors"}}, since=NOW - DAY)},
+        [endpoint("a"), endpoint("b"), endpoint()],
+    )
+    plans = Plans("families: {exclude: [sagemaker_endpoint_invocation*]}", limit=3)
+    assert VARIANT not in {strand.resource for strand in plans.plan(seen, at_rest).strands.values()}
+    plans.admission.limit = 2
+    (switch,) = plans.plan(seen, at_rest).switches
+    assert (switch.resource, switch.on) == (VARIANT, False)
+    at_rest.pause(0)
+    for _ in range(2):
+        assert plans.plan(seen, at_rest).switches == (), "it still has no place, though nothing shows it"
+        assert plans.admission.dropped() == 2
+    plans.admission.limit = 10
+    (switch,) = plans.plan(seen, at_rest).switches
+    assert (switch.resource, switch.on) == (VARIANT, True)
+    at_rest.resume(0, NOW)
+    assert asked(plans.plan(seen, at_rest), VARIANT) == {"MidStreamErrors": (60, 3600.0)}
+
+
+def _main(name):
+    return (("EndpointName", name), ("VariantName", "main"))
+
+
 def test_what_was_not_held_is_told_as_refused():
     plans = Plans()
     plans.plan(census({SAGEMAKER: listing({CHURN: {"Invocations"}}, beyond=7)}))

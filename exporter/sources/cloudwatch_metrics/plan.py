@@ -244,7 +244,8 @@ class Planner:
             quiet, spellings = metric in idle, meter.spellings(i)
             if metric not in often and not quiet:
                 since = max(_unlisted_since(census, place) for place, _ in spelt.values())
-                if meter.closed_until[i] >= since:
+                resumed = meter.lease[i] == -math.inf and not meter.paused[i]  # nothing shows it before it is read
+                if meter.closed_until[i] >= since and not resumed:
                     continue  # all that it may have had is counted
                 quiet, spellings = since < math.inf, spellings or {0}
             for spelling in spellings:
@@ -319,6 +320,10 @@ class Planner:
             orders, others = self._orders(resource), asked.get(resource, set())
             shown = (key for key, i in meter.position.items() if key not in others and meter.visible(i, now))
             wanted.update((orders[key], resource) for key in shown if key in orders)
+        for switch in draft.switches:
+            if switch.on and draft.known[switch.resource].alive:
+                orders, others = self._orders(switch.resource), asked.get(switch.resource, set())
+                wanted.update((orders[key], switch.resource) for key in switch.counters if key not in others)
         verdict = self._admission.admit(
             self._target,
             SOURCE,
