@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import re
 import sys
@@ -48,6 +49,18 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("golden"):
         config.hook.pytest_deselected(items=[item for item in items if "golden" not in item.fixturenames])
         items[:] = [item for item in items if "golden" in item.fixturenames]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before():
+    """Put logging back: what a test has run in this process may have set it up for itself, or silenced it."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    logging.disable(logging.NOTSET)
+    root.setLevel(level)
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
 
 
 @pytest.fixture

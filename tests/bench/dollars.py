@@ -87,7 +87,6 @@ def plant(world, begin, end, luck):
 
 def run(name, hours, endpoints, usd):
     """Live through the hours; return what was billed, slowed, delayed and counted."""
-    logging.disable(logging.WARNING)
     begin, end = TURN - hours * HOUR / 2, TURN + hours * HOUR / 2
     world = default_world(seed=1, endpoints=endpoints - len(PLANTED), begin=begin)
     errors = plant(world, begin, end, random.Random(1))
@@ -188,6 +187,7 @@ def main():
     lowest = floor(options.endpoints)
     usd = round(options.times * lowest, 2)
     if options.only:
+        logging.disable(logging.WARNING)
         print(json.dumps(run(options.only, options.hours, options.endpoints, usd)))
         return
     flags = ["--hours", str(options.hours), "--endpoints", str(options.endpoints), "--times", str(options.times)]
