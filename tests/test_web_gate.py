@@ -613,14 +613,14 @@ def test_wrong_guesses_over_the_wire_do_not_delay_a_scrape(guarded):
         for n in range(16):
             foes.submit(guess, n)
         wait_for(lambda: 429 in seen)
-        took = []
+        slowest = 0.0
         for _ in range(50):
             began = time.monotonic()
             assert running.ask(user="dave:dave123")[0] == 200
-            took.append(time.monotonic() - began)
+            slowest = max(slowest, time.monotonic() - began)
         ended.set()
     assert seen <= {401, 429}
-    assert sorted(took)[-10] < 2.0  # behind all guesses it would be 5 s, each time
+    assert slowest < 2.0
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------
@@ -723,8 +723,8 @@ def test_5000_scrapes_over_tls_beside_all_sorts_of_clients(guarded, many_files, 
     wait_for(lambda: running.server.connections == 302)
     assert threading.active_count() == threads
     assert resident() - memory < 4e6
-    assert sorted(slowest)[-50] < 1.0  # who waits for the hung one waits 300 s
-    assert max(slowest) < 10.0
+    assert sorted(slowest)[-50] < 0.25
+    assert max(slowest) < 3.0
     for one in (hung, slow, *idle):
         one.close()
     wait_for(lambda: running.server.connections == 0)

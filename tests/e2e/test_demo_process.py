@@ -116,14 +116,9 @@ def openmetrics(demo):
 
 
 def test_page_is_full_within_the_promised_time(started, tmp_path):
-    took = []
-    for _ in range(3):  # the quickest counts: others may have kept the machine from it
-        demo = started(Demo(tmp_path))
-        took.append((demo.seconds_to(FROM_AWS), demo.seconds_to(EXPECTED)))
-        demo.kill()
-        if took[-1][0] <= PROMISED_SECONDS and took[-1][1] <= OWN_SECONDS:
-            return
-    pytest.fail(f"seconds until the page was full, and with its own health: {took}")
+    demo = started(Demo(tmp_path))
+    assert demo.seconds_to(FROM_AWS) <= PROMISED_SECONDS
+    assert demo.seconds_to(EXPECTED) <= OWN_SECONDS
 
 
 def test_every_family_has_the_type_help_and_labels_of_the_contract(text):
@@ -294,7 +289,7 @@ def test_silent_clients_do_not_keep_others_waiting(demo):
             client.sendall((b"", b"G", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)[n % 3])
         began = time.monotonic()
         assert demo.ask("/metrics", Accept_Encoding="gzip").status == 200
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 2
 
 
 def test_second_demo_on_the_port_says_why_it_cannot_start(demo):
@@ -325,7 +320,7 @@ def test_demo_ends_at_once_when_asked(started, tmp_path, number):
     demo = started(Demo(tmp_path)).up()
     code, seconds = demo.stop(number)
     assert code == 0
-    assert seconds < 10
+    assert seconds < 5
     assert "Traceback" not in demo.said
     assert "abandoned" not in demo.said
 
