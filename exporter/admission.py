@@ -271,7 +271,7 @@ class Sieve:
             return frozenset(self._samples.get((target, source), ()))
 
     def sift(self, reading: Reading, known: Known, snapshot: Snapshot) -> Reading:
-        """Return a reading without what is refused. What was shown of that ends, and begins anew one day."""
+        """Return a reading without what is refused. What was shown of that is hidden, and goes on one day."""
         orders = _ORDERS.get(reading.source)
         if reading.target is None or not orders:
             return reading
@@ -326,7 +326,7 @@ def _without(reading: Reading, refused: Callable[[Sample | Effect], bool], fed: 
             structs.replace(event, effects=tuple(effect for effect in event.effects if not refused(effect)))
             for event in reading.events
         ),
-        "ended": (*reading.ended, *(effect for effect in fed if refused(effect))),
+        "hidden": (*reading.hidden, *(effect for effect in fed if refused(effect))),
     }
 
 

@@ -185,7 +185,8 @@ class Reading(Struct, frozen=True):
     `samples` replace what the scopes in `looked` held; every other sample keeps its last good value until its own age
     limit, and counters go by their `reads`. `failed` is what could not be looked at. `standings`, `switches` and
     `forget` (their totals too) are about resources that need no question. What events feed is 0 from its entry in
-    `seeds` on, if nothing has been counted yet, and goes with its total when it is in `ended`. Events before
+    `seeds` on, if nothing has been counted yet; it goes with its total when it is in `ended`, and out of sight until it
+    is seeded or counted again when it is in `hidden`. Events before
     `not_before` are too old to count. `notes` is the source's own state (None removes a note), committed with the rest.
     `receipts` are confirmed at the origin once the reading is committed: a queue deletes what it has delivered only
     then. `tallies` tell of the run itself and last as long as the process. `attended` is for how long (seconds, in all)
@@ -206,6 +207,7 @@ class Reading(Struct, frozen=True):
     forget: tuple[Resource, ...] = ()
     seeds: tuple[Effect, ...] = ()
     ended: tuple[Effect, ...] = ()
+    hidden: tuple[Effect, ...] = ()
     events: tuple[Event, ...] = ()
     not_before: float = -math.inf
     notes: Mapping[str, Any] = {}

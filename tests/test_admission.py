@@ -304,14 +304,14 @@ def test_a_reading_loses_what_does_not_fit_and_its_events_are_seen_all_the_same(
     assert sifted.notes == {NOTE: {"a": [0], "m": [0]}}
 
 
-def test_what_was_counted_of_one_that_loses_its_place_ends():
+def test_what_was_counted_of_one_that_loses_its_place_is_hidden():
     admission, sieve = sieve_on(10)
     labels = tuple((*WHERE, name, "ALARM") for name in "az")
     shown = Snapshot(1, 0.0, {(CHANGES, HERE): Chunk(labels, {"": (3.0, 4.0)})})
     assert sieve.sift(of_alarms("a", "z"), Known(), shown).ended == ()
     admission.limit = 3
     sifted = sieve.sift(of_alarms("a", "z"), Known(), shown)
-    assert sifted.ended == (Effect(CHANGES, labels[1]),)
+    assert sifted.hidden == (Effect(CHANGES, labels[1]),)
     without = Snapshot(2, 0.0, {(CHANGES, HERE): Chunk(labels[:1], {"": (3.0,)})})
     for _ in range(3):  # it does not come back because what it had is no longer there to be counted
         assert sieve.sift(of_alarms("a", "z"), Known(), without).samples == (sample("a"),)

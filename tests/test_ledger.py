@@ -526,6 +526,24 @@ def test_what_has_ended_leaves_with_its_total_and_begins_anew(world):
     assert world.value(JOBS, JOB) == 1.0
 
 
+def test_what_is_hidden_keeps_its_total_over_restarts_and_goes_on_once_it_is_seeded_or_counted(world):
+    world.ledger.apply(polled(world.clock, event("a", seconds=90.0)))
+    world.serve()
+    world.clock.forward(130)
+    world.ledger.apply(polled(world.clock, hidden=SEEDS))
+    assert world.value(JOBS, JOB) is None
+    assert world.value(DURATION, JOB[:3], "sum") is None
+    world.restart()
+    world.ledger.apply(polled(world.clock, hidden=(*SEEDS, Effect(CREATED, ("never", "seen")))))
+    assert world.value(JOBS, JOB) is None
+    world.ledger.apply(polled(world.clock, event("b"), seeds=SEEDS[1:]))
+    world.serve()
+    world.clock.forward(130)
+    world.ledger.apply(polled(world.clock))
+    assert world.value(JOBS, JOB) == 2.0
+    assert world.value(DURATION, JOB[:3], "sum") == 90.0
+
+
 def test_event_that_is_too_old_is_not_counted(world):
     assert world.ledger.apply(road(world.clock, event("a", at=T0 - 1), not_before=T0)).events == {"too_old": 1}
 

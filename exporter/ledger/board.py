@@ -92,7 +92,7 @@ class Board:
                 self._end(key)
                 continue
             self._totals.setdefault(key.face, {})[key.labels] = total
-            if total.released:
+            if total.released or total.hidden:
                 self._end(key)
             else:
                 self._hold(key, total.first_shown)
@@ -223,7 +223,7 @@ class Board:
                     if i is not None and meter.visible(i, now):
                         yield meter.resource.labels, counter.part, meter.value(i) * counter.scale
         for labels, total in self._totals.get(face, {}).items():
-            for part, value in total.parts.items():
+            for part, value in () if total.hidden else total.parts.items():
                 yield labels, part, value if total.released else 0.0
         if face in self._shelves:
             for (labels, part), sample in self._shelves[face].samples.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import structs
+
 from exporter.ledger.meter import Meter
 from exporter.ledger.store import Changes, Key, Remembered, State, Total
 from exporter.model import Resource, Target
@@ -26,7 +28,7 @@ class MemoryStore:
         """Return what has been committed."""
         return State(
             meters=[Meter.load(resource, dumped) for resource, dumped in self._meters.items()],
-            totals=[(key, Total(dict(t.parts), t.released, t.first_shown)) for key, t in self._totals.items()],
+            totals=[(key, structs.replace(total, parts=dict(total.parts))) for key, total in self._totals.items()],
             notes=[(owner, dict(notes)) for owner, notes in self._notes.items()],
         )
 

@@ -34,14 +34,15 @@ from exporter.model import Resource, Target
 
 PATIENCE = 0.5  # seconds to wait for a lock: whoever holds it holds it for good
 APPLICATION = 0x5A6D4578  # "what is this file" for SQLite: ours
-SCHEMA = 1
+SCHEMA = 2
 
 _TABLES = """
     CREATE TABLE meters (
         id INTEGER PRIMARY KEY, account_id TEXT, region TEXT, namespace TEXT, dimensions BLOB, labels BLOB, state BLOB
     );
     CREATE TABLE totals (
-        family TEXT, account_id TEXT, region TEXT, labels BLOB, parts BLOB, released INTEGER, first_shown REAL,
+        family TEXT, account_id TEXT, region TEXT, labels BLOB,
+        parts BLOB, released INTEGER, first_shown REAL, hidden INTEGER,
         PRIMARY KEY (family, account_id, region, labels)
     ) WITHOUT ROWID;
     CREATE TABLE identities (
@@ -126,9 +127,10 @@ class SqliteStore:
             yield Meter.load(resource, state)
 
     def _totals(self) -> Iterator[tuple[Key, Total]]:
-        for family, account, region, labels, parts, released, first_shown in self._db.execute("SELECT * FROM totals"):
+        rows = self._db.execute("SELECT * FROM totals")
+        for family, account, region, labels, parts, released, first_shown, hidden in rows:
             key = Key((family, _target(account, region)), _unpack(labels, type=tuple[str, ...]))
-            yield key, Total(_unpack(parts, type=dict[str, float]), bool(released), first_shown)
+            yield key, Total(_unpack(parts, type=dict[str, float]), bool(released), first_shown, bool(hidden))
 
     def _notes(self) -> Iterable[tuple[tuple[str, Target | None], dict[str, Any]]]:
         notes: dict[tuple[str, Target | None], dict[str, Any]] = {}
@@ -178,12 +180,12 @@ class SqliteStore:
 
     def _write_totals(self, totals: Mapping[Key, Total | None]) -> None:
         rows = (
-            (key.face[0], *_columns(key.face[1]), _pack(key.labels), _pack(t.parts), t.released, t.first_shown)
-            for key, t in totals.items()
+            (f, *_columns(target), _pack(labels), _pack(t.parts), t.released, t.first_shown, t.hidden)
+            for ((f, target), labels), t in totals.items()
             if t
         )
         ended = ((k.face[0], *_columns(k.face[1]), _pack(k.labels)) for k, t in totals.items() if t is None)
-        self._db.executemany("INSERT OR REPLACE INTO totals VALUES (?,?,?,?,?,?,?)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO totals VALUES (?,?,?,?,?,?,?,?)", rows)
         where = "family = ? AND account_id = ? AND region = ? AND labels = ?"
         self._db.executemany(f"DELETE FROM totals WHERE {where}", ended)  # noqa: S608 - the columns stand above
 

@@ -6,6 +6,8 @@ from collections import Counter as Tallies
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from exporter.ledger.meter import Meter, Revision, Rules
 from exporter.ledger.store import Changes, Key, Spot, Store, Total
 from exporter.model import DAY, Effect, Event, Reading, Resource, Target
@@ -92,7 +94,7 @@ class Stage:
         total = self._totals.get(key)
         if total is None:
             kept = None if key in self._totals else self._books.totals.get(key)
-            total = Total(dict(kept.parts), kept.released, kept.first_shown) if kept else Total({})
+            total = structs.replace(kept, parts=dict(kept.parts)) if kept else Total({})
             self._totals[key] = total
         return total
 
@@ -132,6 +134,8 @@ class Stage:
             lost += counted.lost_seconds
         self._meters.update(dict.fromkeys(reading.forget))
         self._totals.update(dict.fromkeys((_key(effect, reading.target) for effect in reading.ended), None))
+        for key in (_key(effect, reading.target) for effect in reading.hidden):
+            self._hide(key, hidden=True)
         for effect in reading.seeds:
             self._seed(effect, _key(effect, reading.target))
         self._note((reading.source, reading.target), reading.notes)
@@ -148,10 +152,20 @@ class Stage:
 
     def _seed(self, effect: Effect, key: Key) -> None:
         """Let what events feed stand at 0, unless it stands there already, or higher."""
-        if self._totals.get(key) or (key not in self._totals and key in self._books.totals):
+        if self._kept(key):
+            self._hide(key, hidden=False)
             return
         parts = [""] if effect.buckets is None else [*(repr(float(b)) for b in effect.buckets), "+Inf", "sum", "count"]
         self.total(key).parts.update(dict.fromkeys(parts, 0.0))
+
+    def _hide(self, key: Key, *, hidden: bool) -> None:
+        """Take an event total out of sight, if there is one, or let it be seen again; it keeps what it has counted."""
+        kept = self._kept(key)
+        if kept and kept.hidden != hidden:
+            self.total(key).hidden = hidden
+
+    def _kept(self, key: Key) -> Total | None:
+        return self._totals[key] if key in self._totals else self._books.totals.get(key)
 
     def _count(self, reading: Reading) -> tuple[Mapping[str, int], Sequence[Event]]:
         """Count each event once; return how many were counted, repeated or too old, and those that were counted."""
@@ -172,7 +186,9 @@ class Stage:
                 counted.append(event)
                 self._identities[named] = event.at
                 for effect in event.effects:
-                    _take(effect, self.total(_key(effect, event.target)))
+                    total = self.total(_key(effect, event.target))
+                    total.hidden = False
+                    _take(effect, total)
         for kind in by_kind:
             self._forget[kind] = reading.not_before - DAY  # a day more than any event may be counted
         return outcomes, counted

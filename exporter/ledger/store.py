@@ -46,12 +46,14 @@ class NoLedgerError(LedgerUnusableError):
 class Total(Struct):
     """Event-fed values of one set of labels: the parts of a counter ("" alone) or of a histogram.
 
-    `released` once the values are shown; until then zeros are. `first_shown` is when a page first showed them.
+    `released` once the values are shown; until then zeros are. `first_shown` is when a page first showed them. What is
+    `hidden` is not shown at all, and keeps its values.
     """
 
     parts: dict[str, float]
     released: bool = False
     first_shown: float = 0.0
+    hidden: bool = False
 
 
 class Changes(NamedTuple):
