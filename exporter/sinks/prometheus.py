@@ -74,9 +74,10 @@ class Renderer:
 
     def __init__(self, process: Process | None = None) -> None:
         self._process = process
-        self._pieces: dict[tuple[str, Target | None], tuple[Chunk, Piece]] = {}
+        self._pieces: dict[tuple[str, Target | None], tuple[Chunk, Piece, int]] = {}  # and the number of series
         self._heads: dict[str, dict[Format, Piece]] = {}
         self._labels: dict[tuple[str, ...], dict[tuple[str, ...], bytes]] = {}
+        self._last_labels: dict[tuple[str, ...], tuple[Sequence[tuple[str, ...]], list[bytes]]] = {}
         self._used = 0  # label strings that were in use when it was last seen to
         self._unknown: set[str] = set()  # families that have been told of
 
@@ -93,15 +94,16 @@ class Renderer:
                 family = face[0]
                 for form, pieces in formats.items():
                     pieces.append(self._head(family, form))
-            rendered = known[1] if known and known[0] is chunk else piece(self._lines(CATALOGUE[family], chunk))
-            self._pieces[face] = (chunk, rendered)
+            if known is None or known[0] is not chunk:
+                known = chunk, piece(self._lines(CATALOGUE[family], chunk)), chunk.series
+            self._pieces[face] = known
             for pieces in formats.values():
-                pieces.append(rendered)
+                pieces.append(known[1])
         if self._process:
             for form, lines in self._process.lines().items():
                 formats[form].append(piece(lines))
         self._forget_labels(snapshot)
-        series = sum(snapshot.chunks[face].series for face in faces)
+        series = sum(number for *_, number in self._pieces.values())
         return Page(snapshot, stitch(formats["text"]), stitch((*formats["openmetrics"], _END)), series)
 
     def _has_row(self, face: tuple[str, Target | None], chunk: Chunk) -> bool:
@@ -141,6 +143,11 @@ class Renderer:
         parts = sorted(chunk.columns, key=_part_order)
         columns = [_numbers(chunk.columns[part]) for part in parts]
         frames = [_frame(row, part) for part in parts]
+        if row.labels and not any(b"" in column for column in columns):
+            pieces: list[Iterable[bytes]] = []
+            for (before, comma, after), column in zip(frames, columns, strict=True):
+                pieces += (repeat(before), labels, repeat(comma + after), column, repeat(b"\n"))
+            return b"".join(chain.from_iterable(zip(*pieces, strict=False)))
         return b"".join(
             before + label + (comma if label else b"") + after + column[n] + b"\n"
             for n, label in enumerate(labels)
@@ -150,6 +157,9 @@ class Renderer:
 
     def _label_bytes(self, names: tuple[str, ...], labels: Sequence[tuple[str, ...]]) -> list[bytes]:
         """Return `a="x",b="y"` for each set of values: one string for each resource, shared by all its families."""
+        last = self._last_labels.get(names)
+        if last and last[0] == labels:  # as of nearly all families of a shape
+            return last[1]
         known = self._labels.setdefault(names, {})
         rendered = []
         for values in labels:
@@ -158,6 +168,7 @@ class Renderer:
                 pairs = (f'{name}="{_value(value)}"' for name, value in zip(names, values, strict=True))
                 text = known[values] = ",".join(pairs).encode(errors="replace")  # JSON can hold half a character
             rendered.append(text)
+        self._last_labels[names] = labels, rendered
         return rendered
 
     def _forget_labels(self, snapshot: Snapshot) -> None:
@@ -167,6 +178,7 @@ class Renderer:
             self._used = len({values for chunk in snapshot.chunks.values() for values in chunk.labels})
             if held > 1000 + 2 * self._used:
                 self._labels.clear()
+                self._last_labels.clear()
 
 
 def _value(value: str) -> str:
@@ -219,8 +231,9 @@ def _part_order(part: str) -> tuple[int, float]:
 def _numbers(values: Iterable[float | None]) -> list[bytes]:
     """Return values as Prometheus reads them, shortest form that is exact; empty for None."""
     values = tuple(values)
-    numbers = orjson.dumps(values)[1:-1].split(b",") if values else []
-    if b"null" in numbers:  # None, NaN and the infinities, which JSON does not have
+    text = orjson.dumps(values)[1:-1]
+    numbers = text.split(b",") if values else []
+    if b"null" in text:  # None, NaN and the infinities, which JSON does not have
         numbers = [
             _number(value) if number == b"null" else number for value, number in zip(values, numbers, strict=True)
         ]
