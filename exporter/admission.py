@@ -186,6 +186,12 @@ class Admission:
             others = sum(asked.used for (one, _), asked in self._asked.items() if asked and one != target)
             return max(self.limit // len(targets), self.limit - others)
 
+    @property
+    def free(self) -> bool:
+        """Whether everybody has asked, and all of it fits."""
+        with self._lock:
+            return not self._binds and None not in self._asked.values()
+
     def dropped(self) -> int:
         """Return the number of series that are refused."""
         with self._lock:

@@ -144,10 +144,10 @@ class Collection:
         return run
 
     def _apply(self, source: Source, reading: Reading, known: Known) -> None:
-        for family, labels in _shown(reading):  # one that can't be rendered would leave the page without its family
+        for family, labels in set(_shown(reading)):  # what can't be rendered would leave the page without its family
             row = CATALOGUE.get(family)
-            if row is None or len(labels) != len(row.labels):
-                raise ValueError(f"source {source.name}: {family} with the labels {labels} has no row")
+            if row is None or labels != len(row.labels):
+                raise ValueError(f"source {source.name}: {family} with {labels} labels has no row")
         for kind in {event.kind for event in reading.events}:
             if _owner(kind) not in _SOURCES:
                 raise ValueError(f"source {source.name}: events of the kind {kind!r} belong to no source")
@@ -270,12 +270,13 @@ def _owner(kind: str) -> str:
     return kind.partition("/")[0]
 
 
-def _shown(reading: Reading) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the families and label values of all that a reading shows."""
-    yield from ((sample.family, sample.labels) for sample in reading.samples)
-    yield from ((effect.family, effect.labels) for event in reading.events for effect in event.effects)
-    yield from ((effect.family, effect.labels) for effect in reading.seeds)
-    yield from ((answer.counter.family, read.resource.labels) for read in reading.reads for answer in read.answers)
+def _shown(reading: Reading) -> Iterator[tuple[str, int]]:
+    """Yield the families of all that a reading shows, and how many labels they have."""
+    yield from ((sample.family, len(sample.labels)) for sample in reading.samples)
+    yield from ((column.family, labels) for column in reading.columns for labels in set(map(len, column.labels)))
+    yield from ((effect.family, len(effect.labels)) for event in reading.events for effect in event.effects)
+    yield from ((effect.family, len(effect.labels)) for effect in reading.seeds)
+    yield from ((counter.family, len(read.resource.labels)) for read in reading.reads for counter in read.counters())
 
 
 def _series_by_source(snapshot: Snapshot) -> Iterable[tuple[tuple[str, str, str], float]]:
@@ -292,7 +293,7 @@ def _outcome(reading: Reading) -> str:
     """Return how whole a reading is: ok, partial, or the class of error that left nothing."""
     if not reading.failed:
         return "ok"
-    if reading.looked or any(answer.complete for read in reading.reads for answer in read.answers):
+    if reading.looked or any(read.bulk or any(answer.complete for answer in read.answers) for read in reading.reads):
         return "partial"
     classes = {failure.error_class for failure in reading.failed}
     return classes.pop() if classes in ({"denied"}, {"throttled"}) else "failed"

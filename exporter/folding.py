@@ -10,7 +10,7 @@ import logging
 import math
 import operator
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from msgspec import structs
@@ -18,7 +18,7 @@ from msgspec import structs
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.labels import LABELS
 from exporter.catalogue.rows import Row
-from exporter.model import DAY, Effect, Reading, Sample, Snapshot
+from exporter.model import DAY, Column, Effect, Reading, Sample, Snapshot
 from exporter.tally import Tally
 
 UNKNOWN = 20  # words of a list of AWS's that its documentation did not have yet
@@ -61,6 +61,10 @@ class Folding:
     def fold(self, reading: Reading) -> Reading:
         """Return a reading whose labels keep to their bounds: itself, where they do."""
         self._forget(reading.at - SHOWN)
+        columns = tuple(column for column in reading.columns if column.family not in _BOUNDED)
+        if len(columns) < len(reading.columns):
+            bounded = (sample for column in reading.columns if column.family in _BOUNDED for sample in _samples(column))
+            reading = structs.replace(reading, samples=(*reading.samples, *bounded), columns=columns)
         samples, ended = self._each(reading.samples, reading.at), self._each(reading.ended, reading.at)
         seeds = self._each(reading.seeds, math.inf)
         events = tuple(
@@ -112,6 +116,11 @@ class Folding:
             self._tally.add("label_values_folded_total", label)
             if len(folded) == 1:
                 _log.warning("label %s has more values than it may have: %r and others become %s", label, value, OTHER)
+
+
+def _samples(column: Column) -> Iterator[Sample]:
+    for labels, value in zip(column.labels, column.values, strict=True):
+        yield Sample(column.family, labels, value, column.part, until=column.until, time=column.time)
 
 
 def _together(samples: Iterable[Sample]) -> tuple[Sample, ...]:

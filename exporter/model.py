@@ -11,7 +11,8 @@ again and again; one is closed, for ever, when an answer came that AWS dated aft
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -93,8 +94,29 @@ class Answer(Struct, frozen=True):
     begin: int | None = None
 
 
+class Bulk(Struct, frozen=True):
+    """What CloudWatch said of many counters in one window, all of it complete: many an `Answer`, in little room.
+
+    `keys` are their metrics and statistics, `spellings` the index of the spelling of each. `blocks` holds, ascending,
+    (start, sums, points) for each block in which any of them has data: arrays ("d", "H") in the order of the counters.
+    """
+
+    keys: tuple[tuple[str, str], ...]
+    counters: tuple[Counter, ...]
+    spellings: bytes
+    blocks: tuple[tuple[int, array[float], array[int]], ...]
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield the same one by one."""
+        for n, (counter, spelling) in enumerate(zip(self.counters, self.spellings, strict=True)):
+            blocks = tuple((start, sums[n], points[n]) for start, sums, points in self.blocks if points[n])
+            yield Answer(counter, True, blocks, spelling)
+
+
 class Read(Struct, frozen=True):
-    """The answers about one resource from one window; those of one counter, in several spellings, stand together.
+    """The answers about one resource from one window, in `bulk` or one by one.
+
+    Those of one counter, in several spellings, stand together.
 
     The counters are shown until `until` at most, unless another complete reading follows. If the resource is not
     `alive`, they leave 24 h after their last increase. AWS has forgotten what lies before `lost_before`: what was not
@@ -104,11 +126,20 @@ class Read(Struct, frozen=True):
 
     resource: Resource
     window: Window
-    answers: tuple[Answer, ...]
+    answers: tuple[Answer, ...] = ()
     until: float = math.inf
     alive: bool = True
     lost_before: int = 0
     coarse_before: int = 0
+    bulk: Bulk | None = None
+
+    def every(self) -> tuple[Answer, ...]:
+        """Return all answers, one by one."""
+        return (*self.bulk.answers(), *self.answers) if self.bulk else self.answers
+
+    def counters(self) -> Iterable[Counter]:
+        """Return the counters that the answers are about."""
+        return (*(self.bulk.counters if self.bulk else ()), *(answer.counter for answer in self.answers))
 
 
 class Standing(Struct, frozen=True):
@@ -143,6 +174,17 @@ class Sample(Struct, frozen=True):
     value: float
     part: str = ""
     scope: str = ""
+    until: float = math.inf
+    time: float | None = None
+
+
+class Column(Struct, frozen=True):
+    """Values of one family, and one part of it, that are of one time: many samples without a scope, in little room."""
+
+    family: str
+    labels: Sequence[tuple[str, ...]]
+    values: Sequence[float]
+    part: str = ""
     until: float = math.inf
     time: float | None = None
 
@@ -183,11 +225,11 @@ class Reading(Struct, frozen=True):
     """One run of a source on a target (None: on no target), and all that came of it.
 
     `samples` replace what the scopes in `looked` held; every other sample keeps its last good value until its own age
-    limit, and counters go by their `reads`. `failed` is what could not be looked at. `standings`, `switches` and
-    `forget` (their totals too) are about resources that need no question. What events feed is 0 from its entry in
-    `seeds` on, if nothing has been counted yet; it goes with its total when it is in `ended`, and out of sight until it
-    is seeded or counted again when it is in `hidden`. Events before
-    `not_before` are too old to count. `notes` is the source's own state (None removes a note), committed with the rest.
+    limit, as all in `columns` do, and counters go by their `reads`. `failed` is what could not be looked at.
+    `standings`, `switches` and `forget` (their totals too) are about resources that need no question. What events feed
+    is 0 from its entry in `seeds` on, if nothing has been counted yet; it goes with its total when it is in `ended`,
+    and out of sight, until it is seeded or counted again, when it is in `hidden`. Events before `not_before` are too
+    old to count. `notes` is the source's own state (None removes a note), committed with the rest.
     `receipts` are confirmed at the origin once the reading is committed: a queue deletes what it has delivered only
     then. `tallies` tell of the run itself and last as long as the process. `attended` is for how long (seconds, in all)
     the source has run and listed completely, by which a resource that is not asked for very long is forgotten. A
@@ -199,6 +241,7 @@ class Reading(Struct, frozen=True):
     target: Target | None
     at: float
     samples: tuple[Sample, ...] = ()
+    columns: tuple[Column, ...] = ()
     looked: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
     reads: tuple[Read, ...] = ()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from worlds import ERRORS, HERE, INVOCATIONS, LABELS, T0, VARIANT
 
 from exporter.aws.metric_data import Result
@@ -16,7 +17,7 @@ from exporter.catalogue.places import places
 from exporter.model import BLOCK, HOUR, MINUTE, Answer, Counter, Effect, Failure, Read, Sample, Window
 from exporter.sources.cloudwatch_metrics.answers import begun, fold, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask
-from exporter.sources.cloudwatch_metrics.strands import Rank, Settings, Strand, units
+from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Settings, Strand, units
 from exporter.sources.cloudwatch_metrics.windows import Span
 
 NOW = T0 + HOUR + 30
@@ -74,10 +75,11 @@ def unit(metric, *, namespace="AWS/SageMaker", names=("EndpointName", "VariantNa
 
 
 def ask(one, results=(), *, strand=None, span=SPAN, error="", **of_strand):
-    strand = strand or Strand(VARIANT, (one,), one.counts, one.period, one.pace, Rank.COUNTER, b"", **of_strand)
-    found = Ask(strand, one, span, error=error, detail="said AWS" if error else "")
+    strand = strand or Strand(VARIANT, Bundle((one,)), one.counts, one.period, one.pace, Rank.COUNTER, b"", **of_strand)
+    found = Ask(strand, Bundle((one,)), span, error=error, detail="said AWS" if error else "")
     if not error:
         found.results, found.began, found.date = list(results), 5.0, NOW - 1
+        found.whole = all(one.complete for one in results)
     return found
 
 
@@ -90,54 +92,60 @@ def harvested(*asks, known=None, max_age=MAX_AGE, now=NOW):
     return harvest(asks, {VARIANT: known} if known else {}, HERE, now, max_age)
 
 
+def samples(crop):
+    """Return what the columns of a harvest hold, one by one."""
+    return [
+        Sample(column.family, labels, value, column.part, until=column.until, time=column.time)
+        for column in crop.columns
+        for labels, value in zip(column.labels, column.values, strict=True)
+    ]
+
+
 POINTS = [(T0 + n * MINUTE, n) for n in range(60)]
 
 
 def test_a_counter_becomes_blocks():
     crop = harvested(ask(unit("Invocations"), [result(POINTS)]), known=meter())
     blocks = tuple((T0 + n * BLOCK, float(sum(range(15 * n, 15 * n + 15))), 15) for n in range(4))
-    assert crop.reads == [
-        Read(
-            VARIANT,
-            Window(T0, T0 + HOUR + MINUTE, MINUTE, 5.0, NOW - 1),
-            (Answer(INVOCATIONS, True, blocks),),
-            until=NOW + MAX_AGE,
-        )
-    ]
-    assert crop.samples == []
+    (read,) = crop.reads
+    assert read.every() == (Answer(INVOCATIONS, True, blocks),)
+    assert structs.replace(read, bulk=None) == Read(
+        VARIANT, Window(T0, T0 + HOUR + MINUTE, MINUTE, 5.0, NOW - 1), until=NOW + MAX_AGE
+    )
+    assert samples(crop) == []
     assert crop.failures == []
 
 
 def test_a_counter_without_state_is_counted_from_its_begin():
     begin = T0 + 7 * MINUTE
     one = ask(unit("Invocations"), [result(POINTS)], begin={("Invocations", "Sum"): begin})
-    ((answer,),) = (read.answers for read in harvested(one).reads)
+    ((answer,),) = (read.every() for read in harvested(one).reads)
     assert answer.begin == begin
     assert answer.blocks[0] == (T0, float(sum(range(7, 15))), 8)
 
 
 def test_a_counter_with_state_is_counted_from_where_its_ledger_says():
     one = ask(unit("Invocations"), [result(POINTS)])
-    ((answer,),) = (read.answers for read in harvested(one, known=meter(T0 + 7 * MINUTE)).reads)
+    ((answer,),) = (read.every() for read in harvested(one, known=meter(T0 + 7 * MINUTE)).reads)
     assert answer.begin is None
     assert answer.blocks[0] == (T0, float(sum(range(7, 15))), 8)
 
 
 def test_a_counter_without_data_is_an_answer_too():
-    ((answer,),) = (read.answers for read in harvested(ask(unit("Invocations"), [result([])]), known=meter()).reads)
+    ((answer,),) = (read.every() for read in harvested(ask(unit("Invocations"), [result([])]), known=meter()).reads)
     assert answer == Answer(INVOCATIONS, complete=True, blocks=())
 
 
 @pytest.mark.parametrize("status", ["PartialData", "InternalError", "Forbidden", "Missing", "SomethingNew"])
 def test_what_is_not_complete_says_nothing(status):
     one = ask(unit("Invocations"), [result(POINTS, status)])
-    ((answer,),) = (read.answers for read in harvested(one, known=meter()).reads)
+    ((answer,),) = (read.every() for read in harvested(one, known=meter()).reads)
     assert answer == Answer(INVOCATIONS, complete=False, blocks=())
 
 
 def test_a_call_that_failed_says_nothing_of_its_counters():
     crop = harvested(ask(unit("Invocations"), error="denied"), known=meter())
-    ((answer,),) = (read.answers for read in crop.reads)
+    ((answer,),) = (read.every() for read in crop.reads)
     assert not answer.complete
     assert crop.failures == [Failure("GetMetricData AWS/SageMaker", "denied", "1 metrics: said AWS")]
     assert crop.tallies == []
@@ -145,17 +153,17 @@ def test_a_call_that_failed_says_nothing_of_its_counters():
 
 def test_other_spellings_are_answers_about_the_same_counter():
     first, second = unit("Invocation5XXErrors"), unit("Invocation5XX Errors")
-    strand = Strand(VARIANT, (first, second), True, MINUTE, 60.0, Rank.COUNTER, b"")
+    strand = Strand(VARIANT, Bundle((first, second)), True, MINUTE, 60.0, Rank.COUNTER, b"")
     empty, full = ask(first, [result([])], strand=strand), ask(second, [result(POINTS[:1])], strand=strand)
     (read,) = harvested(empty, full, known=meter(counters=(ERRORS,))).reads
-    assert [answer.counter for answer in read.answers] == [ERRORS, ERRORS]
-    assert [answer.spelling for answer in read.answers] == [0, 2]
-    assert [answer.blocks for answer in read.answers] == [(), ((T0, 0.0, 1),)]
+    assert [answer.counter for answer in read.every()] == [ERRORS, ERRORS]
+    assert [answer.spelling for answer in read.every()] == [0, 2]
+    assert [answer.blocks for answer in read.every()] == [(), ((T0, 0.0, 1),)]
 
 
 def test_windows_of_a_strand_are_readings_of_their_own():
     one = unit("Invocations")
-    strand = Strand(VARIANT, (one,), True, MINUTE, 60.0, Rank.COUNTER, b"")
+    strand = Strand(VARIANT, Bundle((one,)), True, MINUTE, 60.0, Rank.COUNTER, b"")
     old = Span(T0 - 2 * HOUR, T0, BLOCK, recent=False, lost_before=T0 - 2 * HOUR)
     crop = harvested(
         ask(one.coarse, [result([(T0 - HOUR, 900)])], strand=strand, span=old),
@@ -166,22 +174,24 @@ def test_windows_of_a_strand_are_readings_of_their_own():
         (BLOCK, False, T0 - 2 * HOUR),
         (MINUTE, True, 0),
     ]
-    assert crop.reads[0].answers[0].blocks == ((T0 - HOUR, 900.0, 1),)
+    assert crop.reads[0].every()[0].blocks == ((T0 - HOUR, 900.0, 1),)
 
 
 def test_how_long_a_counter_may_stand():
     one = unit("Invocations")
-    hourly = Strand(VARIANT, (one,), True, MINUTE, 3600.0, Rank.COUNTER, b"")
-    quiet = Strand(VARIANT, (one,), True, MINUTE, 3600.0, Rank.COUNTER, b"", quiet=True)
+    hourly = Strand(VARIANT, Bundle((one,)), True, MINUTE, 3600.0, Rank.COUNTER, b"")
+    quiet = Strand(VARIANT, Bundle((one,)), True, MINUTE, 3600.0, Rank.COUNTER, b"", quiet=True)
     crop = harvested(*(ask(one, [result([])], strand=strand) for strand in (hourly, quiet)), known=meter())
     assert [read.until - NOW for read in crop.reads] == [3 * HOUR, math.inf]
 
 
 def test_a_new_strand_that_could_not_be_asked_says_from_when_it_counts():
     one = unit("Invocations")
-    strand = Strand(VARIANT, (one,), True, MINUTE, 60.0, Rank.COUNTER, b"", begin={("Invocations", "Sum"): T0 + 60})
+    strand = Strand(
+        VARIANT, Bundle((one,)), True, MINUTE, 60.0, Rank.COUNTER, b"", begin={("Invocations", "Sum"): T0 + 60}
+    )
     read = begun(strand)
-    assert read.answers == (Answer(INVOCATIONS, complete=False, begin=T0 + 60),)
+    assert read.every() == (Answer(INVOCATIONS, complete=False, begin=T0 + 60),)
 
 
 # -- gauges ------------------------------------------------------------------------------------------------------------
@@ -194,37 +204,38 @@ def test_a_gauge_is_the_newest_period_that_has_settled():
     crop = harvested(ask(unit("CPUUtilization", on={CPU}, **HOSTS), [result(POINTS)]))
     settled = T0 + 57 * MINUTE  # ended 150 s ago; the next one has ended only 90 s ago
     ended = settled + MINUTE
-    assert crop.samples == [Sample(CPU, LABELS, 57 * 0.01, until=ended + 900.0, time=ended)]
+    assert samples(crop) == [Sample(CPU, LABELS, 57 * 0.01, until=ended + 900.0, time=ended)]
     assert crop.reads == []
 
 
 def test_a_gauge_at_ten_seconds_is_shown_ten_seconds_fresh():
     points = [(T0 + HOUR - 600 + 10 * n, n) for n in range(62)]
-    (sample,) = harvested(ask(unit("CPUUtilization", on={CPU}, period=10, **HOSTS), [result(points)])).samples
+    (sample,) = samples(harvested(ask(unit("CPUUtilization", on={CPU}, period=10, **HOSTS), [result(points)])))
     assert sample.time == T0 + HOUR - 90
 
 
 def test_a_gauge_without_data_is_no_sample():
     crop = harvested(ask(unit("CPUUtilization", on={CPU}, **HOSTS), [result([])]))
-    assert crop.samples == []
+    assert samples(crop) == []
     assert crop.failures == []
 
 
 def test_a_gauge_of_which_only_the_present_is_known_waits():
-    assert harvested(ask(unit("CPUUtilization", on={CPU}, **HOSTS), [result([(T0 + 59 * MINUTE, 1)])])).samples == []
+    assert samples(harvested(ask(unit("CPUUtilization", on={CPU}, **HOSTS), [result([(T0 + 59 * MINUTE, 1)])]))) == []
 
 
 @pytest.mark.parametrize("status", ["PartialData", "InternalError", "Forbidden", "Missing"])
 def test_a_gauge_is_not_taken_from_what_is_not_whole(status):
     crop = harvested(ask(unit("CPUUtilization", on={CPU}, **HOSTS), [result(POINTS, status)]))
-    assert crop.samples == []
+    assert samples(crop) == []
     assert [failure.scope for failure in crop.failures] == ["GetMetricData /aws/sagemaker/Endpoints"]
 
 
 def test_catching_up_shows_no_gauges_of_the_past():
     one = unit("ModelLatency")
     past = Span(T0, T0 + BLOCK, MINUTE, recent=False)
-    assert harvested(ask(one, [result(POINTS[:5])] * len(one.stats), span=past), known=meter()).samples == []
+    past_crop = harvested(ask(one, [result(POINTS[:5])] * len(one.stats), span=past), known=meter())
+    assert samples(past_crop) == []
 
 
 def test_a_summary_is_counted_and_shown():
@@ -232,12 +243,12 @@ def test_a_summary_is_counted_and_shown():
     assert one.stats == ("Sum", "SampleCount", "p50", "p90", "p99")
     crop = harvested(ask(one, [result([(T0, 1000 * n)]) for n in range(5)]), known=meter(counters=()), now=T0 + 180)
     family = "sagemaker_endpoint_model_latency_seconds"
-    counters = [answer.counter for read in crop.reads for answer in read.answers]
+    counters = [answer.counter for read in crop.reads for answer in read.every()]
     assert counters == [
         Counter("ModelLatency", "Sum", family, "sum", 1e-6),
         Counter("ModelLatency", "SampleCount", family, "count", 1.0),
     ]
-    assert [(sample.part, round(sample.value, 9)) for sample in crop.samples] == [
+    assert [(sample.part, round(sample.value, 9)) for sample in samples(crop)] == [
         ("0.5", 0.002),
         ("0.9", 0.003),
         ("0.99", 0.004),
@@ -249,7 +260,7 @@ def until(family, metric, period=MINUTE, settings=SETTINGS, **where):
     place = ALL[where.get("namespace", "AWS/SageMaker"), ("EndpointName", "VariantName")]
     (one,) = units(place, metric, {family: settings}, period)
     points = [(T0, 1.0)]
-    (sample, *_) = harvested(ask(one, [result(points)] * len(one.stats)), now=T0 + HOUR).samples
+    (sample, *_) = samples(harvested(ask(one, [result(points)] * len(one.stats)), now=T0 + HOUR))
     assert sample.time == T0 + period
     return sample.until - sample.time
 
@@ -299,7 +310,7 @@ def test_results_are_counted_by_how_whole_they_were():
 
 def test_the_lag_of_new_data_is_told_once():
     one = unit("Invocations")
-    strand = Strand(VARIANT, (one,), True, MINUTE, 60.0, Rank.COUNTER, b"")
+    strand = Strand(VARIANT, Bundle((one,)), True, MINUTE, 60.0, Rank.COUNTER, b"")
 
     def lags(points, now):
         tallies = harvested(ask(one, [result(points)], strand=strand), known=meter(), now=now).tallies
@@ -312,3 +323,24 @@ def test_the_lag_of_new_data_is_told_once():
     assert lags(POINTS[:11], T0 + 12 * MINUTE + 45) == []
     assert lags(POINTS[:14], T0 + 13 * MINUTE + 45) == [new]  # a period that has not ended is not new data
     assert strand.newest == T0 + 13 * MINUTE
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 60), st.integers(-9, 9)), min_size=4, max_size=4), st.booleans())
+def test_what_is_said_at_once_is_what_is_said_one_by_one(values, even):
+    if even:
+        values = [values[0]] * 4
+    one = unit("ModelLatency")
+    several = Bundle((one, unit("Invocations"), unit("Invocation5XXErrors")))
+    strand = Strand(VARIANT, several, True, MINUTE, 60.0, Rank.COUNTER, b"")
+    results = [result(())] * len(several.queries)
+    for place, of_counter in zip(several.places, values, strict=True):
+        results[place] = result([(T0 + n * MINUTE, value) for n, value in sorted(of_counter.items())])
+    asked = Ask(strand, several, SPAN, results=results, whole=True, began=5.0, date=NOW - 1)
+    known = meter(counters=several.counters)
+    (read,) = harvested(asked, known=known).reads
+    assert read.bulk
+    assert read.every() == tuple(
+        Answer(counter, True, fold(results[place], SPAN.start, SPAN.end))
+        for counter, place in zip(several.counters, several.places, strict=True)
+    )
+    assert harvested(asked, known=meter(T0 + MINUTE, several.counters)).reads[0].bulk is None, "partly counted"

@@ -13,7 +13,7 @@ from exporter.aws.operations import DATAPOINT_RATES, MOST_DATAPOINTS, MOST_QUERI
 from exporter.demo import World
 from exporter.model import BLOCK, DAY, HOUR, MINUTE, Resource
 from exporter.sources.cloudwatch_metrics.fetch import ALONE_EVERY, EXTRA_CALLS, Ask, Fetcher, pack
-from exporter.sources.cloudwatch_metrics.strands import Rank, Strand, Unit
+from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import Span
 
 NOW = T0 + 90 * DAY
@@ -42,11 +42,16 @@ def unit(name="Invocations", stats=("Sum",), namespace=SAGEMAKER, period=MINUTE)
 def strand(n, units):
     pairs = (("EndpointName", f"e{n}"),)
     resource = Resource(HERE, SAGEMAKER, pairs, (*pairs[0],))
-    return Strand(resource, tuple(units), False, MINUTE, 60.0, Rank.GAUGE, dimensions(pairs))
+    return Strand(resource, Bundle(tuple(units)), False, MINUTE, 60.0, Rank.GAUGE, dimensions(pairs))
 
 
 def asks_of(one, span=LATEST):
-    return [Ask(one, each, span) for each in one.units]
+    return [Ask(one, Bundle((each,)), span) for each in one.bundle.units]
+
+
+def asked(ask):
+    (one,) = ask.bundle.units
+    return one.asked
 
 
 # -- packing -----------------------------------------------------------------------------------------------------------
@@ -62,7 +67,7 @@ strands = st.tuples(st.lists(st.integers(1, 6), min_size=1, max_size=25), window
 
 def points(call):
     span = call[0].span
-    return sum(len(ask.unit.stats) for ask in call) * ((span.end - span.start) // span.period)
+    return sum(len(ask.bundle.queries) for ask in call) * ((span.end - span.start) // span.period)
 
 
 def most_of(span):
@@ -70,7 +75,7 @@ def most_of(span):
 
 
 def fits_one_call(asks):
-    queries = sum(len(ask.unit.stats) for ask in asks)
+    queries = sum(len(ask.bundle.queries) for ask in asks)
     return queries <= MOST_QUERIES and points(asks) <= most_of(asks[0].span)
 
 
@@ -110,7 +115,7 @@ def test_a_strand_that_fits_one_call_is_not_split(wanted):
 def test_calls_fit_what_aws_takes_and_what_we_allow_ourselves(wanted):
     """So that no answer needs a second page, and no call more than half of the quota of a second."""
     for call in packed(wanted)[1]:
-        assert sum(len(ask.unit.stats) for ask in call) <= MOST_QUERIES
+        assert sum(len(ask.bundle.queries) for ask in call) <= MOST_QUERIES
         assert points(call) <= most_of(call[0].span)
 
 
@@ -121,7 +126,7 @@ def test_a_call_is_no_larger_than_a_second_may_be():
     assert sum(map(len, calls)) == 100
     old = Span(NOW - 10 * HOUR, NOW - 9 * HOUR, MINUTE, recent=False)
     assert (
-        max(points(call) for call in pack([Ask(ask.strand, ask.unit, old) for ask in asks], NOW, (900, 2000))) <= 2000
+        max(points(call) for call in pack([Ask(ask.strand, ask.bundle, old) for ask in asks], NOW, (900, 2000))) <= 2000
     )
 
 
@@ -145,7 +150,7 @@ def test_what_starts_more_than_an_hour_apart_never_shares_a_call():
 
 def test_periods_below_a_minute_have_calls_of_their_own():
     fine = unit("A", period=10)
-    asks = [*asks_of(strand(0, [unit()])), Ask(strand(1, [fine]), fine, Span(NOW - 300, NOW + 10, 10))]
+    asks = [*asks_of(strand(0, [unit()])), Ask(strand(1, [fine]), Bundle((fine,)), Span(NOW - 300, NOW + 10, 10))]
     assert len(pack(asks, NOW, DATAPOINT_RATES)) == 2
 
 
@@ -210,6 +215,32 @@ def test_one_bad_query_is_found_and_costs_nobody_else(calls):
     assert len(calls.sent) <= 1 + EXTRA_CALLS
 
 
+def test_a_bad_unit_costs_its_strand_nothing_but_itself(calls):
+    good, other = unit("Invocations"), unit("Invocation4XXErrors", ("Sum", "SampleCount"))
+    strands = [strand(n, [good, BAD, other] if n == 7 else [good, other]) for n in range(100)]
+    for minutes in (0, 1, ALONE_EVERY // MINUTE):
+        calls.street.true.forward(60 * minutes)
+        done = calls.fetch([Ask(one, one.bundle, LATEST) for one in strands])
+        found = [(ask.strand.resource.labels[1], one.asked, ask.error) for ask in done for one in ask.bundle.units]
+        assert sorted(found) == sorted(
+            (one.resource.labels[1], each.asked, "bug" if each is BAD else "")
+            for one in strands
+            for each in one.bundle.units
+        ), minutes
+        for ask in done:
+            assert ask.whole != bool(ask.error)
+            assert [one.asked for one in ask.unheard] == (["Bad"] if ask.error else [])
+            assert len(ask.results) == (0 if ask.error else len(ask.bundle.queries))
+
+
+def test_an_ask_that_is_too_large_for_a_call_comes_in_parts(calls):
+    one = strand(0, [unit(f"M{n}", ("Sum",) * 5) for n in range(9)])
+    parts = [ask for call in pack([Ask(one, one.bundle, LATEST)], NOW, (60.0, 60.0)) for ask in call]
+    assert [[each.asked for each in ask.bundle.units] for ask in parts] == [
+        [f"M{n}", f"M{n + 1}"] for n in (0, 2, 4, 6)
+    ] + [["M8"]]
+
+
 def test_two_bad_queries_are_found_as_far_as_the_calls_go(calls):
     asks = [*usual(60), *bad(1), *usual(30), *bad(2)]
     calls.fetch(asks)
@@ -218,7 +249,7 @@ def test_two_bad_queries_are_found_as_far_as_the_calls_go(calls):
     calls.street.true.forward(60)
     again = [*usual(60), *bad(1), *usual(30), *bad(2)]
     calls.fetch(again)
-    assert [ask.unit.asked for ask in again if ask.error] == ["Bad", "Bad"], "the next time it looks on"
+    assert [asked(ask) for ask in again if ask.error] == ["Bad", "Bad"], "the next time it looks on"
 
 
 def test_what_was_found_bad_is_tried_alone_every_ten_minutes_and_takes_nobody_with_it(calls):
@@ -250,7 +281,9 @@ def test_what_works_again_goes_with_the_others_again(calls):
 
 def test_one_namespace_that_answers_500_costs_one_namespace(calls):
     calls.fake.faults.add("http_500", operation="GetMetricData", namespace="/aws/sagemaker/Endpoints")
-    hosts = [Ask(strand(n, []), unit("CPU", namespace="/aws/sagemaker/Endpoints"), LATEST) for n in range(50)]
+    hosts = [
+        Ask(strand(n, []), Bundle((unit("CPU", namespace="/aws/sagemaker/Endpoints"),)), LATEST) for n in range(50)
+    ]
     asks = [*usual(200), *hosts]
     calls.fetch(asks)
     assert {ask.error for ask in asks[:200]} == {""}
@@ -271,7 +304,7 @@ def test_one_metric_that_answers_500_costs_few_others(calls):
     calls.fake.faults.add("http_500", operation="GetMetricData", metric="Cursed")
     asks = [*usual(200), *asks_of(strand(900, [unit("Cursed")])), *usual(100)]
     calls.fetch(asks)
-    assert [ask.unit.asked for ask in asks if ask.error] == ["Cursed"]
+    assert [asked(ask) for ask in asks if ask.error] == ["Cursed"]
 
 
 def test_when_nothing_works_nobody_is_to_blame(calls):
@@ -316,8 +349,8 @@ def test_each_cycle_has_its_twenty_extra_calls_and_no_more(calls):
     asks = []
     for n in range(10):
         namespace = f"N{n}"
-        asks += [Ask(strand(k, []), unit(f"M{k}", namespace=namespace), LATEST) for k in range(30)]
-        asks += [Ask(strand(99, []), unit("Bad", ("no such",), namespace), LATEST)]
+        asks += [Ask(strand(k, []), Bundle((unit(f"M{k}", namespace=namespace),)), LATEST) for k in range(30)]
+        asks += [Ask(strand(99, []), Bundle((unit("Bad", ("no such",), namespace),)), LATEST)]
     calls.fetch(asks)
     assert len(calls.sent) <= 1 + EXTRA_CALLS
 

@@ -81,7 +81,7 @@ def asked(plan, resource=None):
         unit.asked: (unit.period, strand.pace)
         for strand in plan.strands.values()
         if resource is None or strand.resource == resource
-        for unit in strand.units
+        for unit in strand.bundle.units
     }
 
 
@@ -120,7 +120,7 @@ def test_counters_and_gauges_of_a_resource_are_strands_of_their_own():
             }
         )
     )
-    assert sorted((s.resource.namespace, s.counts, len(s.units)) for s in made.strands.values()) == [
+    assert sorted((s.resource.namespace, s.counts, len(s.bundle.units)) for s in made.strands.values()) == [
         (HOSTS, False, 2),
         (SAGEMAKER, True, 1),
     ]
@@ -161,7 +161,7 @@ def test_what_the_listing_left_out_is_told():
 def test_two_spellings_that_are_listed_are_both_asked_about_one_counter():
     made = plan(census({SAGEMAKER: listing({CHURN: {"Invocation5XXErrors", "Invocation5XX Errors"}})}))
     (strand,) = made.strands.values()
-    assert {(unit.asked, unit.metric, unit.spelling) for unit in strand.units} == {
+    assert {(unit.asked, unit.metric, unit.spelling) for unit in strand.bundle.units} == {
         ("Invocation5XXErrors", "Invocation5XXErrors", 0),
         ("Invocation5XX Errors", "Invocation5XXErrors", 2),
     }
@@ -178,7 +178,7 @@ def test_two_spellings_of_a_namespace_are_one_resource():
     )
     (strand,) = made.strands.values()
     assert strand.resource.namespace == HOSTS
-    assert {unit.namespace for unit in strand.units} == {HOSTS, "aws/sagemaker/Endpoints"}
+    assert {unit.namespace for unit in strand.bundle.units} == {HOSTS, "aws/sagemaker/Endpoints"}
 
 
 # -- whose it is -------------------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def test_counters_that_were_active_in_two_weeks_are_asked_each_hour():
     lists = listing({CHURN: {"Invocations"}}, lasting={CHURN: {"Invocations", "MidStreamErrors"}})
     made = plan(census({SAGEMAKER: lists}))
     assert asked(made) == {"Invocations": (60, 60.0), "MidStreamErrors": (60, 3600.0)}
-    assert {strand.units[0].asked: strand.quiet for strand in made.strands.values()} == {
+    assert {strand.bundle.units[0].asked: strand.quiet for strand in made.strands.values()} == {
         "Invocations": False,
         "MidStreamErrors": True,
     }
@@ -268,7 +268,7 @@ def test_what_is_quiet_is_not_asked_for_twice_when_it_is_seeded():
     lists = listing({}, lasting={CHURN: {"Invocations"}})
     made = plan(census({SAGEMAKER: lists}, [endpoint()]))
     assert asked(made)["Invocations"] == (60, 60.0)
-    assert sum(len(strand.units) for strand in made.strands.values()) == len(SEEDED)
+    assert sum(len(strand.bundle.units) for strand in made.strands.values()) == len(SEEDED)
 
 
 # -- what the ledger knows ---------------------------------------------------------------------------------------------
@@ -467,7 +467,7 @@ def test_counters_are_asked_at_a_minute_whatever_an_endpoint_publishes():
             [endpoint(MetricPublishFrequencyInSeconds=10, EnableEnhancedMetrics=True)],
         )
     )
-    assert {unit.period for strand in made.strands.values() if strand.counts for unit in strand.units} == {60}
+    assert {unit.period for strand in made.strands.values() if strand.counts for unit in strand.bundle.units} == {60}
 
 
 def test_a_gauge_beside_a_counter_is_asked_apart_when_it_is_finer_than_a_minute():
@@ -485,7 +485,7 @@ def test_a_gauge_beside_a_counter_is_asked_apart_when_it_is_finer_than_a_minute(
         return sorted(
             (strand.counts, unit.period, unit.stats)
             for strand in made.strands.values()
-            for unit in strand.units
+            for unit in strand.bundle.units
             if unit.asked == "ModelLatency"
         )
 
@@ -496,7 +496,7 @@ def test_a_gauge_beside_a_counter_is_asked_apart_when_it_is_finer_than_a_minute(
 
 def test_all_statistics_of_a_metric_are_asked_together_and_five_cost_as_much_as_one():
     made = plan(census({SAGEMAKER: listing({CHURN: {"ModelLatency", "Invocations"}})}))
-    units = {unit.asked: unit for strand in made.strands.values() for unit in strand.units}
+    units = {unit.asked: unit for strand in made.strands.values() for unit in strand.bundle.units}
     assert units["ModelLatency"].stats == ("Sum", "SampleCount", "p50", "p90", "p99")
     assert (units["ModelLatency"].price, units["Invocations"].price) == (1, 1)
     assert units["ModelLatency"].coarse.stats == ("Sum", "SampleCount")

@@ -24,14 +24,14 @@ from exporter.sources.cloudwatch_metrics.rests import (
     spent_this_month,
     stage_for,
 )
-from exporter.sources.cloudwatch_metrics.strands import Rank, Strand
+from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Strand
 
 NOW = T0 + 100 * HOUR
 
 
 def strand(newest=NOW, rank=Rank.COUNTER, name="churn", born=NOW - 90 * HOUR, pace=60.0):
     resource = Resource(HERE, "AWS/SageMaker", (("EndpointName", name),), ())
-    return Strand(resource, (), True, MINUTE, pace, rank, b"", newest=int(newest), born=born)
+    return Strand(resource, Bundle(()), True, MINUTE, pace, rank, b"", newest=int(newest), born=born)
 
 
 def rests(*strands, status=None):

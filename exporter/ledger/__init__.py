@@ -173,13 +173,16 @@ class Ledger:
             while not self._waiting.empty():
                 batch.append(self._waiting.get())
             last = None in batch
-            waiting = [item for item in batch if item is not None]
-            try:
-                self._commit(waiting)
-            except BaseException as error:  # noqa: BLE001 - or those who wait would wait for ever
-                for _, done in waiting:
-                    if not done.done():
-                        done.set_exception(error)
+            self._commit_all([item for item in batch if item is not None])
+            batch.clear()  # or the last reading would be held until the next one comes
+
+    def _commit_all(self, waiting: list[tuple[Reading, Future[Applied]]]) -> None:
+        try:
+            self._commit(waiting)
+        except BaseException as error:  # noqa: BLE001 - or those who wait would wait for ever
+            for _, done in waiting:
+                if not done.done():
+                    done.set_exception(error)
 
     def _commit(self, batch: list[tuple[Reading, Future[Applied]]]) -> None:
         """Commit a batch in one transaction; a reading that can't be applied, or written down, fails alone."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from exporter.ledger.meter import Meter
 from exporter.ledger.store import Changes, Face, Key, Spot, Total
-from exporter.model import Chunk, Counter, Reading, Resource, Sample, Snapshot, Target
+from exporter.model import Chunk, Column, Counter, Reading, Resource, Snapshot, Target
 
 Shape = tuple[str, tuple[str, ...]]
 
@@ -24,24 +25,33 @@ class _Zero(NamedTuple):
 
 
 class _Shelf:
-    """The samples of one family on one target."""
+    """What is shown as it is of one family on one target: values by part and labels, and until when each stands."""
 
     def __init__(self) -> None:
-        self.samples: dict[tuple[tuple[str, ...], str], Sample] = {}
-        self.earliest = math.inf  # no sample ends before this
+        self.values: dict[str, dict[tuple[str, ...], float]] = {}
+        self.untils: dict[str, dict[tuple[str, ...], float]] = {}
+        self.earliest = math.inf  # nothing ends before this
 
-    def put(self, sample: Sample) -> None:
-        self.samples[sample.labels, sample.part] = sample
-        self.earliest = min(self.earliest, sample.until)
+    def put(self, column: Column) -> None:
+        """Show values instead of what stood under their labels."""
+        self.values.setdefault(column.part, {}).update(zip(column.labels, column.values, strict=True))
+        self.untils.setdefault(column.part, {}).update(dict.fromkeys(column.labels, column.until))
+        self.earliest = min(self.earliest, column.until)
+
+    def drop(self, part: str, labels: tuple[str, ...]) -> None:
+        """Show nothing under some labels."""
+        self.values.get(part, {}).pop(labels, None)
+        self.untils.get(part, {}).pop(labels, None)
 
     def expire(self, now: float) -> bool:
         """Drop what has reached its age limit; return whether anything did."""
         if self.earliest > now:
             return False
-        before = len(self.samples)
-        self.samples = {key: sample for key, sample in self.samples.items() if sample.until > now}
-        self.earliest = min((sample.until for sample in self.samples.values()), default=math.inf)
-        return len(self.samples) < before
+        over = [(part, labels) for part, ends in self.untils.items() for labels, until in ends.items() if until <= now]
+        for part, labels in over:
+            self.drop(part, labels)
+        self.earliest = min((until for ends in self.untils.values() for until in ends.values()), default=math.inf)
+        return bool(over)
 
 
 class Board:
@@ -69,22 +79,26 @@ class Board:
         self._number += 1
         for reading in readings:
             for read in reading.reads:
-                self._face(read.resource, (answer.counter for answer in read.answers))
+                self._face(read.resource, read.counters())
+        homes = set()
         for resource, meter in changes.meters.items():
             home = (resource.target, resource.shape)
-            self._dirty.update((counter.family, resource.target) for counter in self._counters.get(home, {}).values())
+            homes.add(home)
             if meter is None:
                 gone = self._meters.get(home, {}).pop(resource, None)
-                for i in range(len(gone.counters) if gone else 0):
-                    self._end(Spot(resource, i))
+                for name in gone.counters if gone else ():
+                    self._end(Spot(resource, name))
                 continue
             self._meters.setdefault(home, {})[resource] = meter
             self._leaving[home] = min(self._leaving.get(home, math.inf), meter.changes_at(now))
-            for i, exposed in enumerate(meter.exposed):
-                if math.isnan(exposed) and meter.visible(i, now):
-                    self._hold(Spot(resource, i), meter.first_shown[i])
-                else:
-                    self._end(Spot(resource, i))
+            if self._zeros or any(map(math.isnan, meter.exposed)):
+                for i, name in enumerate(meter.counters):
+                    if math.isnan(meter.exposed[i]) and meter.visible(i, now):
+                        self._hold(Spot(resource, name), meter.first_shown[i])
+                    else:
+                        self._end(Spot(resource, name))
+        for home in homes:
+            self._dirty.update((counter.family, home[0]) for counter in self._counters.get(home, {}).values())
         for key, total in changes.totals.items():
             self._dirty.add(key.face)
             if total is None:
@@ -101,20 +115,24 @@ class Board:
         """Show samples; within the scopes that were read whole, drop the others."""
         scopes = self._scopes.setdefault((reading.source, reading.target), {})
         gone = {entry for scope in reading.looked for entry in scopes.pop(scope, ())}
+        for column in reading.columns:
+            self._shelf((column.family, reading.target)).put(column)
         for sample in reading.samples:
             face = (sample.family, reading.target)
-            shelf = self._shelves.get(face)
-            if shelf is None:
-                shelf = self._shelves[face] = _Shelf()
-            shelf.put(sample)
-            self._dirty.add(face)
+            self._shelf(face).put(Column(sample.family, (sample.labels,), (sample.value,), sample.part, sample.until))
             if sample.scope:
                 entry = (face, sample.labels, sample.part)
                 scopes.setdefault(sample.scope, set()).add(entry)
                 gone.discard(entry)
         for face, labels, part in gone:
-            self._dirty.add(face)
-            self._shelves[face].samples.pop((labels, part), None)
+            self._shelf(face).drop(part, labels)
+
+    def _shelf(self, face: Face) -> _Shelf:
+        """Return the shelf of a face, about to change."""
+        self._dirty.add(face)
+        if face not in self._shelves:
+            self._shelves[face] = _Shelf()
+        return self._shelves[face]
 
     def scopes(self, source: str, target: Target | None) -> frozenset[str]:
         """Return the scopes of which a source has samples on a target."""
@@ -200,31 +218,42 @@ class Board:
                 self._leaving[target, shape] = min((m.changes_at(now) for m in meters.values()), default=math.inf)
                 self._dirty.update((c.family, target) for c in self._counters.get((target, shape), {}).values())
                 for resource, meter in meters.items():
-                    for i in range(len(meter.counters)):
+                    for i, name in enumerate(meter.counters):
                         if not meter.visible(i, now):
-                            self._end(Spot(resource, i))
+                            self._end(Spot(resource, name))
 
     def _chunk(self, face: Face, now: float) -> Chunk:
-        rows: dict[tuple[str, ...], dict[str, float]] = {}
-        for labels, part, value in self._values(face, now):
-            rows.setdefault(labels, {})[part] = value
-        parts = dict.fromkeys(part for row in rows.values() for part in row)
-        columns = {part: tuple(row.get(part) for row in rows.values()) for part in parts}
-        return Chunk(tuple(rows), columns)
+        parts = self._parts(face, now)
+        if len(parts) == 1:
+            ((part, values),) = parts.items()
+            return Chunk(tuple(values), {part: tuple(values.values())})
+        labels = tuple(dict.fromkeys(chain.from_iterable(parts.values())))
+        return Chunk(labels, {part: tuple(map(of_part.get, labels)) for part, of_part in parts.items()})
 
-    def _values(self, face: Face, now: float) -> Iterator[tuple[tuple[str, ...], str, float]]:
+    def _parts(self, face: Face, now: float) -> dict[str, dict[tuple[str, ...], float]]:
+        """Return what may be shown of a face: values by part and labels."""
         family, target = face
+        parts: dict[str, dict[tuple[str, ...], float]] = {}
         shape = self._shapes.get(face)
         if shape and target:
-            counters = [c for c in self._counters[target, shape].values() if c.family == family]
-            for meter in self._meters.get((target, shape), {}).values():
-                for counter in counters:
-                    i = meter.position.get((counter.metric, counter.stat))
-                    if i is not None and meter.visible(i, now):
-                        yield meter.resource.labels, counter.part, meter.value(i) * counter.scale
+            meters = self._meters.get((target, shape), {}).values()
+            for counter in self._counters[target, shape].values():
+                if counter.family == family:
+                    parts.setdefault(counter.part, {}).update(_shown(meters, counter, now))
         for labels, total in self._totals.get(face, {}).items():
             for part, value in () if total.hidden else total.parts.items():
-                yield labels, part, value if total.released else 0.0
+                parts.setdefault(part, {})[labels] = value if total.released else 0.0
         if face in self._shelves:
-            for (labels, part), sample in self._shelves[face].samples.items():
-                yield labels, part, sample.value
+            for part, values in self._shelves[face].values.items():
+                parts.setdefault(part, {}).update(values)
+        return {part: values for part, values in parts.items() if values}
+
+
+def _shown(meters: Iterable[Meter], counter: Counter, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Yield labels and value of a counter for each of the meters that shows it."""
+    key, scale = (counter.metric, counter.stat), counter.scale
+    for meter in meters:
+        i = meter.position.get(key)
+        if i is not None and meter.lease[i] > now and (meter.alive or meter.visible(i, now)):
+            exposed = meter.exposed[i]
+            yield meter.resource.labels, exposed * scale if exposed == exposed else 0.0  # noqa: PLR0124 - NaN: still 0

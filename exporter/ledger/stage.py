@@ -101,14 +101,16 @@ class Stage:
     def serve(self, counter: Spot | Key, at: float) -> None:
         """Note when a page first showed the first 0 of a counter."""
         if isinstance(counter, Spot):
-            self.meter(counter.resource).first_shown[counter.i] = at
+            meter = self.meter(counter.resource)
+            meter.first_shown[meter.position[counter.counter]] = at
         else:
             self.total(counter).first_shown = at
 
     def release(self, counter: Spot | Key, now: float) -> None:
         """End the first 0 of a counter: from now on its total is shown."""
         if isinstance(counter, Spot):
-            self.meter(counter.resource).release(counter.i, now)
+            meter = self.meter(counter.resource)
+            meter.release(meter.position[counter.counter], now)
         else:
             self.total(counter).released = True
 

@@ -21,10 +21,10 @@ class Key(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """Where a CloudWatch counter stands: a resource and the position in its meter."""
+    """Where a CloudWatch counter stands: a resource, and its metric and statistic."""
 
     resource: Resource
-    i: int
+    counter: tuple[str, str]
 
 
 class LedgerError(Exception):

@@ -5,10 +5,12 @@
 A reading goes through five files, and each makes of it what the next one takes:
 
     plan      census + ledger -> Strand    what is asked together about one resource: its counters of one pace, ...
-    strands                      Unit      ... each a metric in one spelling, with all its statistics
-    windows                      Span      how far back a unit is asked this time: start, end, period
-    fetch     unit x span     -> Ask       packed into calls; taken apart when one fails; it comes back with results
-    answers   asks            -> Read      of a window, an Answer for each counter: the ledger's food; Sample: a gauge
+    strands                      Bundle    ... its units, which all resources of its kind share: each a metric in one
+                                           spelling, with all its statistics
+    windows                      Span      how far back a bundle is asked this time: start, end, period
+    fetch     bundle x span   -> Ask       packed into calls; taken apart when one fails; it comes back with results
+    answers   asks            -> Read      of a window, the ledger's food: a Bulk of counters, or an Answer for each;
+                                 Column    values of one gauge of many resources
 
 Exactness is the ledger's business; this room only has to ask for every period until it is final. So each strand is read
 at its pace from where it was read before, every 5 min over the settle window, and every 15 min over all that is not
@@ -38,7 +40,7 @@ from exporter.inventory import Census, Inventory, Selection
 from exporter.model import HOUR, MINUTE, Effect, Failure, Forecast, Known, Metered, Reading, Sample, Switch, Target
 from exporter.sources.cloudwatch_metrics.answers import begun, harvest
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher, pack
-from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner, StrandKey
+from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner
 from exporter.sources.cloudwatch_metrics.rehearsal import steady
 from exporter.sources.cloudwatch_metrics.rests import (
     STAGES,
@@ -50,10 +52,11 @@ from exporter.sources.cloudwatch_metrics.rests import (
     slowed,
     stage_for,
 )
-from exporter.sources.cloudwatch_metrics.strands import Rank, Reach, Settings, Strand, Unit
+from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Reach, Settings, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
 
 HOST_AGE = 30 * MINUTE  # a host of a job is asked while its newest data is younger than this
+PLAN_LASTS = 5 * MINUTE
 CATCH_UP = 6_000_000  # datapoints of catching up in one run, 30 s at our share of the quota: the strands after it wait
 
 _OWN = "sagemaker_exporter_"
@@ -66,7 +69,9 @@ class _OfTarget:
     def __init__(self, planner: Planner, fetcher: Fetcher) -> None:
         self.planner = planner
         self.fetcher = fetcher
-        self.strands: Mapping[StrandKey, Strand] = {}
+        self.plan: Plan | None = None
+        self.planned_at = -math.inf
+        self.planned_for: tuple[Any, ...] = ()  # what there was
         self.last_run = -math.inf
         self.met: set[str] = set()  # namespaces that have had series
 
@@ -108,8 +113,8 @@ class CloudWatchMetrics:
         census = self._inventory.census(target)
         notes = self._notes(known.notes, census, kept, now)
         begins = Begins(notes["begin"], known.notes.get("listed", {}), self._aws.now())
-        plan = kept.planner.plan(census, known, begins, kept.strands, now, notes["attended"])
-        kept.strands, kept.last_run = plan.strands, now
+        plan = self._plan(kept, census, known, begins, now, notes["attended"])
+        kept.last_run = now
         notes[NOTE] = plan.admitted
         month = known.notes.get("month")
         self._purse.account(target, self._aws.spent(), month, now)
@@ -127,7 +132,8 @@ class CloudWatchMetrics:
             self.name,
             target,
             now,
-            samples=(*crop.samples, *self._about(target, plan)),
+            samples=tuple(self._about(target, plan)),
+            columns=tuple(crop.columns),
             looked=(self.name,) if worked else (),
             failed=tuple(crop.failures),
             reads=(*crop.reads, *waiting),
@@ -168,11 +174,14 @@ class CloudWatchMetrics:
                 for strand in plan.strands.values():
                     strand.newest = int(at)
                     strand.rest = slow.get(load(strand, census).rank, 0.0)
-                asks = self._asks(plan, meters, at)
+                packed = pack(self._asks(plan, meters, at), at, self._aws.datapoint_rates)
+                asks = [ask for call in packed for ask in call]
+                for ask in asks:
+                    ask.whole = True
                 self._mark(asks, at)
                 if n >= steps:
-                    calls += len(pack(asks, at, self._aws.datapoint_rates))
-                    metrics += sum(ask.unit.price for ask in asks)
+                    calls += len(packed)
+                    metrics += sum(ask.bundle.price for ask in asks)
         everything = sum(one.metrics for one in loads) * HOUR / self._rules.every
         pace = self._rules.pace
         every = (self._rules.every, *(max(self._rules.every, slow) for slow in (pace.warm, pace.cold)))
@@ -185,6 +194,24 @@ class CloudWatchMetrics:
             planner = Planner(target, self._places, self._settings, selection, self._admission)
             self._targets[target] = _OfTarget(planner, Fetcher(self._aws, target))
         return self._targets[target]
+
+    def _plan(self, kept: _OfTarget, census: Census, known: Known, begins: Begins, now: float, attended: float) -> Plan:
+        """Return a new plan; or that of the last run for a while, if what there is has not changed and all is counted.
+
+        Time alone changes a plan slowly: what may rest is asked a few minutes longer.
+        """
+        last, there_is = kept.plan, _there_is(census)
+        if (
+            last is None
+            or now >= kept.planned_at + PLAN_LASTS
+            or not last.settled
+            or not self._admission.free
+            or kept.planned_for != there_is
+        ):
+            strands = last.strands if last else {}
+            kept.plan = last = kept.planner.plan(census, known, begins, strands, now, attended)
+            kept.planned_at, kept.planned_for = now, there_is
+        return last
 
     def _notes(self, before: Mapping[str, Any], census: Census, kept: _OfTarget, now: float) -> dict[str, Any]:
         """Return the notes after this run: when each family was switched on, when each namespace was last listed.
@@ -206,7 +233,7 @@ class CloudWatchMetrics:
 
     def _slow(self, target: Target, kept: _OfTarget, census: Census, now: float) -> None:
         """Let strands rest: the silent ones, and what comes first if the dollars of the month do not suffice."""
-        strands = kept.strands.values()
+        strands = kept.plan.strands.values() if kept.plan else ()
         silence(strands, census, now)
         loads = {id(strand): load(strand, census) for strand in strands if not self._over(strand, now)}
         slow = slowed(self._purse.stage(target, tuple(loads.values()), now))
@@ -225,12 +252,12 @@ class CloudWatchMetrics:
                     points += sum(ask.points for ask in of_strand if not ask.span.recent)
                     asks += of_strand
             elif (strand.unheard or self._due(strand, now)) and not self._over(strand, now):
-                gauges = [gauge for unit in strand.units for of_stat in unit.gauges for gauge in of_stat]
-                lasts = max(gauge.lasts(strand.effective) for gauge in gauges)
+                bundle = strand.bundle
+                lasts = bundle.lasts(strand.effective)
                 span = gauge_span(now, max(lasts, HOST_AGE if strand.host else 0.0) + strand.period, strand.period)
-                all_due = self._due(strand, now)
-                units = [unit for unit in strand.units if all_due or unit.metric in strand.unheard]
-                asks += [Ask(strand, unit, span) for unit in units]
+                if not self._due(strand, now):
+                    bundle = Bundle(tuple(unit for unit in bundle.units if unit.metric in strand.unheard))
+                asks.append(Ask(strand, bundle, span))
         return asks
 
     def _due(self, strand: Strand, now: float) -> bool:
@@ -246,24 +273,31 @@ class CloudWatchMetrics:
         """
         all_due, soon = self._due(strand, now), now + self._rules.every / 2
         ends = now + 1.5 * self._rules.every  # what would leave the page before the next run is asked in this one
-        alike: dict[tuple[bool, frozenset[tuple[int, int, int]]], list[Unit]] = {}
-        for unit in strand.units:
-            counters = strand.counters(unit, meter)
-            hidden, leaving = (any(lease <= at for *_, lease in counters) for at in (now, ends))
-            if counters and (all_due or leaving or unit.metric in strand.unheard):
-                key = hidden, frozenset(counter[:3] for counter in counters)
-                alike.setdefault(key, []).append(unit)
+        alike: dict[tuple[bool, frozenset[tuple[int, int, int]]], Bundle] = {}
+        even = None if strand.unheard else strand.even(meter)
+        if even:  # as nearly always
+            if all_due or even[3] <= ends:
+                alike[even[3] <= now, frozenset([even[:3]])] = strand.bundle
+        else:
+            apart: dict[tuple[bool, frozenset[tuple[int, int, int]]], list[Unit]] = {}
+            for unit in strand.bundle.units:
+                counters = strand.counters(unit, meter)
+                hidden, leaving = (any(lease <= at for *_, lease in counters) for at in (now, ends))
+                if counters and (all_due or leaving or unit.metric in strand.unheard):
+                    key = hidden, frozenset(counter[:3] for counter in counters)
+                    apart.setdefault(key, []).append(unit)
+            alike = {key: strand.bundle.only(units) for key, units in apart.items()}
         asks = []
-        for (hidden, at), units in alike.items():
+        for (hidden, at), bundle in alike.items():
             reach = Reach.DEEP if hidden or strand.deep_due <= soon else Reach.NARROW
             if reach is Reach.NARROW and strand.settle_due <= soon:
                 reach = Reach.SETTLE
-            delay = max((one.delay for unit in units for gauges in unit.gauges for one in gauges), default=0.0)
-            width = max(NARROW if reach is Reach.NARROW else self._rules.settle, delay + 3 * MINUTE)
+            width = max(NARROW if reach is Reach.NARROW else self._rules.settle, bundle.delay + 3 * MINUTE)
             deep = reach is Reach.DEEP
-            for span in spans(now, marks(at), width, deep=deep, deep_settle=self._rules.deep_settle):
-                spelt = units if span.period == MINUTE else [unit.coarse for unit in units if unit.coarse]
-                asks += [Ask(strand, unit, span, reach) for unit in spelt]
+            asks += [
+                Ask(strand, bundle if span.period == MINUTE else bundle.coarse, span, reach)
+                for span in spans(now, marks(at), width, deep=deep, deep_settle=self._rules.deep_settle)
+            ]
         return asks
 
     def _over(self, strand: Strand, now: float) -> bool:
@@ -285,10 +319,9 @@ class CloudWatchMetrics:
             of_strands.setdefault(id(ask.strand), []).append(ask)
         for of_strand in of_strands.values():
             strand = of_strand[0].strand
-            whole: dict[str, bool] = {}
-            for ask in of_strand:
-                whole[ask.unit.metric] = ask.whole and whole.get(ask.unit.metric, True)
-            strand.unheard = strand.unheard - whole.keys() | {metric for metric, heard in whole.items() if not heard}
+            missed = {unit.metric for ask in of_strand if not ask.whole for unit in ask.unheard}
+            asked = frozenset().union(*(ask.bundle.metrics for ask in of_strand))
+            strand.unheard = strand.unheard - asked | missed
             if not strand.unheard:
                 strand.looked = now
             heard = [ask.reach for ask in of_strand if not ask.error]
@@ -297,7 +330,8 @@ class CloudWatchMetrics:
 
     def _zeros(self, target: Target, kept: _OfTarget) -> Iterator[Effect]:
         """Yield zeros about namespaces that have series for the first time: own counters are born at 0 (law L8)."""
-        namespaces = {strand.resource.namespace for strand in kept.strands.values()} - kept.met
+        strands = kept.plan.strands.values() if kept.plan else ()
+        namespaces = {strand.resource.namespace for strand in strands} - kept.met
         kept.met |= namespaces
         rows = [row for row in CATALOGUE.values() if row.source == "own" and row.seeded and _NAMESPACE in row.labels]
         here = {"account_id": [target.account_id], "region": [target.region], _NAMESPACE: sorted(namespaces)}
@@ -311,7 +345,7 @@ class CloudWatchMetrics:
         newest: dict[str, int] = {}
         for strand in plan.strands.values():
             namespace = strand.resource.namespace
-            series[namespace] = series.get(namespace, 0) + len(strand.units)
+            series[namespace] = series.get(namespace, 0) + len(strand.bundle.units)
             newest[namespace] = max(newest.get(namespace, 0), strand.newest)
         yield Sample(_OWN + "thinning_stage", where, float(self._purse.stage_now), scope=self.name)
         for namespace, count in series.items():
@@ -321,6 +355,12 @@ class CloudWatchMetrics:
                 yield Sample(_OWN + "data_newest_timestamp_seconds", (*where, namespace), end, scope=self.name)
         for (namespace, reason), count in plan.unasked.items():
             yield Sample(_OWN + "unasked_series", (*where, namespace, reason), float(count), scope=self.name)
+
+
+def _there_is(census: Census) -> tuple[Any, ...]:
+    """Return what of a census a plan depends on."""
+    looked = (at > 0 for at in (census.endpoints_at, census.components_at, census.tags_at))
+    return census.endpoints, census.components, census.tags, census.listings, *looked
 
 
 def switched_off(target: Target, known: Known, now: float) -> Reading:

@@ -2,51 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from exporter.aws import Aws, AwsError, MetricCall, Reply
 from exporter.aws.metric_data import Result
 from exporter.aws.operations import MOST_DATAPOINTS, MOST_QUERIES, RECENT
 from exporter.model import HOUR, MINUTE, Target
-from exporter.sources.cloudwatch_metrics.strands import Reach, Strand, Unit
+from exporter.sources.cloudwatch_metrics.strands import Bundle, Reach, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import Span
 
 EXTRA_CALLS = 20  # for taking calls apart, for each target and cycle
 ALONE_EVERY = 10 * MINUTE  # what made calls fail is tried again so often, in a call of its own
 
+_K = TypeVar("_K", bound=Hashable)
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Ask:
-    """One unit of a strand in one window, and what came of it: results by statistic, or the class of an error."""
+    """A bundle of a strand, or a part of it, in one window, and what came of it: results, or the class of an error.
+
+    `whole` says that all of it was answered completely.
+    """
 
     strand: Strand
-    unit: Unit
+    bundle: Bundle
     span: Span
     reach: Reach = Reach.NARROW
     results: Sequence[Result] = ()
+    whole: bool = False
     began: float = 0.0
     date: float = 0.0
     error: str = ""
     detail: str = ""
 
     @property
-    def key(self) -> Hashable:
-        """What is asked, whatever the window."""
-        return self.strand.resource, *self.unit.key, self.unit.period
+    def keys(self) -> tuple[Hashable, ...]:
+        """What each of its units asks, whatever the window."""
+        return tuple((self.strand.resource, *unit.key, unit.period) for unit in self.bundle.units)
 
     @property
     def points(self) -> int:
         """Datapoints that AWS estimates for it: by range and period, whether there are any or not."""
-        return len(self.unit.stats) * ((self.span.end - self.span.start) // self.span.period)
+        return len(self.bundle.queries) * ((self.span.end - self.span.start) // self.span.period)
 
     @property
-    def whole(self) -> bool:
-        """Whether all of it was answered completely."""
-        return not self.error and all(result.complete for result in self.results)
+    def unheard(self) -> Iterator[Unit]:
+        """The units that were not answered completely."""
+        answered = dict(self.bundle.results(self.results))
+        for unit in self.bundle.units:
+            if self.error or not all(result.complete for result in answered[unit]):
+                yield unit
+
+    def part(self, units: Sequence[Unit]) -> Ask:
+        """Return an ask for some of its units, with the error that it has: itself, for all of them."""
+        if len(units) == len(self.bundle.units):
+            return self
+        return Ask(self.strand, Bundle(tuple(units)), self.span, self.reach, error=self.error, detail=self.detail)
 
 
 Call = list[Ask]
@@ -72,32 +87,58 @@ class Fetcher:
         self._groups = 0
 
     def fetch(self, asks: Sequence[Ask], now: float) -> Sequence[Ask]:
-        """Fill in the asks and return them. One that failed alone lately is not tried again, and has its old error."""
+        """Return the asks, some of them in parts, with what came of them.
+
+        What failed alone lately is not tried again, and has its old error.
+        """
         self._apart = {key: apart for key, apart in self._apart.items() if apart.due > now - HOUR}  # or it is gone
-        together: Call = []
-        groups: dict[int, Call] = {}
-        for ask in asks:
-            apart = self._apart.get(ask.key)
-            if apart is None:
-                together.append(ask)
-            elif apart.due <= now:
-                groups.setdefault(apart.group, []).append(ask)
-            else:
-                ask.error, ask.detail = apart.error, apart.detail
-        alone = [call for group in groups.values() for call in pack(group, now, self._aws.datapoint_rates)]
+        together, alone, given_up = self._divide(asks, now)
+        rates = self._aws.datapoint_rates
+        calls = pack(together, now, rates)
+        for group in _grouped(alone, self._group).values():
+            calls += pack(group, now, rates)
+        done = [*(ask for call in calls for ask in call), *given_up]
+        failed = self._send(calls)
         spare = [EXTRA_CALLS]
-        failed = self._send([*pack(together, now, self._aws.datapoint_rates), *alone])
-        culprits = [culprit for call in failed for culprit in self._narrow(call, spare)]
-        if any(not ask.error for ask in asks):  # where nothing works at all, nothing is to blame for the rest
+        culprits = []
+        for call in failed:
+            if call[0].error in {"bug", "transient"}:  # throttles and denials are about us, not about what is asked
+                single = [ask.part((unit,)) for ask in call for unit in ask.bundle.units]
+                taken = set(map(id, call))
+                done = [*(ask for ask in done if id(ask) not in taken), *single]
+                culprits += self._narrow(single, spare)
+        if any(not ask.error for ask in done):  # where nothing works at all, nothing is to blame for the rest
             for call in culprits:
                 self._groups += 1
-                before, error = self._apart.get(call[0].key), call[0].error
+                before, error = self._apart.get(call[0].keys[0]), call[0].error
                 times = before.times + 1 if before else 1
                 # A server error may have been a moment's; of a refused request the culprit may still have to be found.
                 sure = len(call) == 1 if error == "bug" else times > 1
                 apart = _Apart(self._groups, times, now + ALONE_EVERY if sure else now, error, call[0].detail)
-                self._apart.update(dict.fromkeys((ask.key for ask in call), apart))
-        return asks
+                self._apart.update(dict.fromkeys((key for ask in call for key in ask.keys), apart))
+        return done
+
+    def _divide(self, asks: Sequence[Ask], now: float) -> tuple[Call, Call, Call]:
+        """Return what is asked together, what alone, and what is not tried now, with its error."""
+        if not self._apart:
+            return list(asks), [], []
+        together: Call = []
+        alone: Call = []
+        given_up: Call = []
+        for ask in asks:
+            aparts = [self._apart.get(key) for key in ask.keys]
+            if not any(aparts):
+                together.append(ask)
+                continue
+            parts = [ask.part((unit,)) for unit in ask.bundle.units]
+            for part, apart in zip(parts, aparts, strict=True):
+                if apart and apart.due > now:
+                    part.error, part.detail = apart.error, apart.detail
+                (together if apart is None else alone if apart.due <= now else given_up).append(part)
+        return together, alone, given_up
+
+    def _group(self, ask: Ask) -> int:
+        return self._apart[ask.keys[0]].group
 
     def _send(self, calls: Sequence[Call]) -> list[Call]:
         """Send calls, fill in their asks, return the calls that failed."""
@@ -110,20 +151,20 @@ class Fetcher:
                     ask.error, ask.detail = reply.error_class, str(reply)
             else:
                 _fill(call, reply)
-                for ask in call:
-                    self._apart.pop(ask.key, None)
+                for ask in call if self._apart else ():
+                    for key in ask.keys:
+                        self._apart.pop(key, None)
         return failed
 
     def _narrow(self, call: Call, spare: list[int]) -> list[Call]:
         """Take a failed call apart until what makes it fail stands alone; return that. `spare` calls are left for it.
 
-        Throttles and denials are about us, not about what is asked. A server error that both halves meet has no culprit
-        among them either, while a refused request may hold several.
+        A server error that both halves meet has no culprit among them either, while a refused request may hold several.
         """
         error = call[0].error
         if error not in {"bug", "transient"}:
             return []
-        parts = _by_namespace(call) if error == "transient" else [call]
+        parts = list(_grouped(call, _namespace).values()) if error == "transient" else [call]
         if len(parts) == 1:
             parts = _halves(call)
         if len(parts) == 1 or spare[0] < len(parts):
@@ -136,7 +177,9 @@ class Fetcher:
 
 
 def pack(asks: Iterable[Ask], now: float, rates: tuple[float, float]) -> list[Call]:
-    """Return asks as calls: one window each, starts within an hour, a strand in one call, one page of points.
+    """Return asks as calls: one window each, starts within an hour, one page of points, a strand in one if it fits.
+
+    An ask that is too large comes in parts.
 
     AWS estimates the points of a call from its range, period and queries; no call is for more than `rates` allow in a
     second, for starts within 3 h and for older ones.
@@ -151,9 +194,9 @@ def pack(asks: Iterable[Ask], now: float, rates: tuple[float, float]) -> list[Ca
             start = strand[0].span.start
             most = min(MOST_DATAPOINTS, rates[start < now - RECENT])
             fit = min(MOST_QUERIES, int(most // ((end - start) // period)))
-            together = min(fit, sum(len(ask.unit.stats) for ask in strand))
-            for ask in strand:
-                need = len(ask.unit.stats)
+            together = min(fit, sum(len(ask.bundle.queries) for ask in strand))
+            for ask in chain.from_iterable(_cut(whole, fit) for whole in strand):
+                need = len(ask.bundle.queries)
                 if not call or room < max(need, together) or start > call[0].span.start + HOUR:
                     call, room = [], fit
                     calls.append(call)
@@ -163,31 +206,58 @@ def pack(asks: Iterable[Ask], now: float, rates: tuple[float, float]) -> list[Ca
     return calls
 
 
+def _cut(ask: Ask, most: int) -> Iterator[Ask]:
+    """Yield an ask in parts of so many queries at the most; a unit is never cut."""
+    if len(ask.bundle.queries) <= most:
+        yield ask
+        return
+    units: list[Unit] = []
+    queries = 0
+    for unit in ask.bundle.units:
+        if units and queries + len(unit.stats) > most:
+            yield ask.part(units)
+            units, queries = [], 0
+        units.append(unit)
+        queries += len(unit.stats)
+    yield ask.part(units)
+
+
 def _metric_call(call: Call) -> MetricCall:
     span = call[0].span
-    queries = [ask.unit.subject + ask.strand.middle + ending for ask in call for ending in ask.unit.endings]
+    queries = [
+        beginning + middle + ending
+        for ask in call
+        for middle in (ask.strand.middle,)
+        for beginning, ending in ask.bundle.queries
+    ]
     return MetricCall(
         start=span.start,
         end=span.end,
         queries=queries,
         datapoints=len(queries) * ((span.end - span.start) // span.period),
-        metrics=sum(ask.unit.price for ask in call),
+        metrics=sum(ask.bundle.price for ask in call),
     )
 
 
 def _fill(call: Call, reply: Reply) -> None:
     place = 0
+    whole = {result.status for result in reply.results} == {"Complete"}
     for ask in call:
-        ask.results = reply.results[place : place + len(ask.unit.stats)]
+        ask.results = reply.results[place : place + len(ask.bundle.queries)]
+        ask.whole = whole or all(result.complete for result in ask.results)
         ask.began, ask.date, ask.error = reply.began, reply.date, ""
-        place += len(ask.unit.stats)
+        place += len(ask.bundle.queries)
 
 
-def _by_namespace(call: Call) -> list[Call]:
-    groups: dict[str, Call] = {}
-    for ask in call:
-        groups.setdefault(ask.unit.namespace, []).append(ask)
-    return list(groups.values())
+def _namespace(ask: Ask) -> str:
+    return ask.bundle.units[0].namespace
+
+
+def _grouped(asks: Iterable[Ask], key: Callable[[Ask], _K]) -> dict[_K, Call]:
+    groups: dict[_K, Call] = {}
+    for ask in asks:
+        groups.setdefault(key(ask), []).append(ask)
+    return groups
 
 
 def _halves(call: Call) -> list[Call]:

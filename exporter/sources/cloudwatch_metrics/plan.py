@@ -18,7 +18,7 @@ from exporter.aws.metric_data import dimensions as encode
 from exporter.catalogue.places import Dimensions, Place, Places, named
 from exporter.inventory import NOT_SERVING, Census, Endpoint, Listing, Selection
 from exporter.model import BLOCK, DAY, HOUR, MINUTE, Known, Metered, Resource, Standing, Switch, Target
-from exporter.sources.cloudwatch_metrics.strands import Rank, Settings, Strand, Unit, units
+from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Settings, Strand, Unit, units
 
 FORGET_AFTER = 63 * DAY  # as long as CloudWatch keeps what could still be counted
 BEFORE_LISTED = HOUR  # CloudWatch lists a new series up to 15 minutes late: what was not shown may be older by that
@@ -45,6 +45,12 @@ class Plan(NamedTuple):
     forget: tuple[Resource, ...]
     unasked: Mapping[tuple[str, str], int]  # by namespace and reason
     admitted: Names | None  # to be noted: see `admission`
+
+    @property
+    def settled(self) -> bool:
+        """Whether the ledger need be told nothing, and knows all that is counted."""
+        told = self.switches or self.standings or self.forget
+        return not told and not any(strand.begin for strand in self.strands.values())
 
 
 class Begins(NamedTuple):
@@ -114,6 +120,7 @@ class Planner:
         self._unwanted: set[Resource] = set()  # listed, and left out by the selection,
         self._unwanted_before: set[Resource] = set()  # likewise
         self._units: dict[tuple[int, str, int], list[Unit]] = {}
+        self._bundles: dict[tuple[int, ...], Bundle] = {}
         self._counted: dict[int, Mapping[tuple[str, str], Order]] = {}
         self._had: Names | None = None  # what had a place until now; None: all
         self._spelt = _spellings(places)
@@ -283,8 +290,8 @@ class Planner:
                 if counter and (counter.metric, counter.stat) not in known
             }
             alive = self._alive(resource, census)
-            series = sum(1 for unit in of_group for _ in unit.families)
-            yield Strand(resource, tuple(of_group), counts, at, pace, rank, middle, alive, order, series, quiet, new)
+            bundle = self._bundle(tuple(of_group))
+            yield Strand(resource, bundle, counts, at, pace, rank, middle, alive, order, quiet, new)
 
     def _units_of(self, place: Place, names: Iterable[str], period: int) -> Iterator[Unit]:
         for name in sorted(names):
@@ -292,6 +299,12 @@ class Planner:
             if key not in self._units:
                 self._units[key] = units(place, name, self._settings, period)
             yield from self._units[key]
+
+    def _bundle(self, of_group: tuple[Unit, ...]) -> Bundle:
+        key = tuple(map(id, of_group))  # equal units are one object
+        if key not in self._bundles:
+            self._bundles[key] = Bundle(of_group)
+        return self._bundles[key]
 
     def _counters(self, place: Place) -> Mapping[tuple[str, str], Order]:
         """Return the counters that are on at a place, by metric and statistic, and when each is admitted."""
@@ -310,12 +323,11 @@ class Planner:
         by_group: dict[Group, list[Strand]] = {}
         for strand in strands.values():
             by_group.setdefault((strand.order, strand.resource), []).append(strand)
-        wanted = Tallies({group: sum(one.series for one in of_group) for group, of_group in by_group.items()})
+        wanted = Tallies({group: sum(one.bundle.series for one in of_group) for group, of_group in by_group.items()})
         asked: dict[Resource, set[tuple[str, str]]] = {}
         for strand in strands.values():
             if strand.counts:
-                keys = ((one.metric, one.stat) for unit in strand.units for one in unit.counters if one)
-                asked.setdefault(strand.resource, set()).update(keys)
+                asked.setdefault(strand.resource, set()).update(counted.key for counted in strand.bundle.counted)
         for resource, meter in draft.known.items():  # what is not asked may stand all the same
             orders, others = self._orders(resource), asked.get(resource, set())
             shown = (key for key, i in meter.position.items() if key not in others and meter.visible(i, now))
@@ -332,7 +344,7 @@ class Planner:
             kept=lambda group: any(True for _ in self._unpaused(group, draft)),
             beyond=draft.beyond,
             families=lambda group: Tallies(
-                family for one in by_group.get(group, ()) for unit in one.units for family in unit.families
+                family for one in by_group.get(group, ()) for unit in one.bundle.units for family in unit.families
             ),
         )
         refused = verdict.refused
@@ -434,10 +446,9 @@ def _take_over(strand: Strand, before: Strand | None) -> Strand:
     """Return the strand, or the one before it if they ask the same; less than before keeps its timers too."""
     if before is None:
         return strand
-    asked = {id(unit) for unit in before.units}  # equal units are one object
-    if not all(id(unit) in asked for unit in strand.units):
+    if strand.bundle is not before.bundle and not set(strand.bundle.units) <= set(before.bundle.units):
         return strand
-    if len(strand.units) == len(asked):
+    if len(strand.bundle.units) == len(before.bundle.units):
         before.alive, before.begin = strand.alive, strand.begin
         return before
     strand.due, strand.settle_due, strand.deep_due = before.due, before.settle_due, before.deep_due

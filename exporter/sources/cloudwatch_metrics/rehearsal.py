@@ -68,8 +68,6 @@ def steady(strands: Iterable[Strand], deep_settle: float) -> Mapping[Resource, S
     for strand in strands:
         if strand.counts:
             meter = found.setdefault(strand.resource, Steady(strand.resource, deep_settle))
-            for unit in strand.units:
-                for counter in unit.counters:
-                    if counter:
-                        meter.position.setdefault((counter.metric, counter.stat), len(meter.position))
+            for counted in strand.bundle.counted:
+                meter.position.setdefault(counted.key, len(meter.position))
     return found

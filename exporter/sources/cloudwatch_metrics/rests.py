@@ -89,7 +89,7 @@ def load(strand: Strand, census: Census) -> Load:
     rank = strand.rank
     if rank is Rank.ERROR and not _serves(strand.resource, census):
         rank = Rank.COUNTER
-    return Load(sum(unit.price for unit in strand.units), rank, strand.effective)
+    return Load(strand.bundle.price, rank, strand.effective)
 
 
 def slowed(stage: int) -> Mapping[Rank, float]:

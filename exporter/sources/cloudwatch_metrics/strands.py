@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import math
 import zlib
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 from exporter.admission import Order
-from exporter.aws.metric_data import statistic, subject
+from exporter.aws.metric_data import Result, statistic, subject
 from exporter.catalogue.places import Asked, Place
 from exporter.catalogue.rows import Row
 from exporter.model import BLOCK, MINUTE, Counter, Metered, Resource
@@ -53,7 +57,7 @@ class Settings:
     order: Order = Order.HOT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Gauge:
     """A statistic that is shown as it is: under which family and part, times which factor, for how long."""
 
@@ -63,6 +67,7 @@ class Gauge:
     delay: float
     slack: float  # how much longer than its pace it is shown, from the end of its period, at the least,
     age: float  # and for how long anyway
+    scale: float  # from AWS's unit to the base unit
 
     def lasts(self, pace: float) -> float:
         """Return for how long it is shown (seconds), from the end of its period, where it is asked at a pace."""
@@ -73,7 +78,7 @@ class Gauge:
         return (*resource.labels, *self.extra) if self.extra else resource.labels
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unit:
     """One metric in one spelling, asked at one period: each statistic is counted, shown, or both.
 
@@ -118,20 +123,121 @@ class Unit:
         return -(-len(self.stats) // PRICED_TOGETHER)
 
 
+class Counted(NamedTuple):
+    """A counter of a bundle: the place of its query, its name in a meter, and the spelling that is asked."""
+
+    query: int
+    key: tuple[str, str]
+    counter: Counter
+    spelling: int
+
+
+class Shown(NamedTuple):
+    """A gauge of a bundle: the place of its query, and the period at which that is asked."""
+
+    query: int
+    gauge: Gauge
+    period: int
+
+
+class Bundle:
+    """Units that are asked together, whatever the resource: all strands that ask the same share one.
+
+    `queries` are how each of its queries begins and ends, in the order of the results; `counted` and `gauges` say what
+    is made of which. The counters stand again in columns: their `keys`, `counters`, `spellings`, and the `places` of
+    their queries. `once` says that each is asked in one spelling only.
+    """
+
+    __slots__ = (
+        "_coarse",
+        "age",
+        "counted",
+        "counters",
+        "counts",
+        "delay",
+        "gauges",
+        "keys",
+        "metrics",
+        "namespaces",
+        "once",
+        "places",
+        "price",
+        "queries",
+        "series",
+        "slack",
+        "spellings",
+        "units",
+    )
+
+    def __init__(self, units: tuple[Unit, ...]) -> None:
+        asked = tuple((n, unit, k) for n, (unit, k) in enumerate((u, k) for u in units for k in range(len(u.stats))))
+        self.units = units
+        self.queries = tuple((unit.subject, unit.endings[k]) for _, unit, k in asked)
+        self.counted = tuple(
+            Counted(n, (counter.metric, counter.stat), counter, unit.spelling)
+            for n, unit, k in asked
+            if (counter := unit.counters[k])
+        )
+        self.gauges = tuple(Shown(n, gauge, unit.period) for n, unit, k in asked for gauge in unit.gauges[k])
+        self.counts = bool(self.counted)
+        self.keys = tuple(counted.key for counted in self.counted)
+        self.counters = tuple(counted.counter for counted in self.counted)
+        self.spellings = bytes(counted.spelling for counted in self.counted)
+        self.places = tuple(counted.query for counted in self.counted)
+        self.once = len(set(self.keys)) == len(self.keys)
+        self.metrics = frozenset(unit.metric for unit in units)
+        gauges = [shown.gauge for shown in self.gauges]
+        self.delay = max((gauge.delay for gauge in gauges), default=0.0)
+        self.slack = max((gauge.slack for gauge in gauges), default=0.0)
+        self.age = max((gauge.age for gauge in gauges), default=0.0)
+        self.namespaces = tuple(
+            (namespace, sum(len(unit.stats) for unit in of_namespace))
+            for namespace, of_namespace in groupby(units, key=lambda unit: unit.namespace)
+        )
+        self.price = sum(unit.price for unit in units)
+        self.series = len(self.counted) + len(self.gauges)
+        self._coarse: Bundle | None = None
+
+    def zeros(self) -> tuple[array[float], array[int]]:
+        """Return sums and points of a block in which none of its counters has data."""
+        return array("d", bytes(8 * len(self.keys))), array("H", bytes(2 * len(self.keys)))
+
+    @property
+    def coarse(self) -> Bundle:
+        """What of it is counted, asked at the width of a block to catch up."""
+        if self._coarse is None:
+            self._coarse = Bundle(tuple(unit.coarse for unit in self.units if unit.coarse))
+        return self._coarse
+
+    def only(self, units: Sequence[Unit]) -> Bundle:
+        """Return the bundle of some of its units: itself, for all of them."""
+        return self if len(units) == len(self.units) else Bundle(tuple(units))
+
+    def lasts(self, pace: float) -> float:
+        """Return for how long the longest of its gauges is shown: see there."""
+        return max(self.age, self.slack + pace)
+
+    def results(self, results: Sequence[Result]) -> Iterator[tuple[Unit, Sequence[Result]]]:
+        """Yield its units, each with its part of the results of all its queries; nothing if there are none."""
+        first = 0
+        for unit in self.units if results else ():
+            yield unit, results[first : first + len(unit.stats)]
+            first += len(unit.stats)
+
+
 @dataclass(slots=True)
 class Strand:
     """Units that are asked together about one resource, and when the next readings of each width are due."""
 
     resource: Resource
-    units: tuple[Unit, ...]
+    bundle: Bundle
     counts: bool
     period: int
     pace: float
     rank: Rank
     middle: bytes  # of its queries
     alive: bool = True
-    order: Order = Order.HOT  # in which it is admitted,
-    series: int = 0  # as so many
+    order: Order = Order.HOT  # in which it is admitted
     quiet: bool = False  # asked only until its last blocks are closed: no complete listing shows it any more
     begin: Mapping[tuple[str, str], int] = field(default_factory=dict)  # of counters that have no state yet
     born: float = 0.0  # when it was first asked
@@ -158,6 +264,18 @@ class Strand:
     def effective(self) -> float:
         """Seconds between two of its readings."""
         return max(self.pace, self.rest)
+
+    def even(self, meter: Metered | None) -> tuple[int, int, int, float] | None:
+        """Return read_until, closed_until, counted_from and the first lease of its counters, if they are all alike."""
+        position = meter.position if meter else {}
+        places = list(map(position.get, self.bundle.keys))
+        if meter is None or None in places:
+            return None
+        of = itemgetter(*places, places[0])  # a tuple in any case
+        marks = [of(column) for column in (meter.read_until, meter.closed_until, meter.counted_from, meter.paused)]
+        if any(of_all.count(of_all[0]) < len(of_all) for of_all in marks) or marks[3][0]:
+            return None
+        return marks[0][0], marks[1][0], marks[2][0], min(of(meter.lease))
 
     def counters(self, unit: Unit, meter: Metered | None) -> list[tuple[int, int, int, float]]:
         """Return read_until, closed_until, counted_from and lease of a unit's counters; of new ones as they begin."""
@@ -281,4 +399,5 @@ def _gauge(asked: Asked, stat: str, settings: Settings, period: int) -> Gauge:
     part = next((repr(q) for q in row.quantiles if f"p{100 * q:g}" == stat), "")
     extra = (asked.word,) if asked.word else ()
     age = 0.0 if of_traffic else settings.max_age
-    return Gauge(row, part, extra, settings.gauge_delay, 3 * period + settings.gauge_delay, age)
+    scale = row.ask.scale if row.ask else 1.0
+    return Gauge(row, part, extra, settings.gauge_delay, 3 * period + settings.gauge_delay, age, scale)
