@@ -38,9 +38,9 @@ class Door:
 
     def __init__(self, **more):
         self.begin()
-        with mock.patch("exporter.aws.Sessions", PluggedSessions):
+        with mock.patch("exporter.aws.sessions.Sessions", PluggedSessions):
             self.aws = Aws(self.clock, self.tally, "test", **more)
-        self.aws._sessions.fake = self
+            self.aws._sessions.fake = self
 
     def begin(self):
         self.true = FakeClock(T0)

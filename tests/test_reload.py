@@ -73,7 +73,7 @@ class Running:
 @pytest.fixture
 def running(monkeypatch):
     """Start a daemon with a configuration; it ends with the test."""
-    monkeypatch.setattr("exporter.aws.Sessions", PluggedSessions)
+    monkeypatch.setattr("exporter.aws.sessions.Sessions", PluggedSessions)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     begun = []

@@ -10,13 +10,14 @@ from __future__ import annotations
 import email.utils
 import logging
 import math
+import os
 import random
 import threading
 from collections import Counter as Tallies
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,11 +26,13 @@ from exporter.aws.budget import Limit
 from exporter.aws.errors import AwsError, classify
 from exporter.aws.metric_data import MetricCall, Reply
 from exporter.aws.operations import DATAPOINT_RATES, METRIC_PRICE, OPERATIONS, RECENT, Operation
-from exporter.aws.sessions import Session, Sessions
 from exporter.clock import Clock
 from exporter.config import Account
 from exporter.model import Target
 from exporter.tally import Tally
+
+if TYPE_CHECKING:
+    from exporter.aws.sessions import Session, Sessions
 
 __all__ = ["Aws", "AwsError", "MetricCall", "Reply", "SameTargetError", "Spent", "endpoints", "read_as"]
 
@@ -79,7 +82,8 @@ class Aws:
         self._tally = tally
         self.datapoint_rates = DATAPOINT_RATES  # of GetMetricData in force: for starts within 3 h, and for older ones
         self._rates: Mapping[str, float] = {}
-        self._sessions = Sessions(user_agent)
+        self._user_agent = user_agent
+        self._opened: Sessions | None = None
         self._sessions_of: dict[Account, Session] = {}
         self._logins: dict[Target, Session] = {}
         self._owners: dict[Target, Account] = {}  # the first to log in to a target has it
@@ -92,7 +96,17 @@ class Aws:
     @property
     def region(self) -> str | None:
         """The region of the SDK's own configuration, for a target that names none."""
-        return self._sessions.region
+        return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or self._sessions.region
+
+    @property
+    def _sessions(self) -> Sessions:
+        """All logins. The SDK is loaded with the first: that takes as long as all else before the port is open."""
+        with self._lock:
+            if self._opened is None:
+                from exporter.aws.sessions import Sessions  # noqa: PLC0415 - not before it is needed
+
+                self._opened = Sessions(self._user_agent)
+            return self._opened
 
     def now(self) -> float:
         """Return AWS's time as last seen plus what has passed since (Unix seconds)."""
@@ -376,6 +390,8 @@ def read_as(kind: type[_T], items: Any) -> list[_T]:
 
 def endpoints() -> list[str]:
     """Return where the SDK sends calls, as far as the environment decides that. ValueError: nowhere it could."""
+    from exporter.aws.sessions import Sessions  # noqa: PLC0415 - a daemon on the real AWS has no need of it
+
     ambient = Sessions("").ambient()
     return [ambient.endpoint(service) for service in sorted({operation.service for operation in OPERATIONS.values()})]
 
