@@ -16,6 +16,7 @@ import threading
 from collections import Counter as Tallies
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -42,6 +43,11 @@ PATIENCE = 60.0  # seconds that a call waits out throttles before it gives up
 LONGEST_PAUSE = 20.0
 DENIED_FOR = 30.0  # seconds for which a denied AssumeRole is believed: every call would try it again
 MOST_PAGES = 500  # of a call of GetMetricData, which is made to fit into one: a page for each query
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_NOTHING = {"MetricDataQueries": [], "StartTime": _EPOCH, "EndTime": _EPOCH}
+"""What the SDK makes a request of, into which goes our body. (It would look up the time zone of the machine, four
+times a call, for times that are numbers.)"""
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -241,8 +247,7 @@ class Aws:
             def send(text: bytes = text) -> tuple[metric_data.Page, float, float]:
                 self._attempt.payload = text
                 try:
-                    nothing = {"MetricDataQueries": [], "StartTime": 0, "EndTime": 0}
-                    self._send(self._logins[target], target, operation, nothing)
+                    self._send(self._logins[target], target, operation, _NOTHING)
                 finally:
                     self._attempt.payload = None
                     if self._attempt.accepted:  # and billed, even if the answer did not reach us whole
