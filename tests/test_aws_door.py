@@ -15,9 +15,10 @@ from worlds import T0, FakeClock
 
 from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall, SameTargetError, metric_data
 from exporter.aws.metric_data import dimensions, statistic, subject
+from exporter.aws.operations import OPERATIONS
 from exporter.clock import SystemClock
 from exporter.config import Account
-from exporter.demo import FakeAws, World, access_key, serve
+from exporter.demo import FakeAws, World, access_key, default_world, serve
 from exporter.demo.resources import Role
 from exporter.model import HOUR, MINUTE, Target
 from exporter.tally import Tally
@@ -324,6 +325,77 @@ def test_nothing_is_called_that_is_not_in_the_table(door):
     with pytest.raises(KeyError):
         door.aws.call(TARGET, "DeleteEndpoint", EndpointName="churn")
     assert not door.fake.bill.requests
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+class Nulls(FakeAws):
+    """Names what it does not tell, as AWS does now and then: ARNs, and the next page."""
+
+    def answer(self, method, path, headers, body):
+        answer = super().answer(method, path, headers, body)
+        if answer.headers["Content-Type"] == "text/xml":
+            return answer
+        text = orjson.dumps(hide_arns({"NextToken": None} | orjson.loads(answer.body)))
+        answer.headers["Content-Length"] = str(len(text))
+        return type(answer)(answer.status, answer.headers, text)
+
+
+def hide_arns(value):
+    if isinstance(value, dict):
+        return {k: None if k.endswith("Arn") else hide_arns(one) for k, one in value.items()}
+    return [hide_arns(one) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("kind", [FakeAws, Nulls])
+def test_answers_are_those_of_the_sdk(door, keys, kind):
+    """We read JSON ourselves, and whoever asks must not see a difference: not even a null, which is no answer."""
+    door.fake = kind(default_world(endpoints=12, begin=T0 - HOUR), door.true.now)
+    (endpoint, *_), (component, *_) = (
+        [one[f"{name}Name"] for one in door.aws.call(TARGET, f"List{name}s")[f"{name}s"]]
+        for name in ("Endpoint", "InferenceComponent")
+    )
+    config = door.aws.call(TARGET, "DescribeEndpoint", EndpointName=endpoint)["EndpointConfigName"]
+    asked = {
+        "ListMetrics": {"Namespace": "AWS/SageMaker"},
+        "DescribeAlarms": {"AlarmTypes": ["MetricAlarm", "CompositeAlarm"]},
+        "DescribeAlarmHistory": {"HistoryItemType": "StateUpdate"},
+        "ListEndpoints": {},
+        "DescribeEndpoint": {"EndpointName": endpoint},
+        "DescribeEndpointConfig": {"EndpointConfigName": config},
+        "ListInferenceComponents": {},
+        "DescribeInferenceComponent": {"InferenceComponentName": component},
+        "DescribeScalableTargets": {"ServiceNamespace": "sagemaker"},
+        "GetResources": {},
+    }
+    assert asked.keys() == OPERATIONS.keys() - {"GetCallerIdentity", "AssumeRole", "GetMetricData"}
+    plain = PluggedSessions("theirs")
+    plain.fake = door
+    sdk = plain.ambient()
+    for operation, params in asked.items():
+        theirs = sdk.invoke(OPERATIONS[operation].service, REGION, operation, params, lambda *_, **__: None)
+        theirs.pop("ResponseMetadata")
+        assert theirs[OPERATIONS[operation].member]
+        assert door.aws.call(TARGET, operation, **params) == theirs
+
+
+@every_use
+@pytest.mark.parametrize("text", [b"", b"[]", b"null", b'"Metrics"', b'{"Metrics": [}', b"\xff", b"<html>"])
+def test_what_is_no_answer_is_asked_for_again(door, operation, text, monkeypatch):
+    before = door.sent(operation)
+    answer = door.fake.answer
+
+    def garbled(*request):
+        real = answer(*request)
+        real.headers["Content-Length"] = str(len(text))
+        return type(real)(real.status, real.headers, text)
+
+    monkeypatch.setattr(door.fake, "answer", garbled)
+    with pytest.raises(AwsError) as failed:
+        use(door, operation)
+    assert failed.value.error_class == "transient"
+    assert door.sent(operation) == before + TRIES
 
 
 # -- pages -------------------------------------------------------------------------------------------------------------

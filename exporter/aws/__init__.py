@@ -60,9 +60,13 @@ class _Attempt(threading.local):
         self.payload: bytes | None = None  # the body to send instead of the SDK's
         self.sent: Callable[[], object] = str  # to be called when it goes out
         self.began = 0.0
-        self.body = b""
+        self.body: bytes | None = None  # of the answer, taken from the SDK; None for one that it reads itself
         self.date = 0.0  # of the answer; 0 while there is none
         self.accepted = False  # AWS has answered, and done what was asked
+
+    def begin(self, now: float, sent: Callable[[], object]) -> None:
+        self.began, self.sent = now, sent
+        self.body, self.date, self.accepted = None, 0.0, False
 
 
 class Spent(NamedTuple):
@@ -190,7 +194,7 @@ class Aws:
         known = OPERATIONS[operation]
 
         def send() -> dict[str, Any]:
-            answer = self._send(session, target, known, params)
+            answer: dict[str, Any] = self._send(session, target, known, params, _read)
             if known.member not in answer:
                 raise AwsError("transient", f"{operation}: the answer has no {known.member}, it was cut off")
             return answer
@@ -247,17 +251,12 @@ class Aws:
             def send(text: bytes = text) -> tuple[metric_data.Page, float, float]:
                 self._attempt.payload = text
                 try:
-                    self._send(self._logins[target], target, operation, _NOTHING)
+                    page = self._send(self._logins[target], target, operation, _NOTHING, metric_data.decode)
                 finally:
                     self._attempt.payload = None
                     if self._attempt.accepted:  # and billed, even if the answer did not reach us whole
                         self._tally.add("aws_metrics_requested_total", *_labels(target), amount=call.metrics)
                         self._spend(target, operation, call.metrics * METRIC_PRICE)
-                answer, self._attempt.body = self._attempt.body, b""
-                try:
-                    page = metric_data.decode(answer)
-                except msgspec.MsgspecError as error:
-                    raise AwsError("transient", f"GetMetricData: unreadable answer: {error}") from error
                 return page, self._attempt.began, self._attempt.date or self._clock.now()
 
             page, sent, answered = self._insist(target, operation, send, (quota, call.datapoints))
@@ -308,16 +307,18 @@ class Aws:
         return None
 
     def _send(
-        self, session: Session, target: Target, operation: Operation, params: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Send one request; count it as soon as it is on its way, whatever comes of it."""
+        self,
+        session: Session,
+        target: Target,
+        operation: Operation,
+        params: Mapping[str, Any],
+        read: Callable[[bytes], Any],
+    ) -> Any:
+        """Send one request; count it as soon as it is on its way, whatever comes of it. JSON is `read` by us."""
         attempt = self._attempt
-        attempt.date, attempt.accepted, attempt.began = 0.0, False, self._clock.monotonic()
-        attempt.sent = partial(self._count, target, operation)
+        attempt.begin(self._clock.monotonic(), partial(self._count, target, operation))
         try:
-            answer: dict[str, Any] = session.invoke(
-                operation.service, target.region, operation.name, params, self._watch
-            )
+            answer = session.invoke(operation.service, target.region, operation.name, params, self._watch)
         except (AttributeError, KeyError, TypeError) as error:
             if not attempt.accepted:
                 raise
@@ -330,7 +331,13 @@ class Aws:
                 skew = self._clock.local() - attempt.date
                 self._tally.set("clock_skew_seconds", *_labels(target), value=skew)
             self._tally.set("aws_credentials_expiry_timestamp_seconds", *_labels(target), value=session.expiry())
-        return answer
+        body, attempt.body = attempt.body, None
+        if body is None:
+            return answer
+        try:
+            return read(body)
+        except msgspec.MsgspecError as error:
+            raise AwsError("transient", f"{operation.name}: unreadable answer: {error}") from error
 
     def _watch(self, event: str, **of: Any) -> None:
         """Hear what the SDK tells of the request that this thread is sending."""
@@ -348,7 +355,7 @@ class Aws:
             whole = headers.get("content-length")
             if whole is not None and whole.strip() != str(len(answer["body"])):
                 raise AwsError("transient", f"{of['operation_model'].name}: the answer was cut off")
-            if attempt.payload is not None and attempt.accepted:
+            if attempt.accepted and of["operation_model"].service_model.resolved_protocol == "json":
                 attempt.body, answer["body"] = answer["body"], b"{}"
 
     def _count(self, target: Target, operation: Operation) -> None:
@@ -383,6 +390,20 @@ class Aws:
     def _note_login(self, target: Target, error: AwsError | None) -> None:
         if error is None or error.login:
             self._tally.set("target_up", *_labels(target), value=0.0 if error else 1.0)
+
+
+def _read(text: bytes) -> dict[str, Any]:
+    """Return an answer as the SDK's parser would, in a tenth of its time: what is null is not there."""
+    answer = msgspec.json.decode(text, type=dict[str, Any])
+    told = {name: one for name, one in answer.items() if one is not None}  # such as the token of no next page
+    deeper = text.count(b"null") > len(answer) - len(told)
+    return _without_nulls(told) if deeper else told
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def read_as(kind: type[_T], items: Any) -> list[_T]:
