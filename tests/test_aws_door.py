@@ -11,9 +11,9 @@ from unittest import mock
 import orjson
 import pytest
 from street import ACCOUNT, REGION, LocalClock, PluggedSessions
-from worlds import T0, FakeClock
+from worlds import T0, FakeClock, wait_for
 
-from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall, SameTargetError, metric_data
+from exporter.aws import PATIENCE, TRIES, WORKERS, Aws, AwsError, MetricCall, SameTargetError, metric_data
 from exporter.aws.metric_data import dimensions, statistic, subject
 from exporter.aws.operations import OPERATIONS
 from exporter.clock import SystemClock
@@ -850,3 +850,58 @@ def test_replies_come_in_the_order_of_their_calls(door):
         door.world.put(*WHERE, "AWS/SageMaker", "Invocations", {"EndpointName": f"e{n}"}, T0 - HOUR, n)
     replies = door.aws.metric_data(TARGET, [call(query(name=f"e{n}")) for n in range(40)])
     assert [reply.results[0].values for reply in replies] == [[float(n)] for n in range(40)]
+
+
+def test_threads_are_kept_for_the_next_run(door):
+    door.aws._idle.clear()
+    door.aws.metric_data(TARGET, [call(), call()])
+    (crew,) = door.aws._idle
+    for _ in range(3):
+        door.aws.metric_data(TARGET, [call(), call()])
+        assert door.aws._idle == [crew]
+
+
+def test_a_run_that_waits_holds_up_no_other(door, monkeypatch):
+    ask, go_on, waiting = door.aws._metric_data, threading.Event(), threading.Semaphore(0)
+    door.aws._idle.clear()
+    door.aws.metric_data(TARGET, [call(), call()])
+
+    def held_up(target, asked):
+        if asked.metrics == 0:
+            waiting.release()
+            go_on.wait(60)
+        return ask(target, asked)
+
+    monkeypatch.setattr(door.aws, "_metric_data", held_up)
+    with ThreadPoolExecutor(2) as runs:
+        slow = runs.submit(door.aws.metric_data, TARGET, [call(metrics=0)] * 40)
+        try:
+            for _ in range(WORKERS):
+                assert waiting.acquire(timeout=30)
+            quick = runs.submit(door.aws.metric_data, TARGET, [call()] * 4)
+            assert len(quick.result(30)) == 4
+            assert not slow.done()
+        finally:
+            go_on.set()
+        assert len(slow.result(60)) == 40
+    assert len(door.aws._idle) == 2
+
+
+def test_a_fault_of_ours_leaves_no_call_behind(door, monkeypatch):
+    door.aws._idle.clear()
+    with monkeypatch.context() as broken:
+        broken.setattr(door.aws, "_metric_data", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            door.aws.metric_data(TARGET, [call()] * 20)
+    assert not door.aws._idle
+    assert len(door.aws.metric_data(TARGET, [call()] * 20)) == 20
+
+
+def test_threads_end_with_the_door(fresh):
+    fresh.login()
+    before = set(threading.enumerate())
+    fresh.aws.metric_data(TARGET, [call()] * 20)
+    kept = set(threading.enumerate()) - before
+    assert kept
+    fresh.aws.close()
+    wait_for(lambda: not any(thread.is_alive() for thread in kept))

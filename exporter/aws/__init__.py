@@ -16,6 +16,7 @@ import threading
 from collections import Counter as Tallies
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Aws", "AwsError", "MetricCall", "Reply", "SameTargetError", "Spent", "endpoints", "read_as"]
 
-WORKERS = 16  # GetMetricData calls in flight, for each target
+WORKERS = 16  # GetMetricData calls in flight, for each run on a target
 TRIES = 3  # of a call that fails with a server error, a time-out or an unreadable answer
 PATIENCE = 60.0  # seconds that a call waits out throttles before it gives up
 LONGEST_PAUSE = 20.0
@@ -102,6 +103,7 @@ class Aws:
         self._denied: dict[Target, tuple[float, AwsError]] = {}  # AssumeRole, and when
         self._lock = threading.Lock()
         self._attempt = _Attempt()
+        self._idle: list[ThreadPoolExecutor] = []  # as many at the most as runs of which each has had one
 
     @property
     def region(self) -> str | None:
@@ -227,15 +229,31 @@ class Aws:
 
         if len(calls) < 2:
             return [ask(call) for call in calls]
-        # Threads of its own, so that a target whose calls are throttled for a minute does not hold up the others.
-        with ThreadPoolExecutor(min(WORKERS, len(calls)), "get-metric-data") as workers:
-            return list(workers.map(ask, calls))
+        with self._crew() as crew:
+            return list(crew.map(ask, calls))
 
     def close(self) -> None:
         """Let nothing wait any more."""
         self.stopping.set()
+        with suppress(IndexError):  # there are no more; a run that goes on may have taken the last
+            while True:
+                self._idle.pop().shutdown(wait=False)
 
     # -- behind the door ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _crew(self) -> Iterator[ThreadPoolExecutor]:
+        """Lend threads to one run at a time, so that one that is throttled for a minute does not hold up the others."""
+        try:
+            crew = self._idle.pop()
+        except IndexError:
+            crew = ThreadPoolExecutor(WORKERS, "get-metric-data")
+        try:
+            yield crew
+        except BaseException:  # then some may still be at work
+            crew.shutdown(cancel_futures=True)
+            raise
+        self._idle.append(crew)  # to make them anew takes a tenth of the CPU of a call, and more
 
     def _metric_data(self, target: Target, call: MetricCall) -> Reply:
         operation = OPERATIONS["GetMetricData"]
