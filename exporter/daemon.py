@@ -245,9 +245,13 @@ class Daemon:
         self._scheduler.add(Entry("own", OWN_EVERY, self._own, apart=True))
         self._scheduler.start()
 
-    def wait(self) -> None:
-        """Do what is asked for, until somebody has asked the daemon to stop."""
+    def wait(self, settled: Callable[[], Any] = str) -> None:
+        """Do what is asked for until somebody asks the daemon to stop; call `settled` once the first round is shown."""
+        begun = False
         while not self._stopping.is_set():
+            if self._shown and not begun:
+                begun = True
+                settled()
             with suppress(queue.Empty):  # a signal that comes just before the wait begins is heard of after it only
                 self._asked.get(timeout=0.2)()
 

@@ -10,14 +10,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
-
-from apscheduler.executors.pool import ThreadPoolExecutor as TickExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
+from typing import TYPE_CHECKING, Any
 
 from exporter.clock import Clock
 from exporter.model import Target
 from exporter.tally import Tally
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.background import BackgroundScheduler
 
 WORKERS = 16
 TICK = 0.5  # seconds of real time between two looks at the schedule
@@ -96,12 +96,7 @@ class Scheduler:
         self._workers = ThreadPoolExecutor(WORKERS, "run")
         self._apart = ThreadPoolExecutor(1, "apart")
         self._running: set[Any] = set()
-        self._ticker = BackgroundScheduler(
-            timezone="UTC",
-            executors={"default": TickExecutor(1)},
-            # A tick that waited is not thrown away after a second, which is the default; several make one.
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
-        )
+        self._ticker: BackgroundScheduler | None = None
 
     def add(self, entry: Entry) -> None:
         """Run an entry from now on."""
@@ -117,6 +112,15 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin to tick."""
+        from apscheduler.executors.pool import ThreadPoolExecutor as TickExecutor  # noqa: PLC0415 - the port is open
+        from apscheduler.schedulers.background import BackgroundScheduler  # noqa: PLC0415 - by now, and was not to wait
+
+        self._ticker = BackgroundScheduler(
+            timezone="UTC",
+            executors={"default": TickExecutor(1)},
+            # A tick that waited is not thrown away after a second, which is the default; several make one.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
         self._ticker.add_job(self.tick, "interval", seconds=TICK, id="tick")
         self._ticker.start()
 
@@ -159,7 +163,7 @@ class Scheduler:
 
     def stop(self, seconds: float, last: Callable[[], Any] = lambda: None) -> bool:
         """Start nothing more, call `last`, wait for what runs; return whether all of it has ended."""
-        if self._ticker.running:
+        if self._ticker and self._ticker.running:
             self._ticker.shutdown(wait=False)
         with self._lock:
             for entry in self._schedule.due(self._clock.now()):

@@ -90,7 +90,7 @@ class Street:
         self.config = configuration.parse(self.text)
         rules = self.config.sources.cloudwatch_metrics
         self.tally = Tally()
-        with mock.patch("exporter.aws.Sessions", PluggedSessions):
+        with mock.patch("exporter.aws.sessions.Sessions", PluggedSessions):
             environment = {
                 "AWS_ACCESS_KEY_ID": access_key(ACCOUNT),
                 "AWS_SECRET_ACCESS_KEY": "any",

@@ -11,13 +11,14 @@ from unittest import mock
 import orjson
 import pytest
 from street import ACCOUNT, REGION, LocalClock, PluggedSessions
-from worlds import T0, FakeClock
+from worlds import T0, FakeClock, wait_for
 
-from exporter.aws import PATIENCE, TRIES, Aws, AwsError, MetricCall, SameTargetError, metric_data
+from exporter.aws import PATIENCE, TRIES, WORKERS, Aws, AwsError, MetricCall, SameTargetError, metric_data
 from exporter.aws.metric_data import dimensions, statistic, subject
+from exporter.aws.operations import OPERATIONS
 from exporter.clock import SystemClock
 from exporter.config import Account
-from exporter.demo import FakeAws, World, access_key, serve
+from exporter.demo import FakeAws, World, access_key, default_world, serve
 from exporter.demo.resources import Role
 from exporter.model import HOUR, MINUTE, Target
 from exporter.tally import Tally
@@ -38,9 +39,9 @@ class Door:
 
     def __init__(self, **more):
         self.begin()
-        with mock.patch("exporter.aws.Sessions", PluggedSessions):
+        with mock.patch("exporter.aws.sessions.Sessions", PluggedSessions):
             self.aws = Aws(self.clock, self.tally, "test", **more)
-        self.aws._sessions.fake = self
+            self.aws._sessions.fake = self
 
     def begin(self):
         self.true = FakeClock(T0)
@@ -324,6 +325,77 @@ def test_nothing_is_called_that_is_not_in_the_table(door):
     with pytest.raises(KeyError):
         door.aws.call(TARGET, "DeleteEndpoint", EndpointName="churn")
     assert not door.fake.bill.requests
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+class Nulls(FakeAws):
+    """Names what it does not tell, as AWS does now and then: ARNs, and the next page."""
+
+    def answer(self, method, path, headers, body):
+        answer = super().answer(method, path, headers, body)
+        if answer.headers["Content-Type"] == "text/xml":
+            return answer
+        text = orjson.dumps(hide_arns({"NextToken": None} | orjson.loads(answer.body)))
+        answer.headers["Content-Length"] = str(len(text))
+        return type(answer)(answer.status, answer.headers, text)
+
+
+def hide_arns(value):
+    if isinstance(value, dict):
+        return {k: None if k.endswith("Arn") else hide_arns(one) for k, one in value.items()}
+    return [hide_arns(one) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("kind", [FakeAws, Nulls])
+def test_answers_are_those_of_the_sdk(door, keys, kind):
+    """We read JSON ourselves, and whoever asks must not see a difference: not even a null, which is no answer."""
+    door.fake = kind(default_world(endpoints=12, begin=T0 - HOUR), door.true.now)
+    (endpoint, *_), (component, *_) = (
+        [one[f"{name}Name"] for one in door.aws.call(TARGET, f"List{name}s")[f"{name}s"]]
+        for name in ("Endpoint", "InferenceComponent")
+    )
+    config = door.aws.call(TARGET, "DescribeEndpoint", EndpointName=endpoint)["EndpointConfigName"]
+    asked = {
+        "ListMetrics": {"Namespace": "AWS/SageMaker"},
+        "DescribeAlarms": {"AlarmTypes": ["MetricAlarm", "CompositeAlarm"]},
+        "DescribeAlarmHistory": {"HistoryItemType": "StateUpdate"},
+        "ListEndpoints": {},
+        "DescribeEndpoint": {"EndpointName": endpoint},
+        "DescribeEndpointConfig": {"EndpointConfigName": config},
+        "ListInferenceComponents": {},
+        "DescribeInferenceComponent": {"InferenceComponentName": component},
+        "DescribeScalableTargets": {"ServiceNamespace": "sagemaker"},
+        "GetResources": {},
+    }
+    assert asked.keys() == OPERATIONS.keys() - {"GetCallerIdentity", "AssumeRole", "GetMetricData"}
+    plain = PluggedSessions("theirs")
+    plain.fake = door
+    sdk = plain.ambient()
+    for operation, params in asked.items():
+        theirs = sdk.invoke(OPERATIONS[operation].service, REGION, operation, params, lambda *_, **__: None)
+        theirs.pop("ResponseMetadata")
+        assert theirs[OPERATIONS[operation].member]
+        assert door.aws.call(TARGET, operation, **params) == theirs
+
+
+@every_use
+@pytest.mark.parametrize("text", [b"", b"[]", b"null", b'"Metrics"', b'{"Metrics": [}', b"\xff", b"<html>"])
+def test_what_is_no_answer_is_asked_for_again(door, operation, text, monkeypatch):
+    before = door.sent(operation)
+    answer = door.fake.answer
+
+    def garbled(*request):
+        real = answer(*request)
+        real.headers["Content-Length"] = str(len(text))
+        return type(real)(real.status, real.headers, text)
+
+    monkeypatch.setattr(door.fake, "answer", garbled)
+    with pytest.raises(AwsError) as failed:
+        use(door, operation)
+    assert failed.value.error_class == "transient"
+    assert door.sent(operation) == before + TRIES
 
 
 # -- pages -------------------------------------------------------------------------------------------------------------
@@ -778,3 +850,58 @@ def test_replies_come_in_the_order_of_their_calls(door):
         door.world.put(*WHERE, "AWS/SageMaker", "Invocations", {"EndpointName": f"e{n}"}, T0 - HOUR, n)
     replies = door.aws.metric_data(TARGET, [call(query(name=f"e{n}")) for n in range(40)])
     assert [reply.results[0].values for reply in replies] == [[float(n)] for n in range(40)]
+
+
+def test_threads_are_kept_for_the_next_run(door):
+    door.aws._idle.clear()
+    door.aws.metric_data(TARGET, [call(), call()])
+    (crew,) = door.aws._idle
+    for _ in range(3):
+        door.aws.metric_data(TARGET, [call(), call()])
+        assert door.aws._idle == [crew]
+
+
+def test_a_run_that_waits_holds_up_no_other(door, monkeypatch):
+    ask, go_on, waiting = door.aws._metric_data, threading.Event(), threading.Semaphore(0)
+    door.aws._idle.clear()
+    door.aws.metric_data(TARGET, [call(), call()])
+
+    def held_up(target, asked):
+        if asked.metrics == 0:
+            waiting.release()
+            go_on.wait(60)
+        return ask(target, asked)
+
+    monkeypatch.setattr(door.aws, "_metric_data", held_up)
+    with ThreadPoolExecutor(2) as runs:
+        slow = runs.submit(door.aws.metric_data, TARGET, [call(metrics=0)] * 40)
+        try:
+            for _ in range(WORKERS):
+                assert waiting.acquire(timeout=30)
+            quick = runs.submit(door.aws.metric_data, TARGET, [call()] * 4)
+            assert len(quick.result(30)) == 4
+            assert not slow.done()
+        finally:
+            go_on.set()
+        assert len(slow.result(60)) == 40
+    assert len(door.aws._idle) == 2
+
+
+def test_a_fault_of_ours_leaves_no_call_behind(door, monkeypatch):
+    door.aws._idle.clear()
+    with monkeypatch.context() as broken:
+        broken.setattr(door.aws, "_metric_data", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            door.aws.metric_data(TARGET, [call()] * 20)
+    assert not door.aws._idle
+    assert len(door.aws.metric_data(TARGET, [call()] * 20)) == 20
+
+
+def test_threads_end_with_the_door(fresh):
+    fresh.login()
+    before = set(threading.enumerate())
+    fresh.aws.metric_data(TARGET, [call()] * 20)
+    kept = set(threading.enumerate()) - before
+    assert kept
+    fresh.aws.close()
+    wait_for(lambda: not any(thread.is_alive() for thread in kept))

@@ -152,12 +152,40 @@ def test_a_message_on_any_page_means_that_no_result_is_whole():
     assert [one.complete for one in reply.results] == [False, False]
 
 
+def test_a_message_on_the_only_page_means_so_too():
+    reply = merged(page(result("q0"), result("q1", [(0, 1)]), messages=MESSAGE), count=2)
+    assert [one.complete for one in reply.results] == [False, False]
+
+
+def test_a_result_once_doubted_stays_so():
+    reply = merged(page(result("q0", messages=MESSAGE), token="t"), page(result("q0", [(0, 1)])))
+    assert not reply.results[0].complete
+
+
+def test_a_result_in_two_parts_on_one_page_is_one():
+    reply = merged(page(result("q0", [(0, 1)]), result("q0", [(60, 2)])))
+    assert reply.results == [Result([0.0, 60.0], [1.0, 2.0], "Complete")]
+
+
+def test_times_that_are_the_same_are_read_once():
+    points = [(T0 + minute * 60, 1.0) for minute in range(5)]
+    first, other, again, few = merged(
+        page(*(result(f"q{n}", some) for n, some in enumerate((points, points[1:], points, points[:1])))), count=4
+    ).results
+    assert first.times is again.times
+    assert [one.times for one in (first, other, few)] == [
+        [at for at, _ in some] for some in (points, points[1:], points[:1])
+    ]
+
+
 def test_empty_lists_of_messages_mean_nothing():
     assert merged(page(result("q0", messages=[]), messages=[])).results[0].complete
 
 
 def test_times_without_values_are_not_a_whole_answer():
-    assert not merged(page(result("q0", [(0, 1), (60, 2)], values=[1.0]))).results[0].complete
+    uneven = result("q0", [(0, 1), (60, 2)], values=[1.0])
+    assert not merged(page(uneven)).results[0].complete
+    assert not merged(page(uneven, token="t"), page(result("q0", [(120, 3)], values=[2.0, 3.0]))).results[0].complete
 
 
 @pytest.mark.parametrize(

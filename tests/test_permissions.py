@@ -70,10 +70,10 @@ def test_a_source_alone_uses_nothing_outside_its_own_part(quick, monkeypatch, te
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     street = Street(default_world(begin=T0, endpoints=12))
     config = parse(f"sources: {{{text}}}")
-    with mock.patch("exporter.aws.Sessions", PluggedSessions):
-        parts = Parts(config, street.clock, MemoryStore())
     fake = FakeAws(street.fake.world, street.true.now)
-    parts.aws._sessions.fake, parts.aws._rates = fake, quick
+    with mock.patch("exporter.aws.sessions.Sessions", PluggedSessions):
+        parts = Parts(config, street.clock, MemoryStore())
+        parts.aws._sessions.fake, parts.aws._rates = fake, quick
     target = parts.aws.login(config.targets[0], REGION)
     for _ in range(2):
         for source, _ in parts.sources:

@@ -73,7 +73,7 @@ class Running:
 @pytest.fixture
 def running(monkeypatch):
     """Start a daemon with a configuration; it ends with the test."""
-    monkeypatch.setattr("exporter.aws.Sessions", PluggedSessions)
+    monkeypatch.setattr("exporter.aws.sessions.Sessions", PluggedSessions)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     begun = []
@@ -119,6 +119,20 @@ def test_the_status_page_tells_why_a_reload_was_refused_and_what_the_month_has_c
     assert before <= float(spent) <= one.fake.bill.dollars
     one.reload(here())
     assert "bogus" not in one.daemon._site.status().decode()
+
+
+def test_once_all_has_run_and_is_shown_the_start_is_over(running):
+    one, settled, before = running(), [], []
+
+    def first_round():
+        one.ticks(3)
+        before.append(list(settled))
+        one.daemon._make_page()
+
+    for step in (str, first_round, str, str, one.daemon.ask_to_stop):
+        one.daemon._asked.put(step)
+    one.daemon.wait(lambda: settled.append("once"))
+    assert (before, settled) == ([[]], ["once"])
 
 
 @pytest.mark.parametrize("step", ["exporter.daemon.InventorySource", "exporter.daemon.CloudWatchAlarms", "load"])

@@ -100,7 +100,7 @@ class Fleet:
 
 @pytest.fixture
 def fleet(monkeypatch):
-    monkeypatch.setattr("exporter.aws.Sessions", PluggedSessions)
+    monkeypatch.setattr("exporter.aws.sessions.Sessions", PluggedSessions)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     return Fleet()

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,  # noqa: A004 - the SDK's, of what could not be reached
-    CredentialRetrievalError,
-    HTTPClientError,
-    MetadataRetrievalError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    ParamValidationError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-)
-from botocore.parsers import ResponseParserError
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
 
 ErrorClass = Literal["denied", "throttled", "absent", "transient", "bug"]
 
-_NO_LOGIN = (
-    CredentialRetrievalError,
-    MetadataRetrievalError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-)
 _TOO_FAST = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "LimitExceeded", "BandwidthLimit")
 _NO_ENTRY = (
     "AccessDenied",
@@ -78,15 +56,27 @@ class AwsError(Exception):
 
 def classify(error: Exception) -> AwsError:
     """Return what an error of the SDK means."""
-    if isinstance(error, ClientError):
+    from botocore import exceptions as sdk  # noqa: PLC0415 - loaded by whoever has such an error, and not before
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+    no_login = (
+        sdk.CredentialRetrievalError,
+        sdk.MetadataRetrievalError,
+        sdk.NoAuthTokenError,
+        sdk.NoCredentialsError,
+        sdk.PartialCredentialsError,
+        sdk.ProfileNotFound,
+        sdk.SSOError,
+    )
+    if isinstance(error, sdk.ClientError):
         return _of_answer(error)
-    if isinstance(error, _NO_LOGIN):
+    if isinstance(error, no_login):
         return AwsError("denied", str(error), login=True)
     if isinstance(error, RuntimeError) and "credentials" in str(error):  # the SDK's, of new ones that have expired
         return AwsError("denied", str(error), login=True)
-    if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError):
+    if isinstance(error, sdk.HTTPClientError | sdk.ConnectionError | ResponseParserError):
         return AwsError("transient", str(error))
-    if isinstance(error, ParamValidationError | BotoCoreError):
+    if isinstance(error, sdk.ParamValidationError | sdk.BotoCoreError):
         return AwsError("bug", str(error))
     raise error
 

@@ -7,16 +7,15 @@ sends and refreshes credentials; the hooks through which we hand it a body, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 import orjson
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from exporter.aws.operations import MOST_DATAPOINTS, MOST_QUERIES
 
-_IDS = tuple(f"q{n}" for n in range(MOST_QUERIES))
-_POSITION = {id_: n for n, id_ in enumerate(_IDS)}
+_IDS = [f"q{n}" for n in range(MOST_QUERIES)]
 _OPEN = tuple(f'{{"Id":"{id_}",'.encode() for id_ in _IDS)
 
 
@@ -77,6 +76,16 @@ class Reply(Struct, frozen=True):
     datapoints: int
 
 
+class Page(Struct):
+    """One page of an answer: ids and results, and of which of them, or of all, AWS itself is not sure."""
+
+    ids: Sequence[str]
+    results: Sequence[Result] = ()
+    NextToken: str | None = None
+    doubted: Collection[str] = ()
+    doubtful: bool = False
+
+
 class _Message(Struct):
     Code: str = ""
     Value: str = ""
@@ -85,20 +94,19 @@ class _Message(Struct):
 class _Result(Struct, gc=False):
     Id: str
     StatusCode: str = ""
-    Timestamps: list[float] = []
+    Timestamps: Raw = Raw(b"[]")
     Values: list[float] = []
     Messages: list[_Message] | None = None
 
 
-class Page(Struct):
-    """One page of an answer, with AWS's names."""
-
+class _Answer(Struct):
     MetricDataResults: list[_Result]  # no default: a body without it was cut off
     NextToken: str | None = None
     Messages: list[_Message] | None = None
 
 
-_decoder = msgspec.json.Decoder(Page)
+_answer = msgspec.json.Decoder(_Answer)
+_times = msgspec.json.Decoder(list[float])
 
 
 def body(call: MetricCall, token: str | None) -> bytes:
@@ -119,27 +127,39 @@ def body(call: MetricCall, token: str | None) -> bytes:
 
 def decode(text: bytes) -> Page:
     """Return a page of an answer; raise `msgspec.MsgspecError` for one that can't be read."""
-    return _decoder.decode(text)
+    answer = _answer.decode(text)
+    known: dict[bytes, list[float]] = {}  # most results of a call have the same times: they are read once, and shared
+    results, doubted = [], set()
+    for one in answer.MetricDataResults:
+        written = bytes(one.Timestamps)
+        times = known.get(written)
+        if times is None:
+            times = known[written] = _times.decode(written)
+        if one.Messages or len(times) != len(one.Values):
+            doubted.add(one.Id)
+        results.append(Result(times, one.Values, one.StatusCode))
+    ids = [one.Id for one in answer.MetricDataResults]
+    return Page(ids, results, answer.NextToken, doubted, bool(answer.Messages))
 
 
 def merge(call: MetricCall, pages: Sequence[Page], began: float, date: float) -> Reply:
     """Put the pages of an answer together: by id, the last status counts, a message means that AWS has reservations."""
-    doubtful = any(page.Messages for page in pages)
-    doubted: set[int] = set()  # by a message on any page
-    results: list[Result | None] = [None] * len(call.queries)
+    results = pages[0].results
+    if len(pages) > 1 or pages[0].doubted or pages[0].doubtful or pages[0].ids != _IDS[: len(call.queries)]:
+        results = _by_id(call, pages)  # which hardly ever has to be
+    return Reply(began, date, results, sum(len(result.times) for result in results))
+
+
+def _by_id(call: MetricCall, pages: Sequence[Page]) -> list[Result]:
+    """Return the results in the order of the queries, whatever the order in which they came, and on which pages."""
+    doubtful = any(page.doubtful for page in pages)
+    doubted = {id_ for page in pages for id_ in page.doubted}
+    found = dict.fromkeys(_IDS[: len(call.queries)], Result())
     for page in pages:
-        for result in page.MetricDataResults:
-            n = _POSITION.get(result.Id, len(results))
-            if n >= len(results):
-                continue
-            before = results[n]
-            times = result.Timestamps if before is None else [*before.times, *result.Timestamps]
-            values = result.Values if before is None else [*before.values, *result.Values]
-            status = result.StatusCode
-            if result.Messages:
-                doubted.add(n)
-            if status == "Complete" and (doubtful or n in doubted or len(times) != len(values)):
-                status = "PartialData"
-            results[n] = Result(times, values, status)
-    whole = [result or Result() for result in results]
-    return Reply(began, date, whole, sum(len(result.times) for result in whole))
+        for id_, result in zip(page.ids, page.results, strict=True):
+            before = found.get(id_)
+            if before is not None:  # or nobody asked for it
+                sure = result.status != "Complete" or not (doubtful or id_ in doubted)
+                status = result.status if sure else "PartialData"
+                found[id_] = Result([*before.times, *result.times], [*before.values, *result.values], status)
+    return list(found.values())

@@ -1,4 +1,4 @@
-"""Logins and clients: ambient credentials or a role, one data loader, one TLS context, explicit time-outs.
+"""Logins and clients: ambient credentials or a role, one loader of descriptions, one TLS context, explicit time-outs.
 
 The SDK keeps what it is good at (credentials and their refresh, endpoints, signing, proxies, its own environment and
 config files). Retries are ours (`exporter.aws`), because the SDK sleeps on the wall clock and counts no attempts.
@@ -24,6 +24,8 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
+
+from exporter.aws.descriptions import Descriptions
 
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 30
@@ -112,9 +114,11 @@ class Sessions:
         return Session(self, DeferredRefreshableCredentials(fetch, "assume-role"))
 
     def session(self, credentials: Credentials | None) -> botocore.session.Session:
-        """Return an SDK session with these credentials that shares the loader of service models."""
+        """Return an SDK session with these credentials that shares the loader of descriptions."""
         session = botocore.session.get_session()
-        session.register_component("data_loader", self._base.get_component("data_loader"))
+        loader = self._base.get_component("data_loader")
+        loader.file_loader = Descriptions()
+        session.register_component("data_loader", loader)
         session.register_component("credential_provider", CredentialResolver([_Given(credentials)]))
         # The default parser spends 20 us on each timestamp to make an object that we would turn back into a number.
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_as_it_came)
