@@ -135,16 +135,22 @@ class Parts:
         found: list[Login] = []
         first: dict[tuple[str, str], int] = {}
         for n, account in enumerate(config.targets):
-            regions = account.regions or ((self.aws.region,) if self.aws.region else ())
-            if not regions:
-                raise SetupError(f"targets[{n}] names no region, and neither does the AWS environment (AWS_REGION)")
-            for region in regions:  # that of the environment is known only here
+            for region in account.regions or (self._region(n),):  # that of the environment is known only here
                 before = first.setdefault((account.supposed, region), n)
                 if before != n:
                     who = account.supposed or "the ambient account"
                     raise SetupError(f"targets[{n}] and targets[{before}] are both {who} in {region}: leave one out")
                 found.append((structs.replace(account, regions=()), region))
         return tuple(found)
+
+    def _region(self, n: int) -> str:
+        try:
+            region = self.aws.region
+        except AwsError as error:
+            raise SetupError(f"targets[{n}] names no region, and the AWS environment can't be read: {error}") from error
+        if region is None:
+            raise SetupError(f"targets[{n}] names no region, and neither does the AWS environment (AWS_REGION)")
+        return region
 
     def prepare(self, target: Target) -> None:
         """Before anything runs on a target: own counters about it stand at 0; what is switched off is not counted."""

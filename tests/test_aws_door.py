@@ -518,6 +518,14 @@ def test_the_wrong_account_is_denied(fresh):
     assert not fresh.told("target_info")
 
 
+def test_a_profile_that_does_not_exist_is_no_login(fresh, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "no-such")
+    with pytest.raises(AwsError, match=r"The config profile \(no-such\) could not be found") as failed:
+        fresh.login(account_id=ACCOUNT)
+    assert (failed.value.error_class, failed.value.login) == ("denied", True)
+    assert fresh.told("target_up") == {WHERE: 0.0}
+
+
 def test_the_second_way_into_a_target_is_none(fresh):
     fresh.login(alias="prod")
     with pytest.raises(SameTargetError, match=f"{ACCOUNT} in {REGION} is account {ACCOUNT}, as prod is"):

@@ -147,6 +147,16 @@ def test_without_a_region_the_program_says_what_to_do(type_in, tmp_path):
     assert err.startswith("targets[1] names no region, and neither does the AWS environment")
 
 
+@pytest.mark.parametrize("command", ["run", "once", "check-config", "estimate"])
+def test_a_profile_that_does_not_exist_is_named_without_a_region_too(type_in, monkeypatch, command):
+    monkeypatch.setenv("AWS_PROFILE", "no-such")
+    Path("config.yaml").write_text("ledger: {path: ':memory:'}")
+    code, out, err = type_in(command)
+    text = "targets[0] names no region, and the AWS environment can't be read: The config profile (no-such) could not"
+    assert (out if command == "check-config" else err).startswith(text)
+    assert code == (1 if command == "check-config" else 2)
+
+
 @pytest.mark.parametrize("flag", ["--clock=60", "--begin=-1h"])
 @pytest.mark.parametrize("url", [None, "https://monitoring.us-east-1.amazonaws.com", "http://192.0.2.1:80", "nonsense"])
 @pytest.mark.parametrize("command", ["run", "once"])

@@ -107,8 +107,12 @@ class Aws:
 
     @property
     def region(self) -> str | None:
-        """The region of the SDK's own configuration, for a target that names none."""
-        return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or self._sessions.region
+        """The region of the SDK's own configuration, for a target that names none. Raises `AwsError`: no profile."""
+        known = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        try:
+            return known or self._sessions.region
+        except Exception as error:
+            raise classify(error) from error
 
     @property
     def _sessions(self) -> Sessions:
@@ -145,9 +149,12 @@ class Aws:
         Whoever is where another one is already gets a `SameTargetError`, and the target stays with the other one.
         """
         supposed = Target(account.supposed, region)
-        session = self._sessions_of.get(account) or self._session(account, region)
         if self._owners.get(supposed, account) == account:  # or another one is up there
             self._tally.set("target_up", *_labels(supposed), value=0.0)
+        try:
+            session = self._sessions_of.get(account) or self._session(account, region)
+        except Exception as error:  # the SDK's own configuration is wrong: it names a profile that does not exist
+            raise classify(error) from error
         who = self._call(session, supposed, "GetCallerIdentity")
         target = Target(who["Account"], region)
         if account.account_id not in {None, target.account_id}:

@@ -282,7 +282,8 @@ def _check(path: Path, db: sqlite3.Connection) -> bool:
     if application != APPLICATION:
         raise LedgerUnusableError(f"{path} is a database of another program")
     if version != SCHEMA:
-        raise LedgerUnusableError(f"{path} was written by another version (schema {version}, this one knows {SCHEMA})")
+        text = f"{path} was written by another version (schema {version}, this one knows {SCHEMA})"
+        raise LedgerUnusableError(f"{text}: use that one, or start with --ledger.move-aside to begin anew")
     return False
 
 

@@ -104,7 +104,7 @@ def _bulk(ask: Ask, meter: Metered | None) -> Bulk | None:
     results = ask.results
     for n, query in enumerate(bundle.places):
         result = results[query]
-        if result.times != times:
+        if result.times is not times and result.times != times:
             times, places = result.times, []
             for block, first, after in _blocks(times, start, end):
                 of_block = blocks.get(block)
@@ -175,7 +175,7 @@ def _show(ask: Ask, now: float, columns: dict[_Of, tuple[list[tuple[str, ...]], 
         result = ask.results[query]
         if not result.complete:
             continue
-        if result.times != times:
+        if result.times is not times and result.times != times:
             times = result.times
             settled.clear()
         n = settled.get((gauge.delay, period))
@@ -222,7 +222,7 @@ def _lags(asks: Iterable[Ask], now: float) -> Iterable[Effect]:
             continue
         times: Sequence[float] = ()
         for result in ask.results:
-            if result.times != times:
+            if result.times is not times and result.times != times:
                 times = result.times
                 ends = [at + ask.span.period for at in times[-2:] if at + ask.span.period <= now]
                 if ends and ends[-1] > newest.get(id(ask.strand), (ask.strand, 0.0))[1]:
