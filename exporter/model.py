@@ -99,18 +99,20 @@ class Bulk(Struct, frozen=True):
 
     `keys` are their metrics and statistics, `spellings` the index of the spelling of each. `blocks` holds, ascending,
     (start, sums, points) for each block in which any of them has data: arrays ("d", "H") in the order of the counters.
+    `begin` is that of each, as in `Answer`.
     """
 
     keys: tuple[tuple[str, str], ...]
     counters: tuple[Counter, ...]
     spellings: bytes
     blocks: tuple[tuple[int, array[float], array[int]], ...]
+    begin: int | None = None
 
     def answers(self) -> Iterator[Answer]:
         """Yield the same one by one."""
         for n, (counter, spelling) in enumerate(zip(self.counters, self.spellings, strict=True)):
             blocks = tuple((start, sums[n], points[n]) for start, sums, points in self.blocks if points[n])
-            yield Answer(counter, True, blocks, spelling)
+            yield Answer(counter, True, blocks, spelling, self.begin)
 
 
 class Read(Struct, frozen=True):

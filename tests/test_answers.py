@@ -15,7 +15,7 @@ from exporter.aws.metric_data import Result
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import places
 from exporter.model import BLOCK, HOUR, MINUTE, Answer, Counter, Effect, Failure, Read, Sample, Window
-from exporter.sources.cloudwatch_metrics.answers import begun, fold, harvest
+from exporter.sources.cloudwatch_metrics.answers import Crop, begun, fold
 from exporter.sources.cloudwatch_metrics.fetch import Ask
 from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Settings, Strand, units
 from exporter.sources.cloudwatch_metrics.windows import Span
@@ -89,7 +89,12 @@ def meter(counted_from=T0, counters=(INVOCATIONS,)):
 
 
 def harvested(*asks, known=None, max_age=MAX_AGE, now=NOW):
-    return harvest(asks, {VARIANT: known} if known else {}, HERE, now, max_age)
+    crop = Crop({VARIANT: known} if known else {}, max_age, lambda: now)
+    for one in asks:
+        if not one.error:
+            crop.take(one)
+            assert one.results == (), "what is taken need not be held"
+    return crop.harvest(asks, HERE)
 
 
 def samples(crop):
@@ -343,4 +348,16 @@ def test_what_is_said_at_once_is_what_is_said_one_by_one(values, even):
         Answer(counter, True, fold(results[place], SPAN.start, SPAN.end))
         for counter, place in zip(several.counters, several.places, strict=True)
     )
-    assert harvested(asked, known=meter(T0 + MINUTE, several.counters)).reads[0].bulk is None, "partly counted"
+    later = meter(T0 + MINUTE, several.counters)
+    asked.results = results
+    (read,) = harvested(asked, known=later).reads
+    assert [answer.blocks for answer in read.bulk.answers()] == [
+        fold(results[place], T0 + MINUTE, SPAN.end) for place in several.places
+    ]
+    later.counted_from[1] = T0 + 2 * MINUTE
+    asked.results = results
+    (read,) = harvested(asked, known=later).reads
+    assert read.bulk is None, "not the same of the window counts for each"
+    assert [answer.blocks for answer in read.answers] == [
+        fold(results[place], since, SPAN.end) for place, since in zip(several.places, later.counted_from, strict=True)
+    ]

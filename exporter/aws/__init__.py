@@ -84,6 +84,10 @@ class SameTargetError(AwsError):
         super().__init__("denied", text, login=True)
 
 
+def _reply(_: MetricCall, reply: Reply) -> Reply:
+    return reply
+
+
 class Aws:
     """The way to AWS of this process. Thread-safe."""
 
@@ -225,14 +229,21 @@ class Aws:
             seen.add(token)
             params[token_name] = token
 
-    def metric_data(self, target: Target, calls: Sequence[MetricCall]) -> list[Reply | AwsError]:
-        """Ask CloudWatch; return the reply to each call, or what went wrong with it."""
+    def metric_data(
+        self, target: Target, calls: Sequence[MetricCall], take: Callable[[MetricCall, Reply], Any] = _reply
+    ) -> list[Any]:
+        """Ask CloudWatch; return the reply to each call, or the `AwsError` that went wrong with it.
 
-        def ask(call: MetricCall) -> Reply | AwsError:
+        With `take`, what that makes of a reply, in the thread to which it came: replies of thousands of series are
+        large, and need not all be held until the last one has come.
+        """
+
+        def ask(call: MetricCall) -> Any:
             try:
-                return self._metric_data(target, call)
+                reply = self._metric_data(target, call)
             except AwsError as error:
                 return error
+            return take(call, reply)
 
         if len(calls) < 2:
             return [ask(call) for call in calls]

@@ -7,7 +7,8 @@ sends and refreshes credentials; the hooks through which we hand it a body, and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import msgspec
 import orjson
@@ -29,12 +30,20 @@ def subject(namespace: str, metric: str) -> bytes:
 
 def dimensions(pairs: Iterable[tuple[str, str]]) -> bytes:
     """Return the middle of a query: the same for all metrics of a resource."""
-    return orjson.dumps([{"Name": name, "Value": value} for name, value in pairs])
+    made = orjson.dumps([{"Name": name, "Value": value} for name, value in pairs])
+    return bytes(memoryview(made))  # of its own length: what orjson returns lies in four kilobytes
 
 
 def statistic(period: int, stat: str) -> bytes:
     """Return how a query ends."""
     return b'},"Period":%d,"Stat":%b}}' % (period, orjson.dumps(stat))
+
+
+class Queries(Protocol):
+    """Queries as bytes; those of many calls need not all be made at once."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __len__(self) -> int: ...
 
 
 class MetricCall(Struct, frozen=True):
@@ -46,7 +55,7 @@ class MetricCall(Struct, frozen=True):
 
     start: int
     end: int
-    queries: Sequence[bytes]
+    queries: Queries
     datapoints: int
     metrics: int
 

@@ -67,6 +67,7 @@ class Board:
         self._shelves: dict[Face, _Shelf] = {}
         self._scopes: dict[tuple[str, Target | None], dict[str, set[tuple[Face, tuple[str, ...], str]]]] = {}
         self._zeros: dict[Spot | Key, _Zero] = {}
+        self._unserved = _Zero(0, None)  # shared by all that are new, thousands at a start
         self._newly_served: dict[Spot | Key, float] = {}
         self._dirty: set[Face] = set()
         self._number = 0
@@ -77,6 +78,7 @@ class Board:
     def install(self, changes: Changes, readings: Iterable[Reading], now: float) -> None:
         """Show what has been committed."""
         self._number += 1
+        self._unserved = _Zero(self._number, None)
         for reading in readings:
             for read in reading.reads:
                 self._face(read.resource, read.counters())
@@ -158,8 +160,8 @@ class Board:
         With no time to hold, what another process has shown is enough. Else a new process begins anew: a Prometheus
         that has missed the first showing must still see the 0.
         """
-        served = -math.inf if first_shown and not self._zero_hold else None
-        self._zeros.setdefault(counter, _Zero(self._number, served))
+        served = first_shown and not self._zero_hold
+        self._zeros.setdefault(counter, _Zero(self._number, -math.inf) if served else self._unserved)
 
     def _end(self, counter: Spot | Key) -> None:
         """Let a counter stand at 0 no more."""
@@ -168,9 +170,10 @@ class Board:
 
     def shown(self, snapshot: Snapshot, now: float, monotonic: float) -> None:
         """Learn that pages with this snapshot are served: the zeros in it begin to count their time."""
+        served = _Zero(snapshot.number, monotonic)
         for counter, zero in self._zeros.items():
             if zero.served is None and zero.number <= snapshot.number:
-                self._zeros[counter] = zero._replace(served=monotonic)
+                self._zeros[counter] = served
                 self._newly_served[counter] = now
 
     def newly_served(self) -> list[tuple[Spot | Key, float]]:

@@ -298,7 +298,8 @@ class Meter:
         if self.counters[a:b] != bulk.keys:
             return None
         start, end, closed, had = window.start, window.end, self.closed_until[a], self.read_until[a]
-        from_closed = start <= closed
+        counted_from = self.counted_from[a:b]
+        from_closed = start <= max(closed, *counted_from)
         first = closed if from_closed else -(-start // BLOCK) * BLOCK  # a block cut by the start is not read
         usual = (
             window.period == MINUTE
@@ -307,8 +308,8 @@ class Meter:
             and not (self.doubts or self.recovering or self.ahead)
             and _alike(self.closed_until[a:b])
             and _alike(self.read_until[a:b])
-            and (max(self.counted_from[a:b]) <= closed or max(self.counted_from[a:b]) < start)
-            and read.lost_before <= closed
+            and (not from_closed or max(counted_from) <= closed or _alike(counted_from))
+            and max(read.lost_before, read.coarse_before) <= closed
             and not any(self.paused[a:b])
             and max(self.began[a:b]) <= window.began
             and (from_closed or min(self.lease[a:b]) > now)

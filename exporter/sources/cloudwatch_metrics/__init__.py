@@ -38,7 +38,7 @@ from exporter.catalogue.rows import Pace, Row
 from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection
 from exporter.model import HOUR, MINUTE, Effect, Failure, Forecast, Known, Metered, Reading, Sample, Switch, Target
-from exporter.sources.cloudwatch_metrics.answers import begun, harvest
+from exporter.sources.cloudwatch_metrics.answers import Crop, begun
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher, pack
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner
 from exporter.sources.cloudwatch_metrics.rehearsal import steady
@@ -119,29 +119,29 @@ class CloudWatchMetrics:
         month = known.notes.get("month")
         self._purse.account(target, self._aws.spent(), month, now)
         self._slow(target, kept, census, now)
-        asks = kept.fetcher.fetch(self._asks(plan, known.meters, now), now)
+        crop = Crop(known.meters, self._rules.max_age, lambda: now + max(0.0, self._aws.now() - begins.at))
+        asks = kept.fetcher.fetch(self._asks(plan, known.meters, now), now, crop.take)
         notes["month"] = self._purse.account(target, self._aws.spent(), month, now)  # or a restart forgets this run
-        ended = now + max(0.0, self._aws.now() - begins.at)
-        crop = harvest(asks, known.meters, target, ended, self._rules.max_age)
+        harvest = crop.harvest(asks, target)
         self._mark(asks, now)
         asked = {id(ask.strand) for ask in asks}
         waiting = [begun(strand) for strand in plan.strands.values() if strand.begin and id(strand) not in asked]
         # The scope named after it holds what it says of itself, by the plan. Who got nothing has looked at nothing.
-        worked = not crop.failures or any(result.complete for ask in asks for result in ask.results)
+        worked = not harvest.failures or any(ask.heard for ask in asks)
         return Reading(
             self.name,
             target,
             now,
             samples=tuple(self._about(target, plan)),
-            columns=tuple(crop.columns),
+            columns=tuple(harvest.columns),
             looked=(self.name,) if worked else (),
-            failed=tuple(crop.failures),
-            reads=(*crop.reads, *waiting),
+            failed=tuple(harvest.failures),
+            reads=(*harvest.reads, *waiting),
             standings=plan.standings,
             switches=plan.switches,
             forget=plan.forget,
             notes=notes,
-            tallies=(*self._zeros(target, kept), *crop.tallies),
+            tallies=(*self._zeros(target, kept), *harvest.tallies),
             attended=notes["attended"],
         )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter as Tallies
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.aws.metric_data import Result
@@ -33,71 +34,96 @@ class Harvest(NamedTuple):
     tallies: list[Effect]
 
 
-def harvest(
-    asks: Sequence[Ask], meters: Mapping[Resource, Metered], target: Target, now: float, max_age: float
-) -> Harvest:
-    """Return readings, gauges and reports. A counter may stand unread for `max_age` seconds or three of its paces."""
-    reads: list[Read] = []
-    columns: dict[_Of, tuple[list[tuple[str, ...]], list[float]]] = {}
-    windows: dict[tuple[int, Span], list[Ask]] = {}
-    for ask in asks:
-        windows.setdefault((id(ask.strand), ask.span), []).append(ask)
-    for together in windows.values():
-        strand = together[0].strand
+class Crop:
+    """Takes what came of asks, one after the other, and lets go of their results. Thread-safe.
+
+    A counter may stand unread for `max_age` seconds or three of its paces. `now` is asked when results have come.
+    """
+
+    def __init__(self, meters: Mapping[Resource, Metered], max_age: float, now: Callable[[], float]) -> None:
+        self._meters = meters
+        self._max_age = max_age
+        self._now = now
+        self._lock = threading.Lock()
+        self._columns: dict[_Of, tuple[list[tuple[str, ...]], list[float]]] = {}
+        self._outcomes: Tallies[tuple[str, str]] = Tallies()
+
+    def take(self, ask: Ask) -> None:
+        """Take what came of an ask."""
+        now, strand = self._now(), ask.strand
         if strand.counts:
-            until = math.inf if strand.quiet else now + max(max_age, 3 * strand.effective)
-            reads.append(_read(together, meters.get(strand.resource), until))
-        for ask in together if together[0].span.recent else ():
-            _show(ask, now, columns)
-    outcomes: Tallies[tuple[str, str]] = Tallies()
-    for ask in asks:
-        for namespace, results in _by_namespace(ask):
-            if ask.whole:
-                outcomes[namespace, "complete"] += len(results)
-            else:
-                outcomes.update((namespace, _OUTCOMES.get(result.status, "partial")) for result in results)
-    where = (target.account_id, target.region)
-    tallies = [
-        Effect("sagemaker_exporter_query_results_total", (*where, namespace, outcome), float(count))
-        for (namespace, outcome), count in outcomes.items()
-        if count
-    ]
-    shown = [
-        Column(gauge.row.name, tuple(labels), tuple(values), gauge.part, ended + gauge.lasts(pace), ended)
-        for (gauge, ended, pace), (labels, values) in columns.items()
-    ]
-    return Harvest(reads, shown, _failures(asks, outcomes), [*tallies, *_lags(asks, now)])
+            meter = self._meters.get(strand.resource)
+            ask.said = _bulk(ask, meter) or tuple(_answers(ask, meter))
+        with self._lock:
+            if ask.span.recent:
+                ask.newest = _newest(ask, now)
+                _show(ask, now, self._columns)
+            for namespace, results in _by_namespace(ask):
+                if ask.whole:
+                    self._outcomes[namespace, "complete"] += len(results)
+                else:
+                    self._outcomes.update((namespace, _OUTCOMES.get(one.status, "partial")) for one in results)
+        ask.results = ()
+
+    def harvest(self, asks: Sequence[Ask], target: Target) -> Harvest:
+        """Return readings, gauges and reports, when all asks have been taken that were answered."""
+        now = self._now()
+        windows: dict[tuple[int, Span], list[Ask]] = {}
+        for ask in asks:
+            if ask.strand.counts:
+                windows.setdefault((id(ask.strand), ask.span), []).append(ask)
+        reads = [_read(together, now, self._max_age) for together in windows.values()]
+        where = (target.account_id, target.region)
+        tallies = [
+            Effect("sagemaker_exporter_query_results_total", (*where, namespace, outcome), float(count))
+            for (namespace, outcome), count in self._outcomes.items()
+            if count
+        ]
+        shown = [
+            Column(gauge.row.name, tuple(labels), tuple(values), gauge.part, ended + gauge.lasts(pace), ended)
+            for (gauge, ended, pace), (labels, values) in self._columns.items()
+        ]
+        return Harvest(reads, shown, _failures(asks, self._outcomes), [*tallies, *_lags(asks, now)])
 
 
-def _read(asks: Sequence[Ask], meter: Metered | None, until: float) -> Read:
+def _read(asks: Sequence[Ask], now: float, max_age: float) -> Read:
     """Return the answers to asks of one strand in one window; what failed is an answer that is not complete.
 
     They may have come by several calls, and one spelling of a counter may have failed where another did not: only
     together do they say what was there.
     """
     strand, span = asks[0].strand, asks[0].span
-    answers: list[Answer] = []
-    bulk = _bulk(asks[0], meter) if len(asks) == 1 else None
-    if bulk is None:
-        answers += (answer for ask in asks for answer in _answers(ask, meter))
-        places = {key: n for n, key in enumerate(dict.fromkeys(map(_key, answers)))}
-        answers.sort(key=lambda answer: places[_key(answer)])  # the spellings of a counter together
+    until = math.inf if strand.quiet else now + max(max_age, 3 * strand.effective)
     heard = [ask for ask in asks if not ask.error]
     began, date = (min((getattr(ask, name) for ask in heard), default=0.0) for name in ("began", "date"))
     window = Window(span.start, span.end, span.period, began, date, span.recent)
+    answers: list[Answer] = []
+    bulk = asks[0].said if len(asks) == 1 and isinstance(asks[0].said, Bulk) else None
+    if bulk is None:
+        answers += (answer for ask in asks for answer in _said(ask))
+        places = {key: n for n, key in enumerate(dict.fromkeys(map(_key, answers)))}
+        answers.sort(key=lambda answer: places[_key(answer)])  # the spellings of a counter together
     lost, coarse = span.lost_before, span.coarse_before
     return Read(strand.resource, window, tuple(answers), until, strand.alive, lost, coarse, bulk)
 
 
+def _said(ask: Ask) -> Iterable[Answer]:
+    """Return what was said of each counter of an ask, one by one."""
+    if ask.error:
+        return _answers(ask, None)
+    return ask.said.answers() if isinstance(ask.said, Bulk) else ask.said
+
+
 def _bulk(ask: Ask, meter: Metered | None) -> Bulk | None:
-    """Return what was said of all counters at once, if all of it is complete, and all of the window counts for each.
+    """Return what was said of all counters at once, if it is complete, and the same of the window counts for each.
 
     Nearly all points of a call stand at the same times: where these fall into blocks is seen once.
     """
-    bundle, start, end = ask.bundle, ask.span.start, ask.span.end
-    since = meter.counted_from if meter else ()
-    if not ask.whole or not bundle.once or ask.strand.begin or max(since, default=math.inf) > start:
+    bundle, end = ask.bundle, ask.span.end
+    since = _since(ask, meter) if ask.whole and bundle.once else None
+    if since is None:
         return None
+    start = max(ask.span.start, since)
     blocks: dict[int, tuple[array[float], array[int]]] = {}
     times: Sequence[float] = ()
     places: list[tuple[array[float], array[int], int, int]] = []
@@ -115,7 +141,22 @@ def _bulk(ask: Ask, meter: Metered | None) -> Bulk | None:
             sums[n] = sum(result.values[first:after])
             points[n] = after - first
     found = tuple((block, *blocks[block]) for block in sorted(blocks))
-    return Bulk(bundle.keys, bundle.counters, bundle.spellings, found)
+    begin = since if ask.strand.begin else None
+    return Bulk(bundle.keys, bundle.counters, bundle.spellings, found, begin)
+
+
+def _since(ask: Ask, meter: Metered | None) -> int | None:
+    """Return from when all counters of an ask count, or 0 if that is before its window; None if it is not the same."""
+    begins = ask.strand.begin
+    if begins:
+        new = {begins.get(key) for key in ask.bundle.keys}
+        return new.pop() if len(new) == 1 else None
+    counted_from = meter.counted_from if meter else ()
+    if not counted_from or max(counted_from) <= ask.span.start:
+        return 0 if counted_from else None
+    position = meter.position if meter else {}
+    known = {counted_from[position[key]] for key in ask.bundle.keys if key in position}
+    return known.pop() if len(known) == 1 else None
 
 
 def _answers(ask: Ask, meter: Metered | None) -> Iterator[Answer]:
@@ -214,19 +255,24 @@ def _failures(asks: Sequence[Ask], outcomes: Mapping[tuple[str, str], int]) -> l
     return found
 
 
+def _newest(ask: Ask, now: float) -> float:
+    """Return the end of the newest period with data, 0 without any."""
+    times: Sequence[float] = ()
+    newest = 0.0
+    for result in ask.results:
+        if result.times is not times and result.times != times:
+            times = result.times
+            ends = [at + ask.span.period for at in times[-2:] if at + ask.span.period <= now]
+            newest = max(newest, ends[-1] if ends else 0.0)
+    return newest
+
+
 def _lags(asks: Iterable[Ask], now: float) -> Iterable[Effect]:
     """Yield how late the newest data of each strand came, when it came; remember how new it is."""
     newest: dict[int, tuple[Strand, float]] = {}
     for ask in asks:
-        if not ask.span.recent:
-            continue
-        times: Sequence[float] = ()
-        for result in ask.results:
-            if result.times is not times and result.times != times:
-                times = result.times
-                ends = [at + ask.span.period for at in times[-2:] if at + ask.span.period <= now]
-                if ends and ends[-1] > newest.get(id(ask.strand), (ask.strand, 0.0))[1]:
-                    newest[id(ask.strand)] = (ask.strand, ends[-1])
+        if ask.newest > newest.get(id(ask.strand), (ask.strand, 0.0))[1]:
+            newest[id(ask.strand)] = (ask.strand, ask.newest)
     for strand, end in newest.values():
         if strand.newest and end > strand.newest:
             yield Effect("sagemaker_exporter_datapoint_lag_seconds", (strand.resource.namespace,), now - end)

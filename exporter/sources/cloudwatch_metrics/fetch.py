@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from exporter.aws import Aws, AwsError, MetricCall, Reply
 from exporter.aws.metric_data import Result
 from exporter.aws.operations import MOST_DATAPOINTS, MOST_QUERIES, RECENT
-from exporter.model import HOUR, MINUTE, Target
+from exporter.model import HOUR, MINUTE, Answer, Bulk, Target
 from exporter.sources.cloudwatch_metrics.strands import Bundle, Reach, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import Span
 
@@ -25,7 +25,8 @@ _K = TypeVar("_K", bound=Hashable)
 class Ask:
     """A bundle of a strand, or a part of it, in one window, and what came of it: results, or the class of an error.
 
-    `whole` says that all of it was answered completely.
+    Of the results remains, once they are taken, what was `said` of its counters, and the end of the `newest` period
+    with data (0 without any). `heard` says that some of it was answered completely, `whole` that all was.
     """
 
     strand: Strand
@@ -34,6 +35,10 @@ class Ask:
     reach: Reach = Reach.NARROW
     results: Sequence[Result] = ()
     whole: bool = False
+    heard: bool = False
+    missed: tuple[Unit, ...] = ()
+    said: Bulk | tuple[Answer, ...] = ()
+    newest: float = 0.0
     began: float = 0.0
     date: float = 0.0
     error: str = ""
@@ -50,12 +55,9 @@ class Ask:
         return len(self.bundle.queries) * ((self.span.end - self.span.start) // self.span.period)
 
     @property
-    def unheard(self) -> Iterator[Unit]:
+    def unheard(self) -> tuple[Unit, ...]:
         """The units that were not answered completely."""
-        answered = dict(self.bundle.results(self.results))
-        for unit in self.bundle.units:
-            if self.error or not all(result.complete for result in answered[unit]):
-                yield unit
+        return self.bundle.units if self.error else self.missed
 
     def part(self, units: Sequence[Unit]) -> Ask:
         """Return an ask for some of its units, with the error that it has: itself, for all of them."""
@@ -86,8 +88,8 @@ class Fetcher:
         self._apart: dict[Hashable, _Apart] = {}
         self._groups = 0
 
-    def fetch(self, asks: Sequence[Ask], now: float) -> Sequence[Ask]:
-        """Return the asks, some of them in parts, with what came of them.
+    def fetch(self, asks: Sequence[Ask], now: float, take: Callable[[Ask], object] = id) -> Sequence[Ask]:
+        """Return the asks, some of them in parts, with what came of them; `take` is told of each that has its results.
 
         What failed alone lately is not tried again, and has its old error.
         """
@@ -98,7 +100,7 @@ class Fetcher:
         for group in _grouped(alone, self._group).values():
             calls += pack(group, now, rates)
         done = [*(ask for call in calls for ask in call), *given_up]
-        failed = self._send(calls)
+        failed = self._send(calls, take)
         spare = [EXTRA_CALLS]
         culprits = []
         for call in failed:
@@ -106,7 +108,7 @@ class Fetcher:
                 single = [ask.part((unit,)) for ask in call for unit in ask.bundle.units]
                 taken = set(map(id, call))
                 done = [*(ask for ask in done if id(ask) not in taken), *single]
-                culprits += self._narrow(single, spare)
+                culprits += self._narrow(single, spare, take)
         if any(not ask.error for ask in done):  # where nothing works at all, nothing is to blame for the rest
             for call in culprits:
                 self._groups += 1
@@ -140,23 +142,30 @@ class Fetcher:
     def _group(self, ask: Ask) -> int:
         return self._apart[ask.keys[0]].group
 
-    def _send(self, calls: Sequence[Call]) -> list[Call]:
-        """Send calls, fill in their asks, return the calls that failed."""
+    def _send(self, calls: Sequence[Call], take: Callable[[Ask], object]) -> list[Call]:
+        """Send calls, fill in their asks, let each be taken, return the calls that failed."""
         failed = []
-        replies = self._aws.metric_data(self._target, [_metric_call(call) for call in calls])
-        for call, reply in zip(calls, replies, strict=True):
-            if isinstance(reply, AwsError):
+        made = [_metric_call(call) for call in calls]
+        asks_of = {id(metric_call): call for metric_call, call in zip(made, calls, strict=True)}
+
+        def fill(metric_call: MetricCall, reply: Reply) -> None:
+            call = asks_of[id(metric_call)]
+            _fill(call, reply)
+            for ask in call:
+                take(ask)
+
+        for call, error in zip(calls, self._aws.metric_data(self._target, made, fill), strict=True):
+            if isinstance(error, AwsError):
                 failed.append(call)
                 for ask in call:
-                    ask.error, ask.detail = reply.error_class, str(reply)
+                    ask.error, ask.detail = error.error_class, str(error)
             else:
-                _fill(call, reply)
                 for ask in call if self._apart else ():
                     for key in ask.keys:
                         self._apart.pop(key, None)
         return failed
 
-    def _narrow(self, call: Call, spare: list[int]) -> list[Call]:
+    def _narrow(self, call: Call, spare: list[int], take: Callable[[Ask], object]) -> list[Call]:
         """Take a failed call apart until what makes it fail stands alone; return that. `spare` calls are left for it.
 
         A server error that both halves meet has no culprit among them either, while a refused request may hold several.
@@ -170,10 +179,10 @@ class Fetcher:
         if len(parts) == 1 or spare[0] < len(parts):
             return [call]
         spare[0] -= len(parts)
-        failed = self._send(parts)
+        failed = self._send(parts, take)
         if error == "transient" and len(failed) == len(parts):
             return [call]
-        return [culprit for part in failed for culprit in self._narrow(part, spare)]
+        return [culprit for part in failed for culprit in self._narrow(part, spare, take)]
 
 
 def pack(asks: Iterable[Ask], now: float, rates: tuple[float, float]) -> list[Call]:
@@ -224,19 +233,29 @@ def _cut(ask: Ask, most: int) -> Iterator[Ask]:
 
 def _metric_call(call: Call) -> MetricCall:
     span = call[0].span
-    queries = [
-        beginning + middle + ending
-        for ask in call
-        for middle in (ask.strand.middle,)
-        for beginning, ending in ask.bundle.queries
-    ]
     return MetricCall(
         start=span.start,
         end=span.end,
-        queries=queries,
-        datapoints=len(queries) * ((span.end - span.start) // span.period),
+        queries=_Queries(call),
+        datapoints=sum(len(ask.bundle.queries) for ask in call) * ((span.end - span.start) // span.period),
         metrics=sum(ask.bundle.price for ask in call),
     )
+
+
+class _Queries:
+    """The queries of a call, each joined when it is sent."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __len__(self) -> int:
+        return sum(len(ask.bundle.queries) for ask in self._call)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for ask in self._call:
+            middle = ask.strand.middle
+            for beginning, ending in ask.bundle.queries:
+                yield beginning + middle + ending
 
 
 def _fill(call: Call, reply: Reply) -> None:
@@ -244,7 +263,12 @@ def _fill(call: Call, reply: Reply) -> None:
     whole = {result.status for result in reply.results} == {"Complete"}
     for ask in call:
         ask.results = reply.results[place : place + len(ask.bundle.queries)]
-        ask.whole = whole or all(result.complete for result in ask.results)
+        ask.whole = ask.heard = True
+        if not whole:
+            complete = [result.complete for result in ask.results]
+            ask.whole, ask.heard = all(complete), any(complete)
+            units = ask.bundle.results(ask.results)
+            ask.missed = tuple(unit for unit, results in units if not all(result.complete for result in results))
         ask.began, ask.date, ask.error = reply.began, reply.date, ""
         place += len(ask.bundle.queries)
 

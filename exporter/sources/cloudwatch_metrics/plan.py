@@ -121,6 +121,7 @@ class Planner:
         self._unwanted_before: set[Resource] = set()  # likewise
         self._units: dict[tuple[int, str, int], list[Unit]] = {}
         self._bundles: dict[tuple[int, ...], Bundle] = {}
+        self._begins: dict[tuple[tuple[tuple[str, str], int], ...], Mapping[tuple[str, str], int]] = {}  # of this plan
         self._counted: dict[int, Mapping[tuple[str, str], Order]] = {}
         self._had: Names | None = None  # what had a place until now; None: all
         self._spelt = _spellings(places)
@@ -141,6 +142,7 @@ class Planner:
         self._resources_before, self._resources = self._resources, {}
         self._idle_before, self._idle = self._idle, {}
         self._unwanted_before, self._unwanted = self._unwanted, set()
+        self._begins = {}
         draft = _Draft(known.meters, begins.at)
         for namespace, listing in census.listings.items():
             self._add_listed(draft, namespace, listing, census)
@@ -291,7 +293,8 @@ class Planner:
             }
             alive = self._alive(resource, census)
             bundle = self._bundle(tuple(of_group))
-            yield Strand(resource, bundle, counts, at, pace, rank, middle, alive, order, quiet, new)
+            begin = self._begins.setdefault(tuple(new.items()), new)  # thousands at a start, nearly all the same
+            yield Strand(resource, bundle, counts, at, pace, rank, middle, alive, order, quiet, begin)
 
     def _units_of(self, place: Place, names: Iterable[str], period: int) -> Iterator[Unit]:
         for name in sorted(names):
