@@ -9,8 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
 
-from canned import MINUTE, SERIES, World, value
+from canned import METRICS, MINUTE, SERIES, World, canned, environment, named, value
 from cycles import AT, check, lab
+from naive import naive
 
 
 def test_the_exporter_reads_what_the_fake_holds_on_all_targets():
@@ -26,6 +27,20 @@ def test_the_exporter_reads_what_the_fake_holds_on_all_targets():
     figures["totals"][3] += 0.25
     with pytest.raises(RuntimeError, match=f"1 of {len(figures['totals'])} totals"):
         check(figures, 2, 1, house.cycles)
+
+
+def test_the_naive_program_asks_as_many_series_and_sets_them():
+    with canned(30, at=AT) as fake, naive(at=AT, minutes=27, environment=environment(fake)) as theirs:
+        assert theirs.do("read").answer == {"answered": 30 * SERIES}
+        assert theirs.do("page").answer["series"] == 30 * SERIES
+        counts = fake.do("counts").answer
+        newest = theirs.do("values", "ModelLatency", "p99").answer
+    assert counts["queries"] == 30 * SERIES
+    assert counts["datapoints"] == 27 * 30 * SERIES
+    assert counts["GetMetricData"] == -(-30 * SERIES // 500)
+    assert counts["ListMetrics"] == 1
+    assert len(METRICS) * 30 <= 500
+    assert newest == {named(n): value(n, AT - MINUTE) for n in range(30)}
 
 
 def test_endpoints_that_come_and_go_leave_no_total_wrong():
