@@ -1,7 +1,7 @@
 # The verbs of the house. Bare `make` is exactly what CI does; `make help` lists them all.
 # A fresh machine needs python3 (3.11 or newer), make and a package registry; hashed locks bring the rest.
 .POSIX:
-.PHONY: check test lint format types contracts derive derived demo golden setup tools lock clean help
+.PHONY: check test lint format types contracts derive derived demo golden bench setup tools lock clean help
 
 PYTHON = python3
 ARGS =
@@ -46,6 +46,9 @@ golden: .venv/dev tools ## rewrite the golden files of the tests; review them as
 
 demo: .venv/run ## the whole program on a make-believe AWS account
 	$(BIN)/sagemaker-exporter demo $(ARGS)
+
+bench: .venv/dev ## the exporter against plain boto3 and against its budgets; about a minute of it: make bench ARGS=--quick
+	$(BIN)/python tests/bench/compare.py $(ARGS)
 
 setup: .venv/dev ## the environment alone, in .venv
 	@$(UV) --version
