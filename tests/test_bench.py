@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +14,11 @@ sys.path.insert(0, str(Path(__file__).parent / "bench"))
 
 from canned import METRICS, MINUTE, SERIES, World, canned, environment, named, value
 from cycles import AT, check, lab
+from instructions import FIGURES, comparable, judge
+from kernels import KERNELS
 from naive import naive
+
+GATE = FIGURES.with_name("instructions.py")
 
 
 def test_the_exporter_reads_what_the_fake_holds_on_all_targets():
@@ -56,3 +63,56 @@ def test_endpoints_that_come_and_go_leave_no_total_wrong():
     truth = sum(value(0, at) for at in minutes if 0 in lives.alive(at, at))
     assert set(figures["totals"]) == {truth}
     assert truth < sum(value(0, at) for at in minutes) / 2
+
+
+def gate(figures, *flags):
+    command = [sys.executable, GATE, "--figures", figures, "--only", "answer", *flags]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_the_gate_sees_a_kernel_that_is_five_hundredths_slower(tmp_path):
+    if not shutil.which("valgrind"):
+        pytest.skip("valgrind is not on this machine, and no registry has it")
+    figures = tmp_path / "figures.json"
+    figures.write_text("{}")
+    renewed = gate(figures, "--renew")
+    assert renewed.returncode == 0, renewed.stderr
+    assert list(json.loads(figures.read_text())) == [comparable()]
+    slow = gate(figures, "--plant", "answer")
+    assert slow.returncode == 1, slow.stderr
+    assert "TOO MANY" in slow.stdout
+    assert "make gate ARGS=--renew" in slow.stdout
+
+
+@pytest.mark.parametrize(("now", "fine"), [(1000, True), (1019, True), (1021, False), (900, True)])
+def test_two_hundredths_more_are_too_many(now, fine):
+    figures = {"here": {"answer": 1000, "yardstick": 500}}
+    lines, found = judge({"answer": now, "yardstick": 500}, figures, "here")
+    assert found == fine
+    assert ("TOO MANY" in lines[0]) == (not fine)
+    assert ("renew" in lines[0]) == (now < 980)
+
+
+@pytest.mark.parametrize(("now", "fine"), [(1290, True), (1310, False)])
+def test_an_interpreter_without_figures_is_told_loudly_and_judged_by_a_yardstick(now, fine):
+    figures = {"another": {"answer": 1000, "yardstick": 500}}
+    lines, found = judge({"answer": 2 * now, "yardstick": 1000}, figures, "here")
+    assert lines[0].startswith("NO FIGURES FOR THIS INTERPRETER: here")
+    assert found == fine
+
+
+def test_a_kernel_without_figures_fails():
+    lines, fine = judge({"answer": 1, "new": 1}, {"here": {"answer": 1}}, "here")
+    assert not fine
+    assert "no figures for new" in lines[1]
+
+
+def test_without_valgrind_the_gate_says_that_it_did_not_run(tmp_path):
+    nothing = {"PATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, GATE], check=True, capture_output=True, text=True, env=nothing)
+    assert done.stdout.startswith("THE GATE DID NOT RUN: valgrind and vgdb and setarch missing")
+
+
+def test_committed_figures_are_of_all_kernels():
+    assert all(set(known) == set(KERNELS) for known in json.loads(FIGURES.read_text()).values())
