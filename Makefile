@@ -1,7 +1,7 @@
 # The verbs of the house. Bare `make` is exactly what CI does; `make help` lists them all.
 # A fresh machine needs python3 (3.11 or newer), make and a package registry; hashed locks bring the rest.
 .POSIX:
-.PHONY: check test lint format types contracts derive derived demo golden setup tools lock clean help
+.PHONY: check test lint format types contracts derive derived gate demo golden bench setup tools lock clean help
 
 PYTHON = python3
 ARGS =
@@ -14,7 +14,7 @@ EDITABLE = $(UV) pip install --quiet --python .venv --no-deps \
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' $(UPGRADE)
 
-check: lint types contracts derived test ## all that CI checks
+check: lint types contracts derived gate test ## all that CI checks
 
 test: .venv/dev tools ## every test, in random order, on all cores: make test ARGS='-k ledger'
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(ARGS)
@@ -41,11 +41,17 @@ derived: .venv/dev ## say which derived file is out of date
 	$(BIN)/python -m exporter.catalogue.derive --check
 	$(BIN)/python -m exporter.reference --check
 
+gate: .venv/dev ## say what takes more instructions than it did; after a change that is worth it: make gate ARGS=--renew
+	$(BIN)/python tests/bench/instructions.py $(ARGS)
+
 golden: .venv/dev tools ## rewrite the golden files of the tests; review them as a diff
 	$(BIN)/pytest --golden $(ARGS)
 
 demo: .venv/run ## the whole program on a make-believe AWS account
 	$(BIN)/sagemaker-exporter demo $(ARGS)
+
+bench: .venv/dev ## the exporter against plain boto3 and against its budgets; about a minute of it: make bench ARGS=--quick
+	$(BIN)/python tests/bench/compare.py $(ARGS)
 
 setup: .venv/dev ## the environment alone, in .venv
 	@$(UV) --version

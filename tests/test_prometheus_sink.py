@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import math
+from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import GCCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest as write_text
+from prometheus_client.openmetrics.exposition import generate_latest as write_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from worlds import HERE, LABELS
 
+from exporter.catalogue import CATALOGUE
 from exporter.model import Chunk, Snapshot, Target
 from exporter.sinks.gzip_pieces import piece, stitch
 from exporter.sinks.prometheus import Process, Renderer
@@ -210,6 +214,80 @@ def test_any_value_under_any_label_is_read_back(series):
         for name, value in ((GAUGE, a), (f"{SUMMARY}_sum", a), (f"{SUMMARY}_count", b)):
             got = found[name, key]
             assert got == value or (math.isnan(got) and math.isnan(value))
+
+
+class AsTheirs:
+    """Chunks as the families of a registry of prometheus_client, which renders them by itself."""
+
+    def __init__(self, chunks):
+        self._chunks = chunks
+
+    def collect(self):
+        for (family, _), chunk in self._chunks.items():
+            row = CATALOGUE[family]
+            metric = Metric(family.removesuffix("_total"), row.help, row.type, row.unit or "")
+            for n, values in enumerate(chunk.labels):
+                labels = dict(zip(row.labels, values, strict=True))
+                for part, column in chunk.columns.items():
+                    if part in {"", "sum", "count"}:
+                        metric.add_sample("_".join(filter(None, (family, part))), labels, column[n])
+                    elif row.type == "histogram":
+                        metric.add_sample(f"{family}_bucket", {**labels, "le": part}, column[n])
+                    else:
+                        metric.add_sample(family, {**labels, "quantile": part}, column[n])
+            yield metric
+
+
+def told(families):
+    """Return what a parser has made of a page; no NaN equals another, so values are compared by their text."""
+    return {
+        (family.name, family.type, family.unit): {
+            (sample.name, tuple(sorted(sample.labels.items()))): repr(sample.value) for sample in family.samples
+        }
+        for family in families
+    }
+
+
+grown = st.floats(min_value=0, allow_nan=False, allow_infinity=False) | st.sampled_from(
+    [0.0, 1e22, 1e-7, 2.0**53, 5e-324]
+)
+shown = anything | st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 1e22, 1e16, 123456789.125])
+counted = st.integers(0, 2**53).map(float) | st.just(1e22)  # readers refuse half a count,
+quantile = grown | st.sampled_from([math.nan, math.inf])  # and a quantile below 0
+observed = st.lists(st.integers(0, 2**40), min_size=20, max_size=20)
+
+
+@given(
+    st.dictionaries(
+        st.tuples(names, names), st.tuples(counted, grown, shown, quantile, observed), min_size=1, max_size=8
+    )
+)
+@example(
+    {
+        ("a", "b"): (1e22, 5e-324, math.nan, math.inf, [1] * 20),
+        ('"\\\n', "é\U0001f600"): (0.0, 1e16, -math.inf, math.nan, [0] * 20),
+    }
+)
+def test_pages_read_as_those_that_prometheus_client_writes(series):
+    labels = tuple((*LABELS[:2], *key) for key in series)
+    counts, sums, gauges, quantiles, buckets = zip(*series.values(), strict=True)
+    bounds = [*(repr(float(bound)) for bound in CATALOGUE[HISTOGRAM].buckets), "+Inf"]
+    cumulated = [list(accumulate(of[: len(bounds)])) for of in buckets]
+    columns = {bound: tuple(float(of[n]) for of in cumulated) for n, bound in enumerate(bounds)}
+    chunks = {
+        (COUNTER, HERE): Chunk(labels, {"": sums}),
+        (SUMMARY, HERE): Chunk(labels, {"0.5": quantiles, "0.99": quantiles[::-1], "sum": sums, "count": counts}),
+        (GAUGE, HERE): Chunk(labels, {"": gauges}),
+        (READY, None): Chunk(((),), {"": (1.0,)}),
+        (HISTOGRAM, None): Chunk(
+            tuple((repr(key),) for key in series), {**columns, "sum": sums, "count": columns["+Inf"]}
+        ),
+    }
+    made, theirs = page(chunks), AsTheirs(chunks)
+    assert told(read_text(text_of(made.text))) == told(read_text(write_text(theirs).decode()))
+    ours = told(read_openmetrics(text_of(made.openmetrics)))
+    assert ours == told(read_openmetrics(write_openmetrics(theirs).decode()))
+    assert len(ours) == len(chunks)
 
 
 @given(st.lists(st.binary(max_size=2000), max_size=20))
