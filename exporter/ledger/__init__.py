@@ -139,11 +139,10 @@ class Ledger:
         for meter in meters:
             target, namespace = meter.resource.target, meter.resource.namespace
             ahead[target, namespace] += len(meter.ahead)
-            asked = meter.asked()
-            if asked:
-                closed_until = min(meter.closed_until[i] for i in asked)
+            marks = meter.marks()
+            if marks:
+                read_until, closed_until = marks
                 settled[target, namespace] = min(settled.get((target, namespace), closed_until), closed_until)
-                read_until = min(meter.read_until[i] for i in asked)
                 read[target] = min(read.get(target, read_until), read_until)
             if any(meter.visible(i, now) for i in meter.recovering):
                 catching_up.add(target)

@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
-from copy import copy
 from functools import lru_cache
 from itertools import groupby
 from operator import add, gt, lt
@@ -50,6 +49,10 @@ _STORED = (
     "paused",
     *_OF_BLOCKS,
 )
+
+
+_OWN = (*_STORED, "began", "lease")
+_SHARED = ("ahead", "alive", "counters", "position", "resource", "size", "used")
 
 
 class Rules(NamedTuple):
@@ -160,9 +163,12 @@ class Meter:
 
     def copy(self) -> Self:
         """Return an independent copy, to be changed."""
-        twin = copy(self)
-        for name in (*_STORED, "began", "lease", "ahead", "recovering", "doubts"):
-            setattr(twin, name, copy(getattr(self, name)))
+        twin = object.__new__(type(self))  # what `copy.copy` does, in a third of its time
+        for name in _SHARED:
+            setattr(twin, name, getattr(self, name))
+        for name in _OWN:
+            setattr(twin, name, getattr(self, name)[:])
+        twin.recovering, twin.doubts = self.recovering.copy(), self.doubts.copy()
         return twin
 
     # -- what is counted ---------------------------------------------------------------------------------------------
@@ -190,9 +196,16 @@ class Meter:
         )
         return min((end for end in ends if end > now), default=math.inf)
 
-    def asked(self) -> list[int]:
-        """Return the counters that are asked for, as far as the meter knows: not paused, not at rest."""
-        return [i for i, lease in enumerate(self.lease) if lease != math.inf and not self.paused[i]]
+    def marks(self) -> tuple[int, int] | None:
+        """Return the earliest `read_until` and `closed_until` of the counters that are asked for; None without any.
+
+        As far as the meter knows, they are those that are not paused, and not at rest.
+        """
+        read, closed = self.read_until, self.closed_until
+        if any(self.paused) or math.inf in self.lease:
+            asked = [i for i, lease in enumerate(self.lease) if lease != math.inf and not self.paused[i]]
+            read, closed = (array("I", map(column.__getitem__, asked)) for column in (read, closed))
+        return (min(read), min(closed)) if read else None
 
     def spellings(self, i: int) -> set[int]:
         """Return the spellings that the open blocks of a counter have counted, and must be asked for again."""
@@ -267,7 +280,7 @@ class Meter:
         """Put counters into another order, given by their places until now."""
         n = len(order)
         self.counters, self.position = _named(tuple(self.counters[i] for i in order))
-        for name in (*_STORED, "began", "lease"):
+        for name in _OWN:
             column = getattr(self, name)
             rows = range(0, len(column), n)
             column[:] = array(column.typecode, (column[row + i] for row in rows for i in order))
@@ -361,9 +374,7 @@ class Meter:
 
     def _expose_all(self, a: int, b: int, now: float) -> None:
         """Expose counters that stand together, none of them at its first 0, as `_expose` would."""
-        n = len(self.counters)
-        rows = [self.sums[row + a : row + b] for row in range(0, self.size * n, n)]
-        totals = array("d", map(add, self.closed[a:b], map(sum, zip(*rows, strict=True))))
+        totals = array("d", map(self.total, range(a, b)))
         exposed = self.exposed[a:b]
         if totals == exposed:
             return
@@ -372,11 +383,9 @@ class Meter:
                 self._expose(i, now)
             return
         self.exposed[a:b] = totals
-        grown = (
-            i for i, (one, other) in enumerate(zip(totals, exposed, strict=True), a) if one > other * (1 + TOLERANCE)
-        )
-        for i in grown:
-            self.increased[i] = now
+        for i, total, shown in zip(range(a, b), totals, exposed, strict=True):
+            if total > shown * (1 + TOLERANCE):
+                self.increased[i] = now
 
     def _count(self, i: int, answers: tuple[Answer, ...], window: Window, rules: Rules) -> _Progress:
         """Take in what complete answers say of one counter.

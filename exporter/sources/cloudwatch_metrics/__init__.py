@@ -320,8 +320,8 @@ class CloudWatchMetrics:
         for of_strand in of_strands.values():
             strand = of_strand[0].strand
             missed = {unit.metric for ask in of_strand if not ask.whole for unit in ask.unheard}
-            asked = frozenset().union(*(ask.bundle.metrics for ask in of_strand))
-            strand.unheard = strand.unheard - asked | missed
+            if missed or strand.unheard:
+                strand.unheard = strand.unheard.difference(*(ask.bundle.metrics for ask in of_strand)) | missed
             if not strand.unheard:
                 strand.looked = now
             heard = [ask.reach for ask in of_strand if not ask.error]
