@@ -326,7 +326,7 @@ def test_first_block_of_which_no_minutes_are_left_is_lost_and_no_other_counter_l
     applied = world.apply(Read(VARIANT, coarse, answers, coarse_before=T0 + 2 * BLOCK))
     meter = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT]
     assert [meter.total(i) for i in range(2)] == [7.0, 4.0]
-    assert applied.lost_seconds == T0 + 2 * BLOCK - window.end, "the rest of the block of errors"
+    assert applied.lost_seconds == T0 + 2 * BLOCK - window.date, "the rest of the block of errors"
 
 
 def test_counter_of_a_resource_that_is_gone_stays_a_day_after_its_last_increase(world):
@@ -374,6 +374,17 @@ def test_parts_of_a_summary_leave_their_zero_together(world):
     world.clock.forward(130)
     world.apply()
     assert (world.value(family, part="sum"), world.value(family, part="count")) == (2.0, 4.0)
+
+
+def test_what_comes_after_a_reading_in_the_last_minute_of_a_block_revises_nothing(world):
+    world.clock.forward(BLOCK - 20)
+    begun = world.apply(read(world.clock, {T0: 5.0}, T0, end=T0 + BLOCK))
+    world.clock.forward(MINUTE)
+    whole = world.apply(read(world.clock, {T0: 5.0, T0 + BLOCK - MINUTE: 2.0}, T0))
+    assert (begun.revisions, whole.revisions) == ({}, {})
+    world.clock.forward(MINUTE)
+    revised = world.apply(read(world.clock, {T0: 5.0, T0 + BLOCK - MINUTE: 3.0}, T0))
+    assert [(revision.direction, number) for (_, revision), number in revised.revisions.items()] == [("up", 1)]
 
 
 def test_late_revisions_are_told_apart(world):

@@ -352,7 +352,7 @@ class Meter:
                 revisions += [
                     Revision("up" if one > other else "down", late) for one, other in changes if not _same(one, other)
                 ]
-        border = (min(end, math.ceil(window.date - rules.deep_settle) - 1)) // BLOCK * BLOCK
+        border = (min(_reach(window), math.ceil(window.date - rules.deep_settle) - 1)) // BLOCK * BLOCK
         if from_closed and border > closed:
             final = [sums for block, (sums, _) in given.items() if block < border]
             for block in range(closed, border, BLOCK):
@@ -363,7 +363,7 @@ class Meter:
         for block, (sums, points) in given.items():
             if block >= self.closed_until[a]:
                 self._put(rows[block], sums, points, bulk.spellings)
-        self.read_until[a:b] = array("I", [end]) * (b - a)
+        self.read_until[a:b] = array("I", [max(had, _reach(window))]) * (b - a)
         self.began[a:b] = array("d", [window.began]) * (b - a)
         self.lease[a:b] = array("d", [read.until]) * (b - a)
         self._expose_all(a, b, now)
@@ -403,7 +403,8 @@ class Meter:
         blocks = {block for answer in answers for block, _, points in answer.blocks if points and block >= first}
         blocks.update(self._filled(i, first, window.end))
         taken: dict[int, _Block] = {}
-        unread, short = window.end, 0
+        reach = _reach(window)
+        unread, short = reach, 0
         revisions: list[Revision] = []
         for block in sorted(blocks):
             stored, end = self._block(i, block), block + BLOCK
@@ -430,7 +431,7 @@ class Meter:
             revisions=revisions,
             short=short,
             moved=self.read_until[i] > had_read,
-            whole=self.read_until[i] >= window.end,
+            whole=self.read_until[i] >= reach,
             from_closed=from_closed,
         )
 
@@ -590,6 +591,11 @@ _Dump = tuple[tuple[tuple[str, str], ...], int, bool, float, dict[str, bytes]]
 def _named(counters: tuple[tuple[str, str], ...]) -> tuple[tuple[tuple[str, str], ...], Mapping[tuple[str, str], int]]:
     """Return counters and their places, the same objects for all meters that have the same counters."""
     return counters, {key: i for i, key in enumerate(counters)}
+
+
+def _reach(window: Window) -> int:
+    """Return up to where a window can be read completely: a minute that goes on has been asked for, and is not over."""
+    return min(window.end, int(window.date) // MINUTE * MINUTE)
 
 
 def _same(one: float, other: float) -> bool:
