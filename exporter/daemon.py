@@ -374,6 +374,7 @@ class Daemon:
                 self._scheduler.remove(entry)
                 self._parts.prepare(target)
                 self._add_target(login, target)
+        self._parts.collection.own()  # what was told of a login into no account yet is shown no longer
 
     def _ignore(self, login: Login, why: str) -> None:
         """Never read what another target is already, and do not try again: only another configuration mends it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from worlds import ERRORS, HERE, INVOCATIONS, LABELS, T0, VARIANT
 from exporter.aws.metric_data import Result
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import places
-from exporter.model import BLOCK, HOUR, MINUTE, Answer, Counter, Effect, Failure, Read, Sample, Window
+from exporter.model import BLOCK, DAY, HOUR, MINUTE, Answer, Counter, Effect, Failure, Read, Resource, Sample, Window
 from exporter.sources.cloudwatch_metrics.answers import Crop, begun, fold
 from exporter.sources.cloudwatch_metrics.fetch import Ask
 from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Settings, Strand, units
@@ -328,6 +329,33 @@ def test_the_lag_of_new_data_is_told_once():
     assert lags(POINTS[:11], T0 + 12 * MINUTE + 45) == []
     assert lags(POINTS[:14], T0 + 13 * MINUTE + 45) == [new]  # a period that has not ended is not new data
     assert strand.newest == T0 + 13 * MINUTE
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_of_two_spellings_of_a_gauge_the_newer_value_is_shown_whichever_came_first(order):
+    shown = unit("CPUUtilization", on={CPU}, **HOSTS)
+    other = Resource(HERE, VARIANT.namespace, (("EndpointName", "other"),), (*LABELS[:2], "other", "main"))
+    old, new = result([(T0 + 20 * MINUTE, 90)]), result([(T0 + 50 * MINUTE, 10)])
+    strands = [
+        Strand(of, Bundle((shown,) * len(results)), False, MINUTE, 60.0, Rank.GAUGE, b"")
+        for of, results in ((VARIANT, (new, old)), (other, (new,)), (other, (old,)))
+    ]
+    asks = [
+        Ask(strand, strand.bundle, SPAN, results=results, whole=True, date=NOW - 1)
+        for strand, results in zip(strands, ((new, old), (new,), (old,)), strict=True)
+    ]
+    last = {sample.labels: sample.value for sample in samples(harvested(*(asks[n] for n in order)))}
+    assert last[LABELS] == pytest.approx(0.1)
+
+
+def test_windows_of_a_strand_count_in_turn_whichever_was_sent_first():
+    one = unit("Invocations")
+    strand = Strand(VARIANT, Bundle((one,)), True, MINUTE, 60.0, Rank.COUNTER, b"")
+    early, late = Span(T0 - DAY, T0, BLOCK, recent=False), SPAN
+    asks = [ask(one, [result(POINTS)], strand=strand, span=span) for span in (late, early)]
+    asks[0].began, asks[1].began = 5.0, 6.0
+    reads = harvested(*asks, known=meter(T0 - DAY)).reads
+    assert [(read.window.start, read.window.began) for read in reads] == [(T0 - DAY, 5.0), (T0, 5.0)]
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 60), st.integers(-9, 9)), min_size=4, max_size=4), st.booleans())

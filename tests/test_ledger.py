@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import threading
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -34,6 +35,7 @@ from exporter.model import (
     HOUR,
     MINUTE,
     Answer,
+    Bulk,
     Counter,
     Effect,
     Event,
@@ -766,6 +768,35 @@ def test_a_close_waits_for_a_long_transaction_and_for_what_waits_behind_it(world
     monkeypatch.undo()
     world.open()
     assert world.ledger.figures().identities["job"].identities == 2
+
+
+def together(clock, counters, until, begin=None):
+    """Return a reading of counters at once, which stand on the page until some time."""
+    end = int(clock.now()) // MINUTE * MINUTE + MINUTE
+    keys = tuple((counter.metric, counter.stat) for counter in counters)
+    blocks = ((T0, array("d", [5.0] * len(keys)), array("H", [1] * len(keys))),)
+    said = Bulk(keys, tuple(counters), bytes(len(keys)), blocks, begin)
+    return Read(VARIANT, Window(T0, end, MINUTE, clock.monotonic(), clock.now()), until=until, bulk=said)
+
+
+def test_a_refused_commit_leaves_each_counter_its_own_lease(world, monkeypatch):
+    """Also where the counters would have come to stand in another order."""
+    now, hourly = world.clock.now(), LATENCY_COUNT
+    world.ledger.apply(reading(world.clock, together(world.clock, [INVOCATIONS], now + 900, T0)))
+    world.ledger.apply(reading(world.clock, together(world.clock, [hourly], now + 3 * HOUR, T0)))
+    world.clock.forward(MINUTE)
+
+    def refuse(changes):
+        raise LedgerError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "commit", refuse)
+        again = together(world.clock, [INVOCATIONS, LATENCY_SUM], world.clock.now() + 900, T0)
+        with pytest.raises(LedgerError):
+            world.ledger.apply(reading(world.clock, again))
+    meter = world.ledger.known("cloudwatch_metrics", HERE).meters[VARIANT]
+    leases = {key: meter.lease[i] - now for key, i in meter.position.items()}
+    assert leases == {("Invocations", "Sum"): 960.0, (hourly.metric, hourly.stat): 3 * HOUR}
 
 
 def test_a_ledger_that_is_closed_refuses(world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from array import array
 from collections import Counter as Tallies
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from worlds import T0, VARIANT
 
 from exporter.ledger.meter import Meter, Rules
+from exporter.ledger.sqlite import SCHEMA
 from exporter.model import BLOCK, HOUR, MINUTE, Bulk, Counter, Read, Window
 
 RULES = Rules()
@@ -206,6 +208,13 @@ def test_what_is_unusual_is_counted_one_by_one(what):
     followed = meter._follow(read, read.bulk, read.window.date, RULES)
     assert (followed is None) == bool(what)
     assert (state(meter) == before) == bool(what), "what is not taken in changes nothing"
+
+
+def test_a_new_layout_of_what_is_kept_is_a_new_schema():
+    """A ledger of another layout would be read without an error, and its counters be mixed up."""
+    meter, _ = busy()
+    dumped = hashlib.sha256(meter.dump()).hexdigest()[:16]
+    assert (SCHEMA, dumped) == (3, "606b260fe4c85184"), "raise SCHEMA if this is meant"
 
 
 def test_counters_that_are_asked_together_come_to_stand_together():

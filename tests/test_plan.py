@@ -98,6 +98,27 @@ def meter(points=None, *, resource=VARIANT, counter=INVOCATIONS, start=NOW - HOU
 # -- what is listed ----------------------------------------------------------------------------------------------------
 
 
+def test_a_plan_is_settled_once_all_has_its_place_and_its_state():
+    there_is = census({SAGEMAKER: listing({CHURN: {"Invocations"}})})
+    plans = Plans()
+    assert not plans.plan(there_is).settled, "the ledger does not know the counter yet"
+    assert plans.plan(there_is, meter()).settled
+    names = {f"e{n:02}" for n in range(20)}
+    many = {(("EndpointName", name), ("VariantName", "main")): {"Invocations"} for name in names}
+    meters = [meter(resource=Resource(HERE, SAGEMAKER, dimensions, ("",) * 4)) for dimensions in many]
+    limited = Plans(limit=10).plan(census({SAGEMAKER: listing(many)}), *meters[:9])
+    assert limited.refused
+    assert not limited.settled
+
+
+def test_only_bundles_of_this_plan_and_of_the_last_one_are_held():
+    plans, metrics = Plans(), ("Invocations", "MidStreamErrors", "Invocation4XXErrors", "Invocation5XXErrors")
+    for n in range(1, 16):
+        listed = {metric for k, metric in enumerate(metrics) if n & 1 << k}
+        plans.plan(census({SAGEMAKER: listing({CHURN: listed})}))
+    assert len(plans.planner._bundles) + len(plans.planner._bundles_before) <= 4
+
+
 def test_nothing_known_is_nothing_asked():
     made = plan(Census())
     assert (made.strands, made.switches, made.standings, made.forget, made.unasked) == ({}, (), (), (), {})

@@ -298,7 +298,12 @@ class Meter:
         self._clear(i, before)
         self.closed_until[i] = before
         self.read_until[i] = max(self.read_until[i], before)
+        self._doubt_no_more(i, before)
         return float(lost)
+
+    def _doubt_no_more(self, i: int, before: int) -> None:
+        """Forget what was doubted of blocks before a border: they are closed."""
+        self.doubts = {of: doubt for of, doubt in self.doubts.items() if of[0] != i or of[1] >= before}
 
     def _follow(self, read: Read, bulk: Bulk, now: float, rules: Rules) -> tuple[Revision, ...] | None:
         """Take in the usual reading, with the outcome that `_count` would have; return None for any other, untouched.
@@ -318,7 +323,7 @@ class Meter:
             window.period == MINUTE
             and window.recent
             and max(start, first) <= had <= end <= closed + self.size * BLOCK
-            and not (self.doubts or self.recovering or self.ahead)
+            and not ((self.doubts or self.recovering or self.ahead) and self._odd(a, b))
             and _alike(self.closed_until[a:b])
             and _alike(self.read_until[a:b])
             and (not from_closed or max(counted_from) <= closed or _alike(counted_from))
@@ -352,7 +357,8 @@ class Meter:
                 revisions += [
                     Revision("up" if one > other else "down", late) for one, other in changes if not _same(one, other)
                 ]
-        border = (min(_reach(window), math.ceil(window.date - rules.deep_settle) - 1)) // BLOCK * BLOCK
+        reach = _reach(window)
+        border = (min(reach, math.ceil(window.date - rules.deep_settle) - 1)) // BLOCK * BLOCK
         if from_closed and border > closed:
             final = [sums for block, (sums, _) in given.items() if block < border]
             for block in range(closed, border, BLOCK):
@@ -363,11 +369,15 @@ class Meter:
         for block, (sums, points) in given.items():
             if block >= self.closed_until[a]:
                 self._put(rows[block], sums, points, bulk.spellings)
-        self.read_until[a:b] = array("I", [max(had, _reach(window))]) * (b - a)
+        self.read_until[a:b] = array("I", [max(had, reach)]) * (b - a)
         self.began[a:b] = array("d", [window.began]) * (b - a)
         self.lease[a:b] = array("d", [read.until]) * (b - a)
         self._expose_all(a, b, now)
         return tuple(revisions)
+
+    def _odd(self, a: int, b: int) -> bool:
+        """Say whether any of the counters at these places is ahead, recovers, or has a block that is doubted."""
+        return any(a <= i < b for i in (*self.ahead, *self.recovering, *(i for i, _ in self.doubts)))
 
     def _put(self, at: slice, sums: array[float], points: array[int], kinds: bytes) -> None:
         self.sums[at], self.points[at], self.kinds[at] = sums, points, array("B", kinds)
@@ -553,6 +563,8 @@ class Meter:
         self._clear(i, self.closed_until[i] + self.size * BLOCK)
         self.paused[i] = 1
         self.lease[i] = -math.inf
+        self.recovering.pop(i, None)
+        self._doubt_no_more(i, self.closed_until[i] + self.size * BLOCK)
 
     def resume(self, i: int, now: float) -> None:
         """Count again, on top of the old total, from the next block border; never from one that is counted already."""

@@ -34,7 +34,7 @@ from exporter.model import Resource, Target
 
 PATIENCE = 0.5  # seconds to wait for a lock: whoever holds it holds it for good
 APPLICATION = 0x5A6D4578  # "what is this file" for SQLite: ours
-SCHEMA = 2
+SCHEMA = 3  # of the tables, and of what `Meter.dump` writes
 
 _TABLES = """
     CREATE TABLE meters (

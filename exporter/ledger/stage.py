@@ -86,7 +86,8 @@ class Stage:
             kept = self._books.meters.get(resource.target, {}).get(resource)
             if kept and meter:
                 meters[resource] = twin = kept.copy()
-                twin.lease[:] = meter.lease[: len(twin.lease)]
+                for counter, i in twin.position.items():  # which may stand in another order there
+                    twin.lease[i] = meter.lease[meter.position[counter]]
         return Changes(meters, {}, {}, {}, {})
 
     def total(self, key: Key) -> Total:

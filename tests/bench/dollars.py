@@ -111,7 +111,7 @@ def run(name, hours, endpoints, usd):
         if not stages or stages[-1][1] != stage:
             stages.append((round((now - begin) / HOUR, 2), stage))
         census = street.inventory.census(street.target)
-        for strand in source._of(street.target).strands.values():
+        for strand in source._of(street.target).plan.strands.values():
             key = half, load(strand, census).rank.name
             strands[key] += 1
             asked[key] += strand.last >= now - MINUTE / 2

@@ -12,6 +12,7 @@ import json
 import os
 import select
 import sys
+from array import array
 
 WARM, FEW, MANY = 2, 2, 12  # runs; the difference of the last two is free of what is done once
 QUERIES, POINTS = 500, 15
@@ -76,7 +77,7 @@ def cycle_of(resources):
     from exporter.clock import SystemClock
     from exporter.ledger import Ledger
     from exporter.ledger.memory import MemoryStore
-    from exporter.model import Answer, Counter, Read, Reading, Resource, Sample, Target, Window
+    from exporter.model import Bulk, Column, Counter, Read, Reading, Resource, Target, Window
     from exporter.sinks.prometheus import Renderer
     from exporter.tally import Tally
 
@@ -88,6 +89,7 @@ def cycle_of(resources):
         Counter("ModelLatency", "Sum", "sagemaker_endpoint_model_latency_seconds", "sum", 1e-6),
         Counter("ModelLatency", "SampleCount", "sagemaker_endpoint_model_latency_seconds", "count"),
     )
+    keys, many = tuple((counter.metric, counter.stat) for counter in counters), len(counters)
     quantiles = ("0.5", "0.9", "0.99")
     things = []
     for n in range(resources):
@@ -102,16 +104,16 @@ def cycle_of(resources):
         starts = range(max(T0, at - BLOCK) // BLOCK * BLOCK, at, BLOCK)
         blocks = [range(start, min(start + BLOCK, at), MINUTE) for start in starts]
         window = Window(starts[0], at, MINUTE, float(at - T0), float(at))
-        reads, samples = [], []
+        reads = []
         for n, thing in enumerate(things):
-            sums = tuple((of[0], sum(value(n, minute) for minute in of), len(of)) for of in blocks)
-            answers = tuple(Answer(counter, blocks=sums, begin=T0) for counter in counters)
-            reads.append(Read(thing, window, answers, until=at + BLOCK))
-            samples += [
-                Sample(counters[3].family, thing.labels, 1e-6 * value(n, at), part, until=at + BLOCK, time=at)
-                for part in quantiles
-            ]
-        return Reading("cloudwatch_metrics", target, float(at), tuple(samples), reads=tuple(reads))
+            sums = tuple(
+                (of[0], array("d", [sum(value(n, at) for at in of)] * many), array("H", [len(of)] * many))
+                for of in blocks
+            )
+            reads.append(Read(thing, window, until=at + BLOCK, bulk=Bulk(keys, counters, bytes(many), sums, T0)))
+        labels, shown = [thing.labels for thing in things], [1e-6 * value(n, at) for n in range(resources)]
+        columns = tuple(Column(counters[3].family, labels, shown, part, at + BLOCK, at) for part in quantiles)
+        return Reading("cloudwatch_metrics", target, float(at), columns=columns, reads=tuple(reads))
 
     readings = [reading(T0 + n * MINUTE) for n in range(1, 1 + WARM + FEW + MANY)]
     coming = iter(readings)  # which hold on to what they are: what is freed is not counted

@@ -32,7 +32,9 @@ class ExactStreet(Street):
     def start(self, text=None):
         super().start(text)
         together = self.aws.metric_data
-        self.aws.metric_data = lambda target, calls: [reply for call in calls for reply in together(target, [call])]
+        self.aws.metric_data = lambda target, calls, take: [
+            reply for call in calls for reply in together(target, [call], take)
+        ]
 
     def run(self, minutes, step=60):
         """Let so many minutes pass, a cycle every `step` seconds; return the last page."""

@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter as Tallies
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.aws.metric_data import Result
 from exporter.model import BLOCK, MINUTE, Answer, Bulk, Column, Effect, Failure, Metered, Read, Resource, Target, Window
@@ -72,7 +72,14 @@ class Crop:
         for ask in asks:
             if ask.strand.counts:
                 windows.setdefault((id(ask.strand), ask.span), []).append(ask)
-        reads = [_read(together, now, self._max_age) for together in windows.values()]
+        began: dict[int, float] = {}
+        for ask in asks:
+            if not ask.error:
+                began[id(ask.strand)] = min(ask.began, began.get(id(ask.strand), math.inf))
+        # What a strand missed comes in several windows, one after the other: they count in this order, and all of them,
+        # whichever was sent first.
+        in_turn = sorted(windows.items(), key=lambda window: window[0][1].start)
+        reads = [_read(together, began.get(strand, 0.0), now, self._max_age) for (strand, _), together in in_turn]
         where = (target.account_id, target.region)
         tallies = [
             Effect("sagemaker_exporter_query_results_total", (*where, namespace, outcome), float(count))
@@ -81,12 +88,12 @@ class Crop:
         ]
         shown = [
             Column(gauge.row.name, tuple(labels), tuple(values), gauge.part, ended + gauge.lasts(pace), ended)
-            for (gauge, ended, pace), (labels, values) in self._columns.items()
+            for (gauge, ended, pace), (labels, values) in sorted(self._columns.items(), key=_ended)
         ]
         return Harvest(reads, shown, _failures(asks, self._outcomes), [*tallies, *_lags(asks, now)])
 
 
-def _read(asks: Sequence[Ask], now: float, max_age: float) -> Read:
+def _read(asks: Sequence[Ask], began: float, now: float, max_age: float) -> Read:
     """Return the answers to asks of one strand in one window; what failed is an answer that is not complete.
 
     They may have come by several calls, and one spelling of a counter may have failed where another did not: only
@@ -94,8 +101,7 @@ def _read(asks: Sequence[Ask], now: float, max_age: float) -> Read:
     """
     strand, span = asks[0].strand, asks[0].span
     until = math.inf if strand.quiet else now + max(max_age, 3 * strand.effective)
-    heard = [ask for ask in asks if not ask.error]
-    began, date = (min((getattr(ask, name) for ask in heard), default=0.0) for name in ("began", "date"))
+    date = min((ask.date for ask in asks if not ask.error), default=0.0)
     window = Window(span.start, span.end, span.period, began, date, span.recent)
     answers: list[Answer] = []
     bulk = asks[0].said if len(asks) == 1 and isinstance(asks[0].said, Bulk) else None
@@ -200,6 +206,11 @@ def _blocks(times: Sequence[float], start: int, end: int) -> tuple[tuple[int, in
         found.append((block, first, after))
         first = after
     return tuple(found)
+
+
+def _ended(column: tuple[_Of, Any]) -> float:
+    """Return the end of the period of a column: of two spellings of a gauge the newer value comes last, and stays."""
+    return column[0][1]
 
 
 _Of = tuple[Gauge, float, float]  # what the values of a column share: gauge, end of period, pace of the strand

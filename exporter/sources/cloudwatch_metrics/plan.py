@@ -45,12 +45,14 @@ class Plan(NamedTuple):
     forget: tuple[Resource, ...]
     unasked: Mapping[tuple[str, str], int]  # by namespace and reason
     admitted: Names | None  # to be noted: see `admission`
+    refused: bool = False  # whether anything found no place
 
     @property
     def settled(self) -> bool:
-        """Whether the ledger need be told nothing, and knows all that is counted."""
+        """Whether all has its place, and the ledger need be told nothing, and knows all that is counted."""
         told = self.switches or self.standings or self.forget
-        return not told and not any(strand.begin for strand in self.strands.values())
+        placed = self.admitted is None and not self.refused
+        return placed and not told and not any(strand.begin for strand in self.strands.values())
 
 
 class Begins(NamedTuple):
@@ -120,7 +122,8 @@ class Planner:
         self._unwanted: set[Resource] = set()  # listed, and left out by the selection,
         self._unwanted_before: set[Resource] = set()  # likewise
         self._units: dict[tuple[int, str, int], list[Unit]] = {}
-        self._bundles: dict[tuple[int, ...], Bundle] = {}
+        self._bundles: dict[tuple[int, ...], Bundle] = {}  # of this plan and of the last one
+        self._bundles_before: dict[tuple[int, ...], Bundle] = {}
         self._begins: dict[tuple[tuple[tuple[str, str], int], ...], Mapping[tuple[str, str], int]] = {}  # of this plan
         self._counted: dict[int, Mapping[tuple[str, str], Order]] = {}
         self._had: Names | None = None  # what had a place until now; None: all
@@ -142,6 +145,7 @@ class Planner:
         self._resources_before, self._resources = self._resources, {}
         self._idle_before, self._idle = self._idle, {}
         self._unwanted_before, self._unwanted = self._unwanted, set()
+        self._bundles_before, self._bundles = self._bundles, {}
         self._begins = {}
         draft = _Draft(known.meters, begins.at)
         for namespace, listing in census.listings.items():
@@ -157,6 +161,7 @@ class Planner:
             for strand in self._strands(resource, by_place.values(), census, state, begins, quiet=quiet):
                 key = (resource, strand.counts, strand.period, strand.pace, strand.rank, strand.order, quiet)
                 strands[key] = _take_over(strand, kept.get(key))
+        every = len(strands)
         strands, admitted = self._admit(draft, strands, now)
         counting = _counting(strands)
         idle = [(resource, meter) for resource, meter in known.meters.items() if resource not in counting]
@@ -167,6 +172,7 @@ class Planner:
             tuple(r for r, m in idle if attended - m.used >= FORGET_AFTER and not _shown(m, now)),
             draft.unasked,
             admitted,
+            refused=len(strands) < every or bool(draft.beyond),
         )
 
     # -- what is asked -----------------------------------------------------------------------------------------------
@@ -305,9 +311,9 @@ class Planner:
 
     def _bundle(self, of_group: tuple[Unit, ...]) -> Bundle:
         key = tuple(map(id, of_group))  # equal units are one object
-        if key not in self._bundles:
-            self._bundles[key] = Bundle(of_group)
-        return self._bundles[key]
+        made = self._bundles.get(key) or self._bundles_before.get(key) or Bundle(of_group)
+        self._bundles[key] = made
+        return made
 
     def _counters(self, place: Place) -> Mapping[tuple[str, str], Order]:
         """Return the counters that are on at a place, by metric and statistic, and when each is admitted."""
