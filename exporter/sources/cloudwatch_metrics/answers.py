@@ -25,6 +25,9 @@ _OUTCOMES = {
 }
 
 
+_Of = tuple[Gauge, float, float]  # what the values of a column share: gauge, end of period, pace of the strand
+
+
 class Harvest(NamedTuple):
     """All that came of the asks of a cycle."""
 
@@ -213,9 +216,6 @@ def _ended(column: tuple[_Of, Any]) -> float:
     return column[0][1]
 
 
-_Of = tuple[Gauge, float, float]  # what the values of a column share: gauge, end of period, pace of the strand
-
-
 def _show(ask: Ask, now: float, columns: dict[_Of, tuple[list[tuple[str, ...]], list[float]]]) -> None:
     """Add the newest settled value of each statistic that is shown as it is to its column."""
     if not ask.results:
@@ -238,7 +238,7 @@ def _show(ask: Ask, now: float, columns: dict[_Of, tuple[list[tuple[str, ...]], 
             column = columns.get(of)
             if column is None:
                 column = columns[of] = [], []
-            column[0].append(gauge.labels(resource) if gauge.extra else resource.labels)
+            column[0].append(gauge.labels(resource))
             column[1].append(result.values[n] * gauge.scale)
 
 

@@ -102,13 +102,15 @@ class Fetcher:
         done = [*(ask for call in calls for ask in call), *given_up]
         failed = self._send(calls, take)
         spare = [EXTRA_CALLS]
-        culprits = []
-        for call in failed:
-            if call[0].error in {"bug", "transient"}:  # throttles and denials are about us, not about what is asked
-                single = [ask.part((unit,)) for ask in call for unit in ask.bundle.units]
-                taken = set(map(id, call))
-                done = [*(ask for ask in done if id(ask) not in taken), *single]
-                culprits += self._narrow(single, spare, take)
+        culprits: list[Call] = []
+        # Throttles and denials are about us, not about what is asked.
+        apart = [call for call in failed if call[0].error in {"bug", "transient"}]
+        whole = {id(ask) for call in apart for ask in call}
+        done = [ask for ask in done if id(ask) not in whole]
+        for call in apart:
+            single = [ask.part((unit,)) for ask in call for unit in ask.bundle.units]
+            done += single
+            culprits += self._narrow(single, spare, take)
         if any(not ask.error for ask in done):  # where nothing works at all, nothing is to blame for the rest
             for call in culprits:
                 self._groups += 1
@@ -116,8 +118,8 @@ class Fetcher:
                 times = before.times + 1 if before else 1
                 # A server error may have been a moment's; of a refused request the culprit may still have to be found.
                 sure = len(call) == 1 if error == "bug" else times > 1
-                apart = _Apart(self._groups, times, now + ALONE_EVERY if sure else now, error, call[0].detail)
-                self._apart.update(dict.fromkeys((key for ask in call for key in ask.keys), apart))
+                why = _Apart(self._groups, times, now + ALONE_EVERY if sure else now, error, call[0].detail)
+                self._apart.update(dict.fromkeys((key for ask in call for key in ask.keys), why))
         return done
 
     def _divide(self, asks: Sequence[Ask], now: float) -> tuple[Call, Call, Call]:
