@@ -23,14 +23,14 @@ HOUR = 3600
 DAY = 86400
 
 
-class Target(Struct, frozen=True):
+class Target(Struct, frozen=True, cache_hash=True):
     """One account in one region."""
 
     account_id: str
     region: str
 
 
-class Resource(Struct, frozen=True):
+class Resource(Struct, frozen=True, cache_hash=True):
     """What a set of CloudWatch series is about: a namespace and one complete dimension set.
 
     Some AWS services publish the same under several names of a namespace, dimension or metric: its spellings. A
@@ -338,6 +338,8 @@ class Chunk(Struct, frozen=True):
     @property
     def series(self) -> int:
         """Number of series."""
+        if len(self.columns) == 1:
+            return len(self.labels)
         return sum(len(column) - column.count(None) for column in self.columns.values())
 
 

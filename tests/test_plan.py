@@ -20,6 +20,7 @@ from exporter.ledger.meter import Meter, Rules
 from exporter.model import BLOCK, DAY, HOUR, MINUTE, Counter, Known, Resource, Standing, Switch
 from exporter.sources.cloudwatch_metrics import row_settings
 from exporter.sources.cloudwatch_metrics.plan import FORGET_AFTER, Begins, Planner
+from exporter.sources.cloudwatch_metrics.strands import Rank
 
 NOW = T0 + 30 * DAY
 ALL = places(row for row in CATALOGUE.values() if row.ask)
@@ -64,9 +65,9 @@ class Plans:
         self.begins = Begins(dict.fromkeys(self.settings, T0), {}, NOW)
         self.strands = {}
 
-    def plan(self, census, *meters, attended=0.0):
+    def plan(self, census, *meters, attended=0.0, apart=False):
         known = Known(meters={meter.resource: meter for meter in meters})
-        plan = self.planner.plan(census, known, self.begins, self.strands, NOW, attended)
+        plan = self.planner.plan(census, known, self.begins, self.strands, NOW, attended, apart=apart)
         self.strands = plan.strands
         return plan
 
@@ -96,6 +97,18 @@ def meter(points=None, *, resource=VARIANT, counter=INVOCATIONS, start=NOW - HOU
 
 
 # -- what is listed ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "serves"), [("InService", True), ("Updating", True), ("Failed", False), ("Deleting", False)]
+)
+def test_a_strand_knows_whether_its_endpoint_serves_and_learns_when_that_changes(status, serves):
+    listed = {SAGEMAKER: listing({CHURN: {"Invocations"}})}
+    plans = Plans()
+    plans.plan(census(listed, [endpoint()]), meter())
+    changed = structs.replace(endpoint(), status=status)
+    strands = plans.plan(census(listed, [changed]), meter()).strands.values()
+    assert {strand.serves for strand in strands if strand.resource.dimensions == CHURN} == {serves}
 
 
 def test_a_plan_is_settled_once_all_has_its_place_and_its_state():
@@ -145,6 +158,46 @@ def test_counters_and_gauges_of_a_resource_are_strands_of_their_own():
         (HOSTS, False, 2),
         (SAGEMAKER, True, 1),
     ]
+
+
+HOT_ONES = {"Invocations", "Invocation5XXErrors", "ConcurrentRequestsPerModel"}
+
+
+def by_rank(plans, *, apart):
+    strands = plans.plan(census({SAGEMAKER: listing({CHURN: HOT_ONES})}), apart=apart).strands.values()
+    return {strand.rank: strand for strand in strands}
+
+
+def test_what_is_hot_is_asked_together_unless_it_is_to_be_slowed_by_rank():
+    plans = Plans()
+    together = by_rank(plans, apart=False)
+    assert [len(strand.bundle.units) for strand in together.values()] == [3]
+    assert together[Rank.ERROR].bundle.prices == {Rank.ERROR: 1, Rank.COUNTER: 1, Rank.GAUGE: 1}
+    apart = by_rank(plans, apart=True)
+    assert {rank: strand.counts for rank, strand in apart.items()} == {
+        Rank.ERROR: True,
+        Rank.COUNTER: True,
+        Rank.GAUGE: False,
+    }
+
+
+def test_what_is_asked_together_or_apart_from_now_on_keeps_its_timers():
+    """Or all that is silent would be awake for an hour, just when dollars run short."""
+    plans, timers = Plans(), {"due": NOW + 60, "settle_due": NOW + 200, "deep_due": NOW + 700, "last": NOW - 60}
+    timers |= {"newest": int(NOW) - 7200, "born": NOW - 9000, "looked": NOW - 60}
+    (one,) = by_rank(plans, apart=False).values()
+    for name, value in timers.items():
+        setattr(one, name, value)
+    one.unheard = frozenset({"Invocations"})
+    apart = by_rank(plans, apart=True)
+    for strand in apart.values():
+        assert {name: getattr(strand, name) for name in timers} == timers
+    assert [strand.unheard for strand in apart.values() if strand.unheard] == [{"Invocations"}]
+    apart[Rank.GAUGE].due, apart[Rank.GAUGE].newest = NOW + 30, int(NOW) - 60
+    apart[Rank.GAUGE].born = 0.0
+    (again,) = by_rank(plans, apart=False).values()
+    assert {name: getattr(again, name) for name in timers} == timers | {"due": NOW + 30, "newest": int(NOW) - 60}
+    assert again.unheard == {"Invocations"}
 
 
 def test_paces_make_strands():

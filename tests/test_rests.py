@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from worlds import HERE, T0
 
 from exporter.aws import Spent
-from exporter.inventory import Census, Endpoint
 from exporter.model import HOUR, MINUTE, Resource, Target
 from exporter.sources.cloudwatch_metrics.rests import (
     STAGES,
@@ -29,14 +28,13 @@ from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Strand
 NOW = T0 + 100 * HOUR
 
 
-def strand(newest=NOW, rank=Rank.COUNTER, name="churn", born=NOW - 90 * HOUR, pace=60.0):
+def strand(newest=NOW, rank=Rank.COUNTER, name="churn", born=NOW - 90 * HOUR, pace=60.0, **of_strand):
     resource = Resource(HERE, "AWS/SageMaker", (("EndpointName", name),), ())
-    return Strand(resource, Bundle(()), True, MINUTE, pace, rank, b"", newest=int(newest), born=born)
+    return Strand(resource, Bundle(()), True, MINUTE, pace, rank, b"", newest=int(newest), born=born, **of_strand)
 
 
-def rests(*strands, status=None):
-    endpoints = {"churn": Endpoint("churn", status, 0.0, 0.0)} if status else {}
-    silence(strands, Census(endpoints=endpoints), NOW)
+def rests(*strands):
+    silence(strands, NOW)
     return [one.rest for one in strands]
 
 
@@ -47,10 +45,9 @@ def test_what_is_silent_rests(hours, minutes):
 
 def test_an_endpoint_in_service_is_never_asked_more_seldom_than_every_five_minutes():
     silent = NOW - 24 * HOUR
-    assert rests(strand(silent), status="InService") == [5 * MINUTE]
-    assert rests(strand(silent), status="Updating") == [5 * MINUTE]
-    assert rests(strand(silent), status="Failed") == [15 * MINUTE]
-    assert rests(strand(silent, Rank.WARM, pace=300.0), status="InService") == [15 * MINUTE]
+    assert rests(strand(silent, serves=True)) == [5 * MINUTE]
+    assert rests(strand(silent)) == [15 * MINUTE]
+    assert rests(strand(silent, Rank.WARM, pace=300.0, serves=True)) == [15 * MINUTE]
 
 
 def test_data_of_a_resource_wakes_all_that_is_hot_and_nothing_else():

@@ -18,6 +18,7 @@ from exporter.sources.cloudwatch_metrics.rests import STAGES
 
 INVOCATIONS = "sagemaker_endpoint_invocations_total"
 ERRORS = "sagemaker_endpoint_invocation_5xx_errors_total"
+CONCURRENT = "sagemaker_endpoint_concurrent_requests_per_model_max"
 PIPELINES = "sagemaker_pipeline_execution_failed_total"
 HOST_CPU = "sagemaker_training_job_cpu_utilization_ratio"
 ENDPOINT_CPU = "sagemaker_endpoint_cpu_utilization_ratio"
@@ -262,6 +263,28 @@ def test_a_run_that_brought_gauges_alone_has_brought_something(street):
     one.cycle(MINUTE)  # in which all is due
     assert shown(one, ENDPOINT_CPU)
     assert one.runs[1].outcome == "partial"
+
+
+def test_a_gauge_is_shown_on_where_a_counter_beside_it_can_not_be_read(street):
+    """They are asked together, until the counters do not stand alike any more; and deep readings stay rare."""
+    made = world()
+    requests(made, range(-60, 200))
+    for minute in range(-60, 200):
+        at = T0 + MINUTE * minute
+        for metric in ("ConcurrentRequestsPerModel", "Invocation5XXErrors"):
+            made.put(ACCOUNT, REGION, "AWS/SageMaker", metric, VARIANT, at, float(minute))
+    one = street(made, only(INVOCATIONS, ERRORS, CONCURRENT))
+    run(one, 20)
+    (together,) = one.sources[1]._of(one.target).plan.strands.values()
+    assert len(together.bundle.units) == 3
+    one.fake.faults.add("forbidden", metric="Invocations")
+    for _ in range(60):
+        run(one, 1)
+        assert list(shown(one, CONCURRENT).values()) == [pytest.approx((one.clock.now() - T0) / MINUTE - 3, abs=1)]
+    assert together.deep_due > one.clock.now() - MINUTE, "it is put off by what was read deep, whatever the gauge was"
+    one.fake.faults.clear()
+    run(one, 30)
+    assert list(shown(one, INVOCATIONS).values()) == [100.0 + 10]  # minutes since midnight, read up to now
 
 
 # -- dollars -----------------------------------------------------------------------------------------------------------

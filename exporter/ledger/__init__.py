@@ -18,7 +18,6 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections import Counter as Tallies
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, NamedTuple
@@ -26,7 +25,7 @@ from typing import Any, NamedTuple
 from exporter.clock import Clock
 from exporter.ledger.board import Board
 from exporter.ledger.meter import Rules
-from exporter.ledger.stage import Applied, Books, Stage
+from exporter.ledger.stage import Applied, Books, Progress, Stage
 from exporter.ledger.store import Changes, Key, LedgerError, Remembered, Spot, Store
 from exporter.model import Known, Reading, Snapshot, Target
 from exporter.tally import Tally
@@ -67,6 +66,7 @@ class Ledger:
         self._books = Books()
         self._board = Board(zero_hold, clock.now())
         self._closed = False
+        self._progress: dict[Target, tuple[int, Progress]] = {}
         self._load()
         self._waiting: queue.SimpleQueue[tuple[Reading, Future[Applied]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
@@ -130,29 +130,37 @@ class Ledger:
     def figures(self) -> Figures:
         """Return gauges about the ledger itself."""
         now = self._clock.now()
-        with self._state:
-            meters = [meter for of_target in self._books.meters.values() for meter in of_target.values()]
-        ahead: Tallies[tuple[Target, str]] = Tallies()
-        settled: dict[tuple[Target, str], int] = {}
-        read: dict[Target, int] = {}
-        catching_up = set()
-        for meter in meters:
-            target, namespace = meter.resource.target, meter.resource.namespace
-            ahead[target, namespace] += len(meter.ahead)
-            marks = meter.marks()
-            if marks:
-                read_until, closed_until = marks
-                settled[target, namespace] = min(settled.get((target, namespace), closed_until), closed_until)
-                read[target] = min(read.get(target, read_until), read_until)
-            if any(meter.visible(i, now) for i in meter.recovering):
-                catching_up.add(target)
+        self._progress = self._look(self._progress)
+        told = [(target, one) for target, (_, one) in self._progress.items()]
+        ahead = {(target, namespace): n for target, one in told for namespace, n in one.ahead.items()}
+        settled = {(target, namespace): at for target, one in told for namespace, at in one.closed_until.items()}
+        read = {target: one.read_until for target, one in told if one.read_until is not None}
+        catching_up = frozenset(
+            target
+            for target, one in told
+            if any(meter.visible(i, now) for meter in one.recovering for i in meter.recovering)
+        )
         try:
             size = self._store.size()
         except OSError as error:  # what can't be seen is not told
             _log.warning("can't see how large the ledger is: %s", error)
             size = None
         remembered = self._store.remembered()
-        return Figures(ahead, frozenset(catching_up), settled, read, remembered, size, self._store.persistent)
+        return Figures(ahead, catching_up, settled, read, remembered, size, self._store.persistent)
+
+    def _look(self, before: Mapping[Target, tuple[int, Progress]]) -> dict[Target, tuple[int, Progress]]:
+        """Return how far each target is, and at which of its commits: it is told more often than there are commits.
+
+        Meters are walked without the lock, or a page would wait for it.
+        """
+        with self._state:
+            commits = dict(self._books.commits)
+            stale = [
+                (target, tuple(self._books.meters.get(target, {}).values()))
+                for target, commit in commits.items()
+                if target not in before or before[target][0] != commit
+            ]
+        return {**before, **{target: (commits[target], Progress.of(meters)) for target, meters in stale}}
 
     def close(self) -> None:
         """Commit what is pending, stop the writer, give the store up."""

@@ -6,7 +6,7 @@ Here: who is visible at an instant, first zeros, age limits of samples. Not here
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple
 
@@ -22,6 +22,15 @@ class _Zero(NamedTuple):
 
     number: int
     served: float | None
+
+
+class _Cohort(NamedTuple):
+    """Meters with the same counters: where these are, whether all show all of them, and the labels of each."""
+
+    position: Mapping[tuple[str, str], int]
+    whole: bool
+    labels: list[tuple[str, ...]]
+    meters: list[Meter]
 
 
 class _Shelf:
@@ -200,8 +209,9 @@ class Board:
         self._expire(now)
         if self._dirty:
             chunks = dict(self._snapshot.chunks)
+            cohorts: dict[tuple[Target, Shape], list[_Cohort]] = {}
             for face in self._dirty:
-                chunk = self._chunk(face, now)
+                chunk = self._chunk(face, cohorts, now)
                 if not chunk.labels:
                     chunks.pop(face, None)
                 elif chunk != chunks.get(face):
@@ -225,24 +235,28 @@ class Board:
                         if not meter.visible(i, now):
                             self._end(Spot(resource, name))
 
-    def _chunk(self, face: Face, now: float) -> Chunk:
-        parts = self._parts(face, now)
+    def _chunk(self, face: Face, cohorts: dict[tuple[Target, Shape], list[_Cohort]], now: float) -> Chunk:
+        parts = self._parts(face, cohorts, now)
         if len(parts) == 1:
             ((part, values),) = parts.items()
             return Chunk(tuple(values), {part: tuple(values.values())})
         labels = tuple(dict.fromkeys(chain.from_iterable(parts.values())))
         return Chunk(labels, {part: tuple(map(of_part.get, labels)) for part, of_part in parts.items()})
 
-    def _parts(self, face: Face, now: float) -> dict[str, dict[tuple[str, ...], float]]:
-        """Return what may be shown of a face: values by part and labels."""
+    def _parts(
+        self, face: Face, cohorts: dict[tuple[Target, Shape], list[_Cohort]], now: float
+    ) -> dict[str, dict[tuple[str, ...], float]]:
+        """Return what may be shown of a face: values by part and labels. `cohorts` fills, for the next faces."""
         family, target = face
         parts: dict[str, dict[tuple[str, ...], float]] = {}
         shape = self._shapes.get(face)
         if shape and target:
-            meters = self._meters.get((target, shape), {}).values()
-            for counter in self._counters[target, shape].values():
+            home = (target, shape)
+            if home not in cohorts:
+                cohorts[home] = _cohorts(self._meters.get(home, {}).values(), now)
+            for counter in self._counters[home].values():
                 if counter.family == family:
-                    parts.setdefault(counter.part, {}).update(_shown(meters, counter, now))
+                    parts.setdefault(counter.part, {}).update(_shown(cohorts[home], counter, now))
         for labels, total in self._totals.get(face, {}).items():
             for part, value in () if total.hidden else total.parts.items():
                 parts.setdefault(part, {})[labels] = value if total.released else 0.0
@@ -252,11 +266,30 @@ class Board:
         return {part: values for part, values in parts.items() if values}
 
 
-def _shown(meters: Iterable[Meter], counter: Counter, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
+def _shown(cohorts: Iterable[_Cohort], counter: Counter, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
     """Yield labels and value of a counter for each of the meters that shows it."""
     key, scale = (counter.metric, counter.stat), counter.scale
+    for cohort in cohorts:
+        i = cohort.position.get(key)
+        if i is None:
+            continue
+        if cohort.whole:
+            yield from zip(cohort.labels, [meter.exposed[i] * scale for meter in cohort.meters], strict=True)
+            continue
+        for labels, meter in zip(cohort.labels, cohort.meters, strict=True):
+            if meter.lease[i] > now and (meter.alive or meter.visible(i, now)):
+                exposed = meter.exposed[i]
+                yield labels, exposed * scale if exposed == exposed else 0.0  # noqa: PLR0124 - NaN: still 0
+
+
+def _cohorts(meters: Iterable[Meter], now: float) -> list[_Cohort]:
+    """Return meters together that have the same counters, and show all of them or not."""
+    found: dict[tuple[int, bool], _Cohort] = {}
     for meter in meters:
-        i = meter.position.get(key)
-        if i is not None and meter.lease[i] > now and (meter.alive or meter.visible(i, now)):
-            exposed = meter.exposed[i]
-            yield meter.resource.labels, exposed * scale if exposed == exposed else 0.0  # noqa: PLR0124 - NaN: still 0
+        whole = meter.alive and min(meter.lease, default=-math.inf) > now and not math.isnan(sum(meter.exposed))
+        cohort = found.get((id(meter.position), whole))  # meters with the same counters share one mapping
+        if cohort is None:
+            cohort = found[id(meter.position), whole] = _Cohort(meter.position, whole, [], [])
+        cohort.labels.append(meter.resource.labels)
+        cohort.meters.append(meter)
+    return list(found.values())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter as Tallies
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 from msgspec import structs
 
@@ -23,16 +23,50 @@ class Applied(NamedTuple):
     counted: Sequence[Event] = ()
 
 
+class Progress(NamedTuple):
+    """How far the counters of a target are, by namespace where they are told so; times are Unix seconds.
+
+    `recovering` are the meters with counters that a restart or a gap may have left behind.
+    """
+
+    ahead: Mapping[str, int]
+    closed_until: Mapping[str, int]
+    read_until: int | None
+    recovering: tuple[Meter, ...]
+
+    @classmethod
+    def of(cls, meters: Iterable[Meter]) -> Self:
+        """Return how far these meters of one target are."""
+        ahead: Tallies[str] = Tallies()
+        closed: dict[str, int] = {}
+        read: list[int] = []
+        recovering = []
+        for meter in meters:
+            namespace, marks = meter.resource.namespace, meter.marks()
+            ahead[namespace] += len(meter.ahead)
+            if marks:
+                read.append(marks[0])
+                closed[namespace] = min(closed.get(namespace, marks[1]), marks[1])
+            if meter.recovering:
+                recovering.append(meter)
+        return cls(ahead, closed, min(read, default=None), tuple(recovering))
+
+
 class Books:
-    """What has been committed: meters by target and resource, event totals, notes of the sources."""
+    """What has been committed: meters by target and resource, event totals, notes of the sources.
+
+    `commits` counts, by target, those that changed a meter.
+    """
 
     def __init__(self) -> None:
         self.meters: dict[Target, dict[Resource, Meter]] = {}
         self.totals: dict[Key, Total] = {}
         self.notes: dict[tuple[str, Target | None], dict[str, Any]] = {}
+        self.commits: Tallies[Target] = Tallies()
 
     def install(self, changes: Changes) -> None:
         """Take over what has been committed."""
+        self.commits.update({resource.target for resource in changes.meters})
         for resource, meter in changes.meters.items():
             if meter is None:
                 self.meters.get(resource.target, {}).pop(resource, None)

@@ -41,7 +41,7 @@ from exporter.demo import default_world
 from exporter.estimate import HOURS, assumed, estimate
 from exporter.ledger.memory import MemoryStore
 from exporter.model import DAY, HOUR, MINUTE, Reading, Target
-from exporter.sources.cloudwatch_metrics.rests import load
+from exporter.sources.cloudwatch_metrics.rests import weight
 from exporter.sources.cloudwatch_metrics.strands import Rank
 
 TURN = 1_769_904_000  # 2026-02-01
@@ -110,9 +110,8 @@ def run(name, hours, endpoints, usd):
         (stage,) = values(snapshot, "sagemaker_exporter_thinning_stage").values()
         if not stages or stages[-1][1] != stage:
             stages.append((round((now - begin) / HOUR, 2), stage))
-        census = street.inventory.census(street.target)
         for strand in source._of(street.target).plan.strands.values():
-            key = half, load(strand, census).rank.name
+            key = half, weight(strand.rank, serves=strand.serves).name
             strands[key] += 1
             asked[key] += strand.last >= now - MINUTE / 2
         for labels, total in values(snapshot, ERRORS).items():

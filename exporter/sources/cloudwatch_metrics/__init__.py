@@ -37,20 +37,35 @@ from exporter.catalogue.places import Places
 from exporter.catalogue.rows import Pace, Row
 from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection
-from exporter.model import HOUR, MINUTE, Effect, Failure, Forecast, Known, Metered, Reading, Sample, Switch, Target
+from exporter.model import (
+    HOUR,
+    MINUTE,
+    Effect,
+    Failure,
+    Forecast,
+    Known,
+    Metered,
+    Reading,
+    Resource,
+    Sample,
+    Switch,
+    Target,
+)
 from exporter.sources.cloudwatch_metrics.answers import Crop, begun
 from exporter.sources.cloudwatch_metrics.fetch import Ask, Fetcher, pack
 from exporter.sources.cloudwatch_metrics.plan import Begins, Plan, Planner
-from exporter.sources.cloudwatch_metrics.rehearsal import steady
+from exporter.sources.cloudwatch_metrics.rehearsal import Steady, steady
 from exporter.sources.cloudwatch_metrics.rests import (
     STAGES,
+    Load,
     Purse,
-    load,
+    loads,
     metrics_an_hour,
     months,
     silence,
     slowed,
     stage_for,
+    weight,
 )
 from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Reach, Settings, Strand, Unit
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
@@ -72,6 +87,7 @@ class _OfTarget:
         self.plan: Plan | None = None
         self.planned_at = -math.inf
         self.planned_for: tuple[Any, ...] = ()  # what there was
+        self.planned_apart = False
         self.last_run = -math.inf
         self.met: set[str] = set()  # namespaces that have had series
 
@@ -118,7 +134,7 @@ class CloudWatchMetrics:
         notes[NOTE] = plan.admitted
         month = known.notes.get("month")
         self._purse.account(target, self._aws.spent(), month, now)
-        self._slow(target, kept, census, now)
+        self._slow(target, kept, now)
         crop = Crop(known.meters, self._rules.max_age, lambda: now + max(0.0, self._aws.now() - begins.at))
         asks = kept.fetcher.fetch(self._asks(plan, known.meters, now), now, crop.take)
         notes["month"] = self._purse.account(target, self._aws.spent(), month, now)  # or a restart forgets this run
@@ -157,24 +173,29 @@ class CloudWatchMetrics:
         planners = [(self._of(target).planner, census) for target, census in censuses.items()]
         for planner, census in planners:  # so that each knows what the others want
             planner.plan(census, Known(), begins, {}, now, 0.0)
-        plays = []
+        weighs: list[Load] = []
+        meters: list[Mapping[Resource, Steady]] = []
         for planner, census in planners:
             first = planner.plan(census, Known(), begins, {}, now, 0.0)
-            meters = steady(first.strands.values(), self._rules.deep_settle)
-            plays.append((planner.plan(census, Known(meters=meters), begins, {}, now, 0.0), census, meters))
-        loads = [load(strand, census) for plan, census, _ in plays for strand in plan.strands.values()]
-        slow = slowed(stage_for(loads, usd / METRIC_PRICE, 0))
+            weighs += loads(first.strands.values())
+            meters.append(steady(first.strands.values(), self._rules.deep_settle))
+        stage = stage_for(weighs, usd / METRIC_PRICE, 0)
+        slow = slowed(stage)
+        plays = [
+            (planner.plan(census, Known(meters=of_target), begins, {}, now, 0.0, apart=stage > 0), of_target)
+            for (planner, census), of_target in zip(planners, meters, strict=True)
+        ]
         calls = metrics = 0
         steps = int(HOUR // self._rules.every)
         for n in range(2 * steps):  # in the first hour all that is cold is asked once, and takes its turn from then on
             at = now + n * self._rules.every
-            for plan, census, meters in plays:
-                for meter in meters.values():
+            for plan, of_target in plays:
+                for meter in of_target.values():
                     meter.at(at)
                 for strand in plan.strands.values():
                     strand.newest = int(at)
-                    strand.rest = slow.get(load(strand, census).rank, 0.0)
-                packed = pack(self._asks(plan, meters, at), at, self._aws.datapoint_rates)
+                    strand.rest = slow.get(weight(strand.rank, serves=strand.serves), 0.0)
+                packed = pack(self._asks(plan, of_target, at), at, self._aws.datapoint_rates)
                 asks = [ask for call in packed for ask in call]
                 for ask in asks:
                     ask.whole = True
@@ -182,10 +203,10 @@ class CloudWatchMetrics:
                 if n >= steps:
                     calls += len(packed)
                     metrics += sum(ask.bundle.price for ask in asks)
-        everything = sum(one.metrics for one in loads) * HOUR / self._rules.every
+        everything = sum(one.metrics for one in weighs) * HOUR / self._rules.every
         pace = self._rules.pace
         every = (self._rules.every, *(max(self._rules.every, slow) for slow in (pace.warm, pace.cold)))
-        floor = metrics_an_hour(loads, len(STAGES))
+        floor = metrics_an_hour(weighs, len(STAGES))
         return Forecast(every, {"GetMetricData": calls}, metrics, floor, everything)
 
     def _of(self, target: Target) -> _OfTarget:
@@ -200,17 +221,18 @@ class CloudWatchMetrics:
 
         Time alone changes a plan slowly: what may rest is asked a few minutes longer.
         """
-        last, there_is = kept.plan, _there_is(census)
+        last, there_is, apart = kept.plan, _there_is(census), self._purse.stage_now > 0
         if (
             last is None
             or now >= kept.planned_at + PLAN_LASTS
             or not last.settled
             or not self._admission.free
             or kept.planned_for != there_is
+            or kept.planned_apart != apart
         ):
             strands = last.strands if last else {}
-            kept.plan = last = kept.planner.plan(census, known, begins, strands, now, attended)
-            kept.planned_at, kept.planned_for = now, there_is
+            kept.plan = last = kept.planner.plan(census, known, begins, strands, now, attended, apart=apart)
+            kept.planned_at, kept.planned_for, kept.planned_apart = now, there_is, apart
         return last
 
     def _notes(self, before: Mapping[str, Any], census: Census, kept: _OfTarget, now: float) -> dict[str, Any]:
@@ -231,15 +253,14 @@ class CloudWatchMetrics:
         attended = before.get("attended", 0.0) + (passed if whole and 0 < passed <= max(HOUR, 3 * every) else 0.0)
         return {"begin": on, "listed": listed, "selection": selection, "attended": attended}
 
-    def _slow(self, target: Target, kept: _OfTarget, census: Census, now: float) -> None:
+    def _slow(self, target: Target, kept: _OfTarget, now: float) -> None:
         """Let strands rest: the silent ones, and what comes first if the dollars of the month do not suffice."""
         strands = kept.plan.strands.values() if kept.plan else ()
-        silence(strands, census, now)
-        loads = {id(strand): load(strand, census) for strand in strands if not self._over(strand, now)}
-        slow = slowed(self._purse.stage(target, tuple(loads.values()), now))
-        for strand in strands:
-            if id(strand) in loads:
-                strand.rest = max(strand.rest, slow.get(loads[id(strand)].rank, 0.0))
+        silence(strands, now)
+        asked = [strand for strand in strands if not self._over(strand, now)]
+        slow = slowed(self._purse.stage(target, loads(asked), now))
+        for strand in asked if slow else ():
+            strand.rest = max(strand.rest, slow.get(weight(strand.rank, serves=strand.serves), 0.0))
 
     def _asks(self, plan: Plan, meters: Mapping[Any, Metered], now: float) -> list[Ask]:
         """Return what is due, in the windows that it needs."""
@@ -251,14 +272,20 @@ class CloudWatchMetrics:
                     of_strand = self._counting(strand, meters.get(strand.resource), now)
                     points += sum(ask.points for ask in of_strand if not ask.span.recent)
                     asks += of_strand
-            elif (strand.unheard or self._due(strand, now)) and not self._over(strand, now):
-                bundle = strand.bundle
-                lasts = bundle.lasts(strand.effective)
-                span = gauge_span(now, max(lasts, HOST_AGE if strand.host else 0.0) + strand.period, strand.period)
-                if not self._due(strand, now):
-                    bundle = Bundle(tuple(unit for unit in bundle.units if unit.metric in strand.unheard))
-                asks.append(Ask(strand, bundle, span))
+            else:
+                asks += self._showing(strand, strand.bundle, now)
         return asks
+
+    def _showing(self, strand: Strand, bundle: Bundle, now: float) -> list[Ask]:
+        """Return what is due of gauges that are asked without counters: all, or those that were not answered."""
+        due = self._due(strand, now)
+        if self._over(strand, now) or not (due or strand.unheard):
+            return []
+        if not due:
+            bundle = bundle.only([unit for unit in bundle.units if unit.metric in strand.unheard])
+        lasts = bundle.lasts(strand.effective)
+        span = gauge_span(now, max(lasts, HOST_AGE if strand.host else 0.0) + strand.period, strand.period)
+        return [Ask(strand, bundle, span)] if bundle.units else []
 
     def _due(self, strand: Strand, now: float) -> bool:
         """Say whether all of a strand is to be asked: a run that comes a moment early must not skip a cycle."""
@@ -269,11 +296,12 @@ class CloudWatchMetrics:
         """Return what is due of a strand of counters: all, or those that can't be seen or were not answered.
 
         One that can't be read must not let the others be asked again and again from where it stands: units share a
-        window only where they have the same marks.
+        window only where they have the same marks. A gauge among them is then asked by itself.
         """
         all_due, soon = self._due(strand, now), now + self._rules.every / 2
         ends = now + 1.5 * self._rules.every  # what would leave the page before the next run is asked in this one
         alike: dict[tuple[bool, frozenset[tuple[int, int, int]]], Bundle] = {}
+        asks: list[Ask] = []
         even = None if strand.unheard else strand.even(meter)
         if even:  # as nearly always
             if all_due or even[3] <= ends:
@@ -287,7 +315,8 @@ class CloudWatchMetrics:
                     key = hidden, frozenset(counter[:3] for counter in counters)
                     apart.setdefault(key, []).append(unit)
             alike = {key: strand.bundle.only(units) for key, units in apart.items()}
-        asks = []
+            shown = [unit for unit in strand.bundle.units if not unit.counts]
+            asks += self._showing(strand, Bundle(tuple(shown)), now) if shown else ()
         for (hidden, at), bundle in alike.items():
             reach = Reach.DEEP if hidden or strand.deep_due <= soon else Reach.NARROW
             if reach is Reach.NARROW and strand.settle_due <= soon:
@@ -324,7 +353,7 @@ class CloudWatchMetrics:
                 strand.unheard = strand.unheard.difference(*(ask.bundle.metrics for ask in of_strand)) | missed
             if not strand.unheard:
                 strand.looked = now
-            heard = [ask.reach for ask in of_strand if not ask.error]
+            heard = [ask.reach for ask in of_strand if not ask.error and ask.bundle.counts == strand.counts]
             if heard and self._due(strand, now):
                 strand.heard(now, min(heard))
 

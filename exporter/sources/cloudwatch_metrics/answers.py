@@ -54,7 +54,7 @@ class Crop:
     def take(self, ask: Ask) -> None:
         """Take what came of an ask."""
         now, strand = self._now(), ask.strand
-        if strand.counts:
+        if ask.bundle.counts:
             meter = self._meters.get(strand.resource)
             ask.said = _bulk(ask, meter) or tuple(_answers(ask, meter))
         with self._lock:
@@ -73,7 +73,7 @@ class Crop:
         now = self._now()
         windows: dict[tuple[int, Span], list[Ask]] = {}
         for ask in asks:
-            if ask.strand.counts:
+            if ask.bundle.counts:
                 windows.setdefault((id(ask.strand), ask.span), []).append(ask)
         began: dict[int, float] = {}
         for ask in asks:

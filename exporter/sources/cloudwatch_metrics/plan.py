@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter as Tallies
 from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from msgspec import structs
@@ -18,7 +19,7 @@ from exporter.aws.metric_data import dimensions as encode
 from exporter.catalogue.places import Dimensions, Place, Places, named
 from exporter.inventory import NOT_SERVING, Census, Endpoint, Listing, Selection
 from exporter.model import BLOCK, DAY, HOUR, MINUTE, Known, Metered, Resource, Standing, Switch, Target
-from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Settings, Strand, Unit, units
+from exporter.sources.cloudwatch_metrics.strands import HOT, Bundle, Rank, Settings, Strand, Unit, units
 
 FORGET_AFTER = 63 * DAY  # as long as CloudWatch keeps what could still be counted
 BEFORE_LISTED = HOUR  # CloudWatch lists a new series up to 15 minutes late: what was not shown may be older by that
@@ -126,6 +127,7 @@ class Planner:
         self._bundles_before: dict[tuple[int, ...], Bundle] = {}
         self._begins: dict[tuple[tuple[tuple[str, str], int], ...], Mapping[tuple[str, str], int]] = {}  # of this plan
         self._counted: dict[int, Mapping[tuple[str, str], Order]] = {}
+        self._apart = False  # see `plan`
         self._had: Names | None = None  # what had a place until now; None: all
         self._spelt = _spellings(places)
 
@@ -137,8 +139,13 @@ class Planner:
         kept: Mapping[StrandKey, Strand],
         now: float,
         attended: float,
+        *,
+        apart: bool = False,
     ) -> Plan:
-        """Return the plan for what is known now."""
+        """Return the plan for what is known now.
+
+        What is hot is asked together, unless it is to be slowed by rank, and so must be `apart`.
+        """
         # By the note, if there is one: a place that was given in a run that could not be committed was not given.
         noted = known.notes.get(NOTE)
         self._had = self._admission.admitted(self._target, SOURCE) if noted is None else noted
@@ -155,12 +162,16 @@ class Planner:
             self._add_lasting(draft, namespace, listing, census)
         for resource, meter in known.meters.items():
             self._add_known(draft, resource, meter, census)
+        before: dict[Resource, list[Strand]] = {}
+        for strand in kept.values():
+            before.setdefault(strand.resource, []).append(strand)
+        self._apart = apart
         strands: dict[StrandKey, Strand] = {}
         for (resource, quiet), by_place in draft.asked.items():
             state = known.meters.get(resource)
             for strand in self._strands(resource, by_place.values(), census, state, begins, quiet=quiet):
                 key = (resource, strand.counts, strand.period, strand.pace, strand.rank, strand.order, quiet)
-                strands[key] = _take_over(strand, kept.get(key))
+                strands[key] = _take_over(strand, kept.get(key), before.get(resource, ()))
         every = len(strands)
         strands, admitted = self._admit(draft, strands, now)
         counting = _counting(strands)
@@ -279,16 +290,24 @@ class Planner:
         *,
         quiet: bool,
     ) -> Iterable[Strand]:
-        """Return the strands of a resource: one for each way in which some of its metrics are asked together."""
+        """Return the strands of a resource: one for each way in which some of its metrics are asked together.
+
+        A strand costs as much time as some ten of its series, so there are as few as can be. A gauge that is asked with
+        counters is asked as far back as they are, at no price.
+        """
         period, created = _publishing(resource, census), _created(resource, census)
         had = None if self._had is None else self._had.get(spelt(resource), ())
-        groups: dict[tuple[bool, int, float, Rank, Order], list[Unit]] = {}
+        groups: dict[tuple[bool, int, float, Rank | None, Order], list[Unit]] = {}
         for place, names in by_place:
             for unit in self._units_of(place, names, period):
                 pace = max(unit.pace, QUIET_PACE) if quiet else unit.pace
-                groups.setdefault((unit.counts, unit.period, pace, unit.rank, unit.order), []).append(unit)
-        middle = encode(resource.dimensions)
-        for (counts, at, pace, rank, order), of_group in groups.items():
+                together = unit.rank >= HOT and not self._apart
+                counts, rank = (True, None) if together else (unit.counts, unit.rank)
+                groups.setdefault((counts, unit.period, pace, rank, unit.order), []).append(unit)
+        middle, alive = encode(resource.dimensions), self._alive(resource, census)
+        endpoint = census.endpoints.get(dict(resource.dimensions).get("EndpointName", ""))
+        serves = endpoint is not None and endpoint.status not in NOT_SERVING
+        for (_, at, pace, _, order), of_group in groups.items():
             left_out = resource in self._unwanted_before or not (had is None or order in had)
             known = meter.position if meter else {}
             new = {
@@ -297,10 +316,10 @@ class Planner:
                 for counter in unit.counters
                 if counter and (counter.metric, counter.stat) not in known
             }
-            alive = self._alive(resource, census)
             bundle = self._bundle(tuple(of_group))
             begin = self._begins.setdefault(tuple(new.items()), new)  # thousands at a start, nearly all the same
-            yield Strand(resource, bundle, counts, at, pace, rank, middle, alive, order, quiet, begin)
+            rank = max(unit.rank for unit in of_group)
+            yield Strand(resource, bundle, bundle.counts, at, pace, rank, middle, alive, serves, order, quiet, begin)
 
     def _units_of(self, place: Place, names: Iterable[str], period: int) -> Iterator[Unit]:
         for name in sorted(names):
@@ -451,17 +470,23 @@ def _unlisted_since(census: Census, place: Place) -> float:
     return listing.since if listing and listing.since else math.inf
 
 
-def _take_over(strand: Strand, before: Strand | None) -> Strand:
-    """Return the strand, or the one before it if they ask the same; less than before keeps its timers too."""
-    if before is None:
+def _take_over(strand: Strand, same: Strand | None, of_resource: Iterable[Strand]) -> Strand:
+    """Return the strand of the plan before if it asks the same, else the new one.
+
+    A new one that asks nothing but what was asked, together or apart, goes on with the timers of those who did.
+    """
+    if same and same.bundle is strand.bundle:
+        same.alive, same.serves, same.begin = strand.alive, strand.serves, strand.begin
+        return same
+    units = set(strand.bundle.units)
+    known = [before for before in of_resource if not units.isdisjoint(before.bundle.units)]
+    if not units.issubset(chain.from_iterable(before.bundle.units for before in known)):
         return strand
-    if strand.bundle is not before.bundle and not set(strand.bundle.units) <= set(before.bundle.units):
-        return strand
-    if len(strand.bundle.units) == len(before.bundle.units):
-        before.alive, before.begin = strand.alive, strand.begin
-        return before
-    strand.due, strand.settle_due, strand.deep_due = before.due, before.settle_due, before.deep_due
-    strand.newest, strand.looked, strand.born, strand.last = before.newest, before.looked, before.born, before.last
+    strand.due, strand.settle_due = min(one.due for one in known), min(one.settle_due for one in known)
+    strand.deep_due, strand.last = min(one.deep_due for one in known), min(one.last for one in known)
+    strand.looked, strand.newest = min(one.looked for one in known), max(one.newest for one in known)
+    strand.born = min((one.born for one in known if one.born), default=0.0)
+    strand.unheard = strand.bundle.metrics.intersection(chain.from_iterable(one.unheard for one in known))
     return strand
 
 

@@ -11,12 +11,12 @@ import logging
 import math
 import threading
 import time
+from collections import Counter as Tallies
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from exporter.aws import Spent
 from exporter.aws.operations import METRIC_PRICE
-from exporter.inventory import NOT_SERVING, Census
 from exporter.model import HOUR, MINUTE, Resource, Target
 from exporter.sources.cloudwatch_metrics.strands import Rank, Strand
 
@@ -66,14 +66,14 @@ def spent_this_month(months: Iterable[tuple[str, float]], now: float) -> float:
 
 
 class Load(NamedTuple):
-    """Metrics that a strand asks for each time, how it ranks, and how often it is asked unless it is slowed (s)."""
+    """Metrics that strands ask for each time, how they rank, and how often they are asked unless slowed (s)."""
 
     metrics: int
     rank: Rank
     every: float
 
 
-def silence(strands: Iterable[Strand], census: Census, now: float) -> None:
+def silence(strands: Iterable[Strand], now: float) -> None:
     """Let strands rest whose resource has had no data for long. Any new data of it wakes all that is hot."""
     newest: dict[Resource, float] = {}
     for strand in strands:
@@ -81,15 +81,22 @@ def silence(strands: Iterable[Strand], census: Census, now: float) -> None:
     for strand in strands:
         own = newest[strand.resource] if strand.hot else max(strand.newest, strand.born or now)
         rest = next((rest for silent, rest in SILENT if now - own >= silent), 0.0)
-        strand.rest = min(rest, SERVING) if strand.hot and _serves(strand.resource, census) else rest
+        strand.rest = min(rest, SERVING) if strand.hot and strand.serves else rest
 
 
-def load(strand: Strand, census: Census) -> Load:
-    """Return how a strand weighs, as it rests because of silence alone."""
-    rank = strand.rank
-    if rank is Rank.ERROR and not _serves(strand.resource, census):
-        rank = Rank.COUNTER
-    return Load(strand.bundle.price, rank, strand.effective)
+def loads(strands: Iterable[Strand]) -> list[Load]:
+    """Return how strands weigh, as they rest because of silence alone: few loads, however many strands there are."""
+    metrics: Tallies[tuple[Rank, float]] = Tallies()
+    alike = Tallies((strand.bundle, strand.serves, strand.effective) for strand in strands)
+    for (bundle, serves, every), number in alike.items():
+        for rank, price in bundle.prices.items():
+            metrics[weight(rank, serves=serves), every] += number * price
+    return [Load(asked, rank, every) for (rank, every), asked in metrics.items()]
+
+
+def weight(rank: Rank, *, serves: bool) -> Rank:
+    """Return as what a rank is slowed: errors come last only of an endpoint that can be invoked."""
+    return Rank.COUNTER if rank is Rank.ERROR and not serves else rank
 
 
 def slowed(stage: int) -> Mapping[Rank, float]:
@@ -112,11 +119,6 @@ def stage_for(loads: list[Load], allowed: float, before: int) -> int:
         if metrics_an_hour(loads, stage) <= (allowed if stage >= before else allowed * RELIEF):
             return stage
     return len(STAGES)
-
-
-def _serves(resource: Resource, census: Census) -> bool:
-    endpoint = census.endpoints.get(dict(resource.dimensions).get("EndpointName", ""))
-    return endpoint is not None and endpoint.status not in NOT_SERVING
 
 
 class Purse:

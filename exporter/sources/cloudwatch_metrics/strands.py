@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import zlib
 from array import array
+from collections import Counter as Tallies
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple
 
 from exporter.admission import Order
@@ -41,9 +41,12 @@ class Rank(IntEnum):
 
     EXTRA = 0  # off by default, breakdowns, cold rows
     WARM = 1
-    GAUGE = 2  # hot from here on
+    GAUGE = 2
     COUNTER = 3
     ERROR = 4  # of endpoints, seeded
+
+
+HOT = Rank.GAUGE  # asked as often as the source runs, from this rank on
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +148,12 @@ class Bundle:
 
     `queries` are how each of its queries begins and ends, in the order of the results; `counted` and `gauges` say what
     is made of which. The counters stand again in columns: their `keys`, `counters`, `spellings`, and the `places` of
-    their queries. `once` says that each is asked in one spelling only.
+    their queries. `once` says that each is asked in one spelling only. `price` is how many metrics AWS bills for it
+    once, `prices` those of each rank.
     """
 
     __slots__ = (
+        "_at",
         "_coarse",
         "age",
         "counted",
@@ -162,6 +167,7 @@ class Bundle:
         "once",
         "places",
         "price",
+        "prices",
         "queries",
         "series",
         "slack",
@@ -195,8 +201,22 @@ class Bundle:
             for namespace, of_namespace in groupby(units, key=lambda unit: unit.namespace)
         )
         self.price = sum(unit.price for unit in units)
+        self.prices = Tallies[Rank]()
+        for unit in units:
+            self.prices[unit.rank] += unit.price
         self.series = len(self.counted) + len(self.gauges)
         self._coarse: Bundle | None = None
+        self._at: tuple[Mapping[tuple[str, str], int] | None, slice | None] = (None, None)
+
+    def at(self, position: Mapping[tuple[str, str], int]) -> slice | None:
+        """Return where its counters stand, if they stand together and in order; meters of a kind share a `position`."""
+        known, at = self._at
+        if known is not position:
+            first = position.get(self.keys[0], 0)
+            in_order = list(map(position.get, self.keys)) == list(range(first, first + len(self.keys)))
+            at = slice(first, first + len(self.keys)) if in_order else None
+            self._at = position, at  # in one step: targets share bundles, and are read at the same time
+        return at
 
     def zeros(self) -> tuple[array[float], array[int]]:
         """Return sums and points of a block in which none of its counters has data."""
@@ -227,7 +247,10 @@ class Bundle:
 
 @dataclass(slots=True)
 class Strand:
-    """Units that are asked together about one resource, and when the next readings of each width are due."""
+    """Units that are asked together about one resource, and when the next readings of each width are due.
+
+    If it `counts`, some of them have counters; `rank` is the highest of theirs.
+    """
 
     resource: Resource
     bundle: Bundle
@@ -237,6 +260,7 @@ class Strand:
     rank: Rank
     middle: bytes  # of its queries
     alive: bool = True
+    serves: bool = False  # it is about an endpoint that can be invoked
     order: Order = Order.HOT  # in which it is admitted
     quiet: bool = False  # asked only until its last blocks are closed: no complete listing shows it any more
     begin: Mapping[tuple[str, str], int] = field(default_factory=dict)  # of counters that have no state yet
@@ -258,7 +282,7 @@ class Strand:
     @property
     def hot(self) -> bool:
         """Whether its rows are asked as often as the source runs."""
-        return self.rank >= Rank.GAUGE
+        return self.rank >= HOT
 
     @property
     def effective(self) -> float:
@@ -266,16 +290,17 @@ class Strand:
         return max(self.pace, self.rest)
 
     def even(self, meter: Metered | None) -> tuple[int, int, int, float] | None:
-        """Return read_until, closed_until, counted_from and the first lease of its counters, if they are all alike."""
-        position = meter.position if meter else {}
-        places = list(map(position.get, self.bundle.keys))
-        if meter is None or None in places:
+        """Return read_until, closed_until, counted_from and the first lease of its counters, if they are all alike.
+
+        So it is where they stand together, once they were read together.
+        """
+        at = self.bundle.at(meter.position) if meter else None
+        if meter is None or at is None:
             return None
-        of = itemgetter(*places, places[0])  # a tuple in any case
-        marks = [of(column) for column in (meter.read_until, meter.closed_until, meter.counted_from, meter.paused)]
-        if any(of_all.count(of_all[0]) < len(of_all) for of_all in marks) or marks[3][0]:
+        read, closed, counted_from = meter.read_until[at], meter.closed_until[at], meter.counted_from[at]
+        if any(meter.paused[at]) or not all(map(_alike, (read, closed, counted_from))):
             return None
-        return marks[0][0], marks[1][0], marks[2][0], min(of(meter.lease))
+        return read[0], closed[0], counted_from[0], min(meter.lease[at])
 
     def counters(self, unit: Unit, meter: Metered | None) -> list[tuple[int, int, int, float]]:
         """Return read_until, closed_until, counted_from and lease of a unit's counters; of new ones as they begin."""
@@ -401,3 +426,7 @@ def _gauge(asked: Asked, stat: str, settings: Settings, period: int) -> Gauge:
     age = 0.0 if of_traffic else settings.max_age
     scale = row.ask.scale if row.ask else 1.0
     return Gauge(row, part, extra, settings.gauge_delay, 3 * period + settings.gauge_delay, age, scale)
+
+
+def _alike(column: Sequence[int]) -> bool:
+    return column.count(column[0]) == len(column)
