@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import ipaddress
 import json
 import logging
@@ -23,7 +22,7 @@ from urllib.parse import urlsplit
 
 from msgspec import structs
 
-from exporter import __version__, logs
+from exporter import __version__, footprint, logs
 from exporter.aws import AwsError, SameTargetError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
@@ -43,9 +42,6 @@ from exporter.web.gate import Gate
 _log = logging.getLogger("exporter")
 
 ENDPOINTS = 10  # that check-config assumes
-YOUNG = 50_000  # new objects after which Python looks for garbage
-"""With 700, its default, that was a tenth of the CPU of a cycle of 18,000 series, for next to nothing: hardly anything
-of ours refers to itself. So many, and nothing of what the start has made, take less than a hundredth."""
 
 Options = argparse.Namespace
 
@@ -57,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given.insert(0, "run")
     options = _parser().parse_args(given)
     logs.set_up(options.log_level, options.log_format)
+    footprint.keep_small()
     try:
         sys.exit(options.command(options))
     except (ConfigError, SetupError, LedgerUnusableError) as error:
@@ -180,7 +177,7 @@ def _serve(
     if hasattr(signal, "SIGHUP"):  # not on Windows
         signal.signal(signal.SIGHUP, lambda *_: daemon.ask_to_reload())
     daemon.start()
-    gc.set_threshold(YOUNG)
+    footprint.look_seldom()
     for server, address in zip(daemon.servers, config.web.listen_addresses, strict=True):
         host = address.rpartition(":")[0] or "localhost"
         _log.info(
@@ -199,18 +196,12 @@ def _serve(
                 f"status     {scheme}://{host}:{server.port}/",
                 flush=True,
             )
-    daemon.wait(_settle)
+    daemon.wait(footprint.settle)
     _log.info("stopping")
     if not daemon.stop():
         _log.warning("a source did not end in time and is abandoned: what it read was not counted")
         os._exit(0)  # the interpreter would wait for its thread
     return 0
-
-
-def _settle() -> None:
-    """Let garbage be looked for no more in what is there to stay: code, the SDK's descriptions, the inventory."""
-    gc.collect()
-    gc.freeze()
 
 
 def _once(options: Options) -> int:

@@ -874,11 +874,11 @@ def test_a_run_that_waits_holds_up_no_other(door, monkeypatch):
     door.aws._idle.clear()
     door.aws.metric_data(TARGET, [call(), call()])
 
-    def held_up(target, asked):
+    def held_up(target, asked, unpacked):
         if asked.metrics == 0:
             waiting.release()
             go_on.wait(60)
-        return ask(target, asked)
+        return ask(target, asked, unpacked)
 
     monkeypatch.setattr(door.aws, "_metric_data", held_up)
     with ThreadPoolExecutor(2) as runs:
@@ -893,6 +893,47 @@ def test_a_run_that_waits_holds_up_no_other(door, monkeypatch):
             go_on.set()
         assert len(slow.result(60)) == 40
     assert len(door.aws._idle) == 2
+
+
+def test_answers_are_unpacked_one_after_the_other(door, monkeypatch):
+    """Each takes ten times its room then. None is while it waits for its next page, or all would wait with it."""
+    unpacked, most, another = [], [], threading.Event()
+
+    def taken(_, reply):
+        another.wait(0.5)  # for who would come too early
+        unpacked.pop()
+        another.set()
+        return reply
+
+    def decode(text):
+        page = decoded(text)
+        unpacked.append(page)
+        most.append(len(unpacked))
+        if len(unpacked) > 1:
+            another.set()
+        return page
+
+    decoded = metric_data.decode
+    monkeypatch.setattr("exporter.aws.metric_data.decode", decode)
+    assert len(door.aws.metric_data(TARGET, [call()] * 40, taken)) == 40
+    assert (set(most), unpacked) == ({1}, [])
+    assert not door.aws._unpacking.locked()
+
+
+def test_who_waits_for_a_next_page_lets_the_others_unpack(door, monkeypatch):
+    told, send, body = [], door.aws._send, metric_data.body
+    first = metric_data.Page(["q0"], [metric_data.Result()], "more")
+    pages = [first, metric_data.Page(["q0"], [metric_data.Result()])]
+    monkeypatch.setattr("exporter.aws.metric_data.decode", lambda _: pages.pop(0))
+
+    def sending(*given):
+        told.append(door.aws._unpacking.locked())
+        return send(*given)
+
+    monkeypatch.setattr(door.aws, "_send", sending)
+    monkeypatch.setattr("exporter.aws.metric_data.body", lambda asked, _: body(asked, None))
+    door.aws.metric_data(TARGET, [call()])
+    assert told == [False, False]
 
 
 def test_a_fault_of_ours_leaves_no_call_behind(door, monkeypatch):

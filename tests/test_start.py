@@ -9,7 +9,7 @@ from importlib.metadata import packages_distributions
 
 import pytest
 
-from exporter.cli import YOUNG
+from exporter.footprint import YOUNG
 
 # Runs the program up to the moment at which its port is open, and tells which modules of others it has loaded by then.
 UNTIL_THE_PORT_IS_OPEN = """
@@ -45,6 +45,34 @@ def wait(self, settled):
 
 daemon.Daemon.wait = wait
 cli.main(["run", "--config.file=config.yaml", "--web.listen-address=127.0.0.1:0"])
+"""
+
+
+# Runs the program up to its command, which holds and drops megabytes in many threads, and tells what remains (MB).
+UNTIL_ITS_COMMAND = """
+import os, sys, threading
+from exporter import cli
+
+def resident():
+    with open("/proc/self/statm") as pages:
+        return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+
+def work():
+    for _ in range(20):
+        answers = [bytes(size) for size in range(200_000, 2_200_000, 100_000)]
+        del answers
+
+def command(options):
+    before = resident()
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(resident() - before)
+
+cli._run = command
+cli.main(["run", "--config.file=config.yaml"])
 """
 
 
@@ -110,3 +138,10 @@ def test_what_the_start_has_made_is_not_searched_for_garbage(start):
     before, threshold, frozen, others = map(int, start(UNTIL_IT_HAS_SETTLED, AWS_REGION="eu-west-1"))
     assert (before, threshold) == (0, YOUNG)
     assert frozen > 20_000 > 10 * others
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps what threads have freed, and is told not to")
+def test_what_answers_took_is_given_back(start):
+    (left,) = map(int, start(UNTIL_ITS_COMMAND))
+    (kept,) = map(int, start(UNTIL_ITS_COMMAND, MALLOC_ARENA_MAX="64"))  # as the environment wants it
+    assert left < 8 < kept

@@ -16,7 +16,7 @@ import threading
 from collections import Counter as Tallies
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -107,6 +107,7 @@ class Aws:
         self._denied: dict[Target, tuple[float, AwsError]] = {}  # AssumeRole, and when
         self._lock = threading.Lock()
         self._attempt = _Attempt()
+        self._unpacking = threading.Lock()
         self._idle: list[ThreadPoolExecutor] = []  # as many at the most as runs of which each has had one
 
     @property
@@ -239,11 +240,12 @@ class Aws:
         """
 
         def ask(call: MetricCall) -> Any:
-            try:
-                reply = self._metric_data(target, call)
-            except AwsError as error:
-                return error
-            return take(call, reply)
+            with ExitStack() as unpacked:
+                try:
+                    reply = self._metric_data(target, call, unpacked)
+                except AwsError as error:
+                    return error
+                return take(call, reply)
 
         if len(calls) < 2:
             return [ask(call) for call in calls]
@@ -273,7 +275,17 @@ class Aws:
             raise
         self._idle.append(crew)  # to make them anew takes a tenth of the CPU of a call, and more
 
-    def _metric_data(self, target: Target, call: MetricCall) -> Reply:
+    def _metric_data(self, target: Target, call: MetricCall, unpacked: ExitStack) -> Reply:
+        """Ask page by page. From when an answer is decoded until `unpacked` is closed, it has the only place there is.
+
+        Decoded, an answer takes ten times its room, up to eight megabytes: sixteen at once would be the peak of the
+        process, and for nothing, since only one thread decodes at a time.
+        """
+
+        def decode(text: bytes) -> metric_data.Page:
+            unpacked.enter_context(self._unpacking)
+            return metric_data.decode(text)
+
         operation = OPERATIONS["GetMetricData"]
         recent = call.start >= self._clock.now() - RECENT
         quota = self._limit(target, f"datapoints {'recent' if recent else 'old'}", self.datapoint_rates[not recent])
@@ -285,9 +297,10 @@ class Aws:
             text = metric_data.body(call, token)
 
             def send(text: bytes = text) -> tuple[metric_data.Page, float, float]:
+                unpacked.close()  # or nobody would decode while we wait for AWS
                 self._attempt.payload = text
                 try:
-                    page = self._send(self._logins[target], target, operation, _NOTHING, metric_data.decode)
+                    page = self._send(self._logins[target], target, operation, _NOTHING, decode)
                 finally:
                     self._attempt.payload = None
                     if self._attempt.accepted:  # and billed, even if the answer did not reach us whole

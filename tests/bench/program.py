@@ -23,6 +23,7 @@ from pathlib import Path
 from canned import SERIES, VARIANT, named, places
 from processes import Child, flags, obey
 
+from exporter import footprint
 from exporter.clock import SystemClock
 from exporter.config import parse
 from exporter.daemon import Parts
@@ -200,6 +201,8 @@ def main():
     parser.add_argument("--inventory", action="store_true", help="list and describe endpoints too")
     parser.add_argument("--rates", action="store_true", help="keep to the default rates of calls and datapoints")
     logging.basicConfig(level=logging.ERROR)
+    footprint.keep_small()
+    footprint.look_seldom()
     made = Program(parser.parse_args())
     names = ("inventory", "read", "own", "page", "events", "serve", "forward", "figures")
     obey({name: getattr(made, name) for name in names}, series=SERIES)
