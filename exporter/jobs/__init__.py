@@ -1,0 +1,38 @@
+"""WHAT a job is, whatever type it has and whoever tells of it: data in, data out.
+
+    job_types   the table: for each of the 22 types how it is listed and described, where its facts stand, its statuses
+    job         `Job`: what one who tells of a job knows of it
+
+Nothing here calls AWS, keeps anything or knows a family.
+"""
+
+from __future__ import annotations
+
+from exporter.jobs.job import PHASES, Job, Transition, WarmPool
+from exporter.jobs.job_types import (
+    JOB_STATUSES,
+    JOB_TYPES,
+    TOLD_BY,
+    Description,
+    Fields,
+    JobType,
+    Listing,
+    Parent,
+    spelled,
+)
+
+__all__ = [
+    "JOB_STATUSES",
+    "JOB_TYPES",
+    "PHASES",
+    "TOLD_BY",
+    "Description",
+    "Fields",
+    "Job",
+    "JobType",
+    "Listing",
+    "Parent",
+    "Transition",
+    "WarmPool",
+    "spelled",
+]
