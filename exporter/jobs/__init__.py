@@ -2,12 +2,14 @@
 
     job_types   the table: for each of the 22 types how it is listed and described, where its facts stand, its statuses
     job         `Job`: what one who tells of a job knows of it
+    failures    Job -> whether its end is a failure, and of which class
 
 Nothing here calls AWS, keeps anything or knows a family.
 """
 
 from __future__ import annotations
 
+from exporter.jobs.failures import REASONS, failed, failure
 from exporter.jobs.job import PHASES, Job, Transition, WarmPool
 from exporter.jobs.job_types import (
     JOB_STATUSES,
@@ -25,6 +27,7 @@ __all__ = [
     "JOB_STATUSES",
     "JOB_TYPES",
     "PHASES",
+    "REASONS",
     "TOLD_BY",
     "Description",
     "Fields",
@@ -34,5 +37,7 @@ __all__ = [
     "Parent",
     "Transition",
     "WarmPool",
+    "failed",
+    "failure",
     "spelled",
 ]
