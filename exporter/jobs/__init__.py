@@ -2,14 +2,18 @@
 
     job_types   the table: for each of the 22 types how it is listed and described, where its facts stand, its statuses
     job         `Job`: what one who tells of a job knows of it
+    facts       a summary of a listing, an answer of Describe or an event -> Job
+    identities  Job -> the text by which its end, and its entering a status, counts once
     failures    Job -> whether its end is a failure, and of which class
 
-Nothing here calls AWS, keeps anything or knows a family.
+Nothing here calls AWS, keeps anything or knows a family. Whatever AWS says, the one error is `UnreadableError`.
 """
 
 from __future__ import annotations
 
+from exporter.jobs.facts import UnreadableError, described, summary, told
 from exporter.jobs.failures import REASONS, failed, failure
+from exporter.jobs.identities import entered, identity, stand_in
 from exporter.jobs.job import PHASES, Job, Transition, WarmPool
 from exporter.jobs.job_types import (
     JOB_STATUSES,
@@ -36,8 +40,15 @@ __all__ = [
     "Listing",
     "Parent",
     "Transition",
+    "UnreadableError",
     "WarmPool",
+    "described",
+    "entered",
     "failed",
     "failure",
+    "identity",
     "spelled",
+    "stand_in",
+    "summary",
+    "told",
 ]

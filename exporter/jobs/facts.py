@@ -1,0 +1,264 @@
+"""What is known of a job, read from a summary of a listing, from an answer of Describe, or from an event.
+
+AWS's JSON comes as plain objects, in its spelling: times of answers are seconds (2026-01-31T14:05:07.123Z is
+1769868307.123), those of events anything that the guides show. Fields that we don't know are left alone, and so are
+words of AWS that we don't; a field that we do know and that is not what it should be makes the whole unreadable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from exporter.jobs.failures import bounded
+from exporter.jobs.job import PHASES, Job, Transition, WarmPool
+from exporter.jobs.job_types import Fields, JobType, spelled
+
+TIMES_IN_MS = 1e11  # a larger number is milliseconds: as seconds it would be after the year 5000
+LATEST = 253_402_300_800.0  # the year 10000
+MOST = 2**53  # beyond, numbers of JSON are not whole ones for certain
+
+_NUMBER = re.compile(r"\d{1,20}(?:\.\d{1,9})?(?:[eE]\+?\d{1,2})?", re.ASCII)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+
+
+class UnreadableError(ValueError):
+    """What AWS said of a job can't be read. Says what of it and where it stands, never what stands there."""
+
+
+def summary(kind: JobType, item: Any) -> Job:
+    """Return what a summary in the answer of a listing tells. Raises `UnreadableError`."""
+    return _Facts(kind, kind.summary, item, f"{kind.name}, listed").job()
+
+
+def described(kind: JobType, answer: Any) -> Job:
+    """Return what the answer of Describe tells. Raises `UnreadableError`."""
+    if kind.answer is None:
+        raise UnreadableError(f"{kind.name}: AWS does not describe jobs of this type")
+    return _Facts(kind, kind.answer, answer, f"{kind.name}, described").job(final=True)
+
+
+def told(kind: JobType, envelope: Any) -> Job:
+    """Return what an event of EventBridge tells. Raises `UnreadableError`."""
+    if kind.event is None:
+        raise UnreadableError(f"{kind.name}: AWS sends no events about jobs of this type")
+    where = f"{kind.name}, event"
+    outside = _Facts(kind, kind.event, envelope, where)
+    if not isinstance(outside.at("detail"), dict):
+        raise UnreadableError(f"{where}: it has no detail")
+    resources = outside.at("resources")
+    if not isinstance(resources, list | None):
+        raise UnreadableError(f"{where}: resources is {_what(resources)}, not a list")
+    arns = tuple(one for one in resources or () if isinstance(one, str))
+    return _Facts(kind, kind.event, outside.at("detail"), where, arns).job(sent=outside.time("time"))
+
+
+class _Facts:
+    """An object of AWS's about a job, and where in it things stand. `arns` are told beside it."""
+
+    def __init__(self, kind: JobType, fields: Fields, item: Any, where: str, arns: tuple[str, ...] = ()) -> None:
+        self._kind = kind
+        self._fields = fields
+        self._item = item
+        self._where = where
+        self._arns = arns
+
+    def job(self, *, final: bool = False, sent: float | None = None) -> Job:
+        """Return the job; times that it ran are read only where they are `final`."""
+        kind, fields = self._kind, self._fields
+        status = spelled(kind, self.text(fields.status))
+        if not status:
+            raise UnreadableError(f"{self._where}: {fields.status} is missing")
+        arn = self.text(fields.arn) or next((one for one in self._arns if self._about(one)), "")
+        under, name = self._names(arn)
+        started, ended, modified = self.time(fields.started), self.time(fields.ended), self.time(fields.modified)
+        if ended is None and status in {spelled(kind, one) for one in kind.ended}:
+            ended = modified
+        run = billable = None
+        if final:
+            run = self.number(fields.run_seconds)
+            if run is None and started is not None and ended is not None:
+                run = max(0.0, ended - started)
+            billable = self.number(fields.billable_seconds) if fields.billable_seconds else run
+        parent_type, parent_name = self._parent()
+        return Job(
+            job_type=kind.name,
+            name=name,
+            status=status,
+            arn=arn,
+            created=self.time(fields.created),
+            started=started,
+            ended=ended,
+            modified=modified,
+            sent=sent,
+            secondary_status=spelled(PHASES, self.text(fields.secondary_status)),
+            transitions=tuple(self._transitions()),
+            failure=bounded("\n".join(filter(None, map(self._texts, fields.failure)))),
+            exit_message=bounded(self.text(fields.exit_message)),
+            instances=tuple(self._instances()),
+            run_seconds=run,
+            billable_seconds=billable,
+            spot=self._yes(fields.spot),
+            max_runtime=next(filter(None, map(self.number, fields.max_runtime)), None),
+            parent_type=parent_type,
+            parent_name=parent_name,
+            under=under,
+            child_jobs=self._counts(fields.child_jobs),
+            child_objectives=self._counts(fields.child_objectives),
+            child_jobs_limit=self.whole(fields.child_jobs_limit),
+            label_counters=tuple(one for one in self._counts(fields.label_counters) if one[0] != "TotalLabeled"),
+            warm_pool=self._warm_pool(),
+        )
+
+    def at(self, path: str) -> Any:
+        """Return what stands at a path; None where nothing does."""
+        found = self._item
+        for name in path.split("."):
+            if found is None:
+                return None
+            if not isinstance(found, dict):
+                raise UnreadableError(f"{self._where}: what should hold {name} is {_what(found)}, not an object")
+            found = found.get(name)
+        return found
+
+    def text(self, path: str) -> str:
+        """Return a text; "" where there is none."""
+        found = self.at(path) if path else None
+        if not isinstance(found, str | None):
+            raise self._odd(path, found, "a text")
+        return found or ""
+
+    def time(self, path: str) -> float | None:
+        """Return a time in Unix seconds."""
+        found = self.at(path) if path else None
+        if isinstance(found, str) and _NUMBER.fullmatch(found):
+            found = float(found)
+        elif isinstance(found, str) and _ISO.fullmatch(found):
+            try:
+                parsed = datetime.fromisoformat(found)  # what lies behind microseconds is cut off
+            except ValueError:  # a 31st of February
+                raise self._odd(path, found, "a time") from None
+            found = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+        if found is None or found == "":
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise self._odd(path, found, "a time")
+        seconds = found / 1000 if TIMES_IN_MS < found <= LATEST * 1000 else found
+        if not 0 <= seconds < LATEST:  # nor is what is not a number
+            raise self._odd(path, found, "a time")
+        return float(seconds)
+
+    def number(self, path: str) -> float | None:
+        """Return a number that is not negative."""
+        found = self.at(path) if path else None
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= MOST:  # nor is NaN
+            raise self._odd(path, found, "a number of 0 or more")
+        return float(found)
+
+    def whole(self, path: str) -> int | None:
+        """Return a whole number that is not negative."""
+        found = self.number(path)
+        if found is not None and not found.is_integer():
+            raise self._odd(path, found, "a whole number")
+        return None if found is None else int(found)
+
+    def _yes(self, path: str) -> bool | None:
+        found = self.at(path) if path else None
+        if not isinstance(found, bool | None):
+            raise self._odd(path, found, "true or false")
+        return found
+
+    def _list(self, path: str) -> Iterator[_Facts]:
+        """Yield the objects of a list, each to be read like this one."""
+        found = self.at(path) if path else None
+        if not isinstance(found, list | None):
+            raise self._odd(path, found, "a list")
+        for n, one in enumerate(found or ()):
+            yield _Facts(self._kind, self._fields, one, f"{self._where}: {path}[{n}]")
+
+    def _texts(self, path: str) -> str:
+        """Return a text, or those in the objects of a list (`LIST[].FIELD`)."""
+        in_list, inside, field = path.partition("[].")
+        return "\n".join(filter(None, (one.text(field) for one in self._list(in_list)))) if inside else self.text(path)
+
+    def _about(self, arn: str) -> bool:
+        """Say whether an ARN is one of a job of this type."""
+        resource = arn.rpartition(":")[2].lower()
+        return any(resource.startswith(f"{word}/".lower()) for word in self._kind.resources)
+
+    def _names(self, arn: str) -> tuple[str, str]:
+        """Return the name of what the job belongs to, and its own."""
+        under, name = _last(self.text(self._fields.under)), self.text(self._fields.name)
+        if self._fields.scheduled:  # an execution of a schedule has no name
+            scheduled = self.time(self._fields.scheduled)
+            name = f"{datetime.fromtimestamp(scheduled, UTC):%Y-%m-%dT%H:%M:%SZ}" if scheduled is not None else ""
+        if self._about(arn):
+            parts = arn.rpartition(":")[2].split("/")
+            name = name or parts[-1]
+            if self._kind.nested and len(parts) == 4:  # pipeline/PIPELINE/execution/EXECUTION
+                under = under or parts[1]
+        if not name or (self._kind.nested and not under):
+            raise UnreadableError(f"{self._where}: the job has no name")
+        return under, f"{under}/{name}" if self._kind.nested else name
+
+    def _parent(self) -> tuple[str, str]:
+        parents = ((kind, _last(self.text(path))) for kind, path in self._fields.parents)
+        return next((one for one in parents if one[1]), ("none", ""))
+
+    def _transitions(self) -> Iterator[Transition]:
+        for one in self._list(self._fields.transitions):
+            status = one.text("Status")
+            if status:
+                yield Transition(spelled(PHASES, status), one.time("StartTime"), one.time("EndTime"))
+
+    def _instances(self) -> Iterator[tuple[str, int]]:
+        """Yield types and counts of instances: those that AWS chose where it had a choice, or group by group."""
+        path = self._fields.instances
+        if not path or self.at(path) is None:
+            return
+        chosen = self.text(f"{path}.SelectedInstanceType"), self.whole(f"{path}.SelectedInstanceCount")
+        alike = self.text(f"{path}.InstanceType"), self.whole(f"{path}.InstanceCount")
+        groups = [
+            (one.text("InstanceType"), one.whole("InstanceCount")) for one in self._list(f"{path}.InstanceGroups")
+        ]
+        for name, count in [chosen] if chosen[0] else groups or [alike]:
+            if name and count is not None:
+                yield name, count
+
+    def _counts(self, path: str) -> tuple[tuple[str, int], ...]:
+        found = self.at(path) if path else None
+        if not isinstance(found, dict | None):
+            raise self._odd(path, found, "an object")
+        inside = _Facts(self._kind, self._fields, found, f"{self._where}: {path}")
+        counts = ((name, inside.whole(name)) for name in found or () if "." not in name)  # no counter's name has one
+        return tuple((name, count) for name, count in counts if count is not None)
+
+    def _warm_pool(self) -> WarmPool | None:
+        path = self._fields.warm_pool
+        status = self.text(f"{path}.Status") if path else ""
+        if not status:
+            return None
+        billable = self.number(f"{path}.ResourceRetainedBillableTimeInSeconds")
+        return WarmPool(status, billable, self.text(f"{path}.ReusedByJob"))
+
+    def _odd(self, path: str, found: Any, wanted: str) -> UnreadableError:
+        return UnreadableError(f"{self._where}: {path} is {_what(found)}, not {wanted}")
+
+
+def _last(arn: str) -> str:
+    """Return the name at the end of an ARN, or what is no ARN as it is."""
+    return arn.rpartition("/")[2]
+
+
+def _what(value: Any) -> str:
+    """Return what something is, which does not tell what it says."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    named = {str: "a text", list: "a list", dict: "an object", type(None): "empty"}
+    return named.get(type(value), "something else")
