@@ -52,6 +52,7 @@ ROOMS = {
     "tally": ["exporter.catalogue"],
     "catalogue.__init__": ["exporter.model"],
     "clock": ["time"],
+    "footprint": ["ctypes"],
     "model": [],
 }
 
@@ -62,6 +63,7 @@ VIOLATIONS = {
         ("model", "exporter.catalogue"),
         ("model", "exporter.clock"),
         ("clock", "exporter.model"),
+        ("footprint", "exporter.clock"),
         ("catalogue.__init__", "exporter.tally"),
         ("admission", "exporter.config"),
         ("catalogue.__init__", "exporter.config"),
