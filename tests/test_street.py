@@ -265,6 +265,19 @@ def test_a_run_that_brought_gauges_alone_has_brought_something(street):
     assert one.runs[1].outcome == "partial"
 
 
+def test_a_gauge_that_is_older_than_what_counts_is_shown_after_a_restart_too(street):
+    made = world()
+    for metric in ("Invocations", "ConcurrentRequestsPerModel"):
+        made.put(ACCOUNT, REGION, "AWS/SageMaker", metric, VARIANT, T0 - 3 * MINUTE, 7.0)
+    one = street(made, only(INVOCATIONS, CONCURRENT))
+    for _ in range(2):
+        run(one, 1)
+        assert list(shown(one, CONCURRENT).values()) == [7.0]
+        assert list(shown(one, INVOCATIONS).values()) == [0.0]
+        one.kill()
+        one.start()
+
+
 def test_a_gauge_is_shown_on_where_a_counter_beside_it_can_not_be_read(street):
     """They are asked together, until the counters do not stand alike any more; and deep readings stay rare."""
     made = world()

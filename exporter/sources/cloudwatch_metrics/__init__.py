@@ -315,18 +315,20 @@ class CloudWatchMetrics:
                     key = hidden, frozenset(counter[:3] for counter in counters)
                     apart.setdefault(key, []).append(unit)
             alike = {key: strand.bundle.only(units) for key, units in apart.items()}
-            shown = [unit for unit in strand.bundle.units if not unit.counts]
-            asks += self._showing(strand, Bundle(tuple(shown)), now) if shown else ()
+            alone = [unit for unit in strand.bundle.units if not unit.counts]
+            asks += self._showing(strand, Bundle(tuple(alone)), now) if alone else ()
         for (hidden, at), bundle in alike.items():
             reach = Reach.DEEP if hidden or strand.deep_due <= soon else Reach.NARROW
             if reach is Reach.NARROW and strand.settle_due <= soon:
                 reach = Reach.SETTLE
             width = max(NARROW if reach is Reach.NARROW else self._rules.settle, bundle.delay + 3 * MINUTE)
             deep = reach is Reach.DEEP
-            asks += [
-                Ask(strand, bundle if span.period == MINUTE else bundle.coarse, span, reach)
-                for span in spans(now, marks(at), width, deep=deep, deep_settle=self._rules.deep_settle)
-            ]
+            for span in spans(now, marks(at), width, deep=deep, deep_settle=self._rules.deep_settle):
+                if deep and span.recent and bundle.gauges:  # what is shown may be older than all that counts
+                    shown_from = gauge_span(now, bundle.lasts(strand.effective) + MINUTE, MINUTE).start
+                    asks.append(Ask(strand, bundle, span._replace(start=min(span.start, shown_from)), reach))
+                else:
+                    asks.append(Ask(strand, bundle if span.period == MINUTE else bundle.coarse, span, reach))
         return asks
 
     def _over(self, strand: Strand, now: float) -> bool:
