@@ -5,9 +5,10 @@
 
 An endpoint goes every four minutes, another one comes. Names come again, three times as many as there are endpoints at
 a time: what a counter has counted is kept for 63 days after its last data, by decision, so that names that never come
-again (`--fresh`) take memory for that long. The first third is left out: the pool of names has to be seen once, and the
-heap to find its size. From then on the heap rises and falls by some MB, so the slope is that of its floor, the least
-memory of each hundred cycles: whatever is kept for good lifts that.
+again (`--fresh`) take memory for that long. The first third is left out: the pool of names has to be seen once.
+
+The slope is that of the bytes that are in use, as malloc's own books tell (Python's small objects too). What a process
+holds besides, torn to pieces, rises and falls by some MB over thousands of cycles, which is told as well.
 """
 
 from __future__ import annotations
@@ -21,29 +22,29 @@ from cycles import lab, whole
 
 CYCLES, ENDPOINTS = 3000, 20
 GOES = 240  # seconds until the next endpoint goes
-SAMPLE = 10  # cycles between two looks at the memory,
-FLOOR = 100  # of which the least of so many cycles counts
+SAMPLE = 15  # cycles between two looks at the memory: a round of all windows
 FLAT = 300  # bytes a cycle
 
 
 def live(cycles, endpoints, *, fresh=False):
     """Live through so many minutes; return the slope of memory (bytes a cycle)."""
     fake_is = {"churn": GOES, "names": 0 if fresh else 3 * endpoints}
-    floor: dict[int, int] = {}
-    with lab(endpoints, inventory=True, counted=60, fake_is=fake_is) as house:
+    used, held = [], []
+    with lab(endpoints, inventory=True, counted=60, fake_is=fake_is, env={"PYTHONMALLOC": "malloc"}) as house:
         for n in range(cycles):
             whole("the inventory", house.ours.do("inventory").answer)
             house.cycle()
             house.forward()
             if n % SAMPLE == 0 and n >= cycles // 3:
-                memory = house.ours.steady()
-                floor[n // FLOOR] = min(memory, floor.get(n // FLOOR, memory))
-        held = house.ours.do("figures").answer["resources"]
-    slope = statistics.linear_regression(list(floor), list(floor.values())).slope / FLOOR
+                used.append((n, house.ours.do("held").answer["bytes"]))
+                held.append(house.ours.steady())
+        resources = house.ours.do("figures").answer["resources"]
+    slope = statistics.linear_regression(*zip(*used, strict=True)).slope
     came = cycles * 60 // GOES
     print(
-        f"{cycles:,} cycles, {endpoints} endpoints at a time, {came} came and went, {held} resources in the ledger: "
-        f"at the least {' '.join(f'{of / 1e6:.1f}' for of in floor.values())} MB in turn, {slope:+.0f} B a cycle",
+        f"{cycles:,} cycles, {endpoints} endpoints at a time, {came} came and went, {resources} resources "
+        f"in the ledger; in use {used[0][1] / 1e6:.2f} to {used[-1][1] / 1e6:.2f} MB, {slope:+.0f} B a cycle; "
+        f"held {min(held) / 1e6:.1f} to {max(held) / 1e6:.1f} MB",
         flush=True,
     )
     return slope

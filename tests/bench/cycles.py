@@ -61,13 +61,13 @@ class Lab:
 
 
 @contextmanager
-def lab(each, *, targets=1, fake_is=None, **options) -> Iterator[Lab]:
+def lab(each, *, targets=1, fake_is=None, env=None, **options) -> Iterator[Lab]:
     """Start the exporter on a fake with so many endpoints in each target, all of them listed and read once."""
     options.setdefault("at", AT)
     with (
         tempfile.TemporaryDirectory() as folder,
         canned(each, at=options["at"], **(fake_is or {})) as fake,
-        program(folder, targets=targets, environment=environment(fake), **options) as ours,
+        program(folder, targets=targets, environment={**environment(fake), **(env or {})}, **options) as ours,
     ):
         whole("the inventory", ours.do("inventory").answer)
         yield Lab(ours, fake)

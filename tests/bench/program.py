@@ -9,11 +9,14 @@ SQLite on disk. Its clock stands where it is put, and moves when it is told to.
     events      so many events, in readings of 500, each told twice
     serve       open a port on which the last page is served
     figures     what the ledger took and holds
+    held        the bytes that are in use (glibc's books): all of Python's too where PYTHONMALLOC is malloc
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import logging
 import time
 from collections import Counter
@@ -99,6 +102,13 @@ def configuration(number, *, inventory, free):
     )
 
 
+class Books(ctypes.Structure):
+    """What mallinfo2(3) tells, in its order."""
+
+    _names = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    _fields_ = [(name, ctypes.c_size_t) for name in _names]
+
+
 class Program:
     """The parts of the program, and what it may be told."""
 
@@ -115,6 +125,8 @@ class Program:
         self._sources = {source.name: source for source, _ in self._parts.sources}
         self._renderer = Renderer()
         self._page = None
+        self._books = ctypes.CDLL(None).mallinfo2
+        self._books.restype = Books
 
     def inventory(self):
         ran = self._run("inventory")
@@ -181,6 +193,11 @@ class Program:
             "waited": sum(told.get(f"{PREFIX}aws_budget_wait_seconds_total", {}).values()),
         }
 
+    def held(self):
+        gc.collect()
+        books = self._books()
+        return {"bytes": books.uordblks + books.hblkhd}
+
     def close(self):
         self._parts.close()
 
@@ -204,7 +221,7 @@ def main():
     footprint.keep_small()
     footprint.look_seldom()
     made = Program(parser.parse_args())
-    names = ("inventory", "read", "own", "page", "events", "serve", "forward", "figures")
+    names = ("inventory", "read", "own", "page", "events", "serve", "forward", "figures", "held")
     obey({name: getattr(made, name) for name in names}, series=SERIES)
     made.close()
 
