@@ -13,6 +13,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.demo.alarms import Alarm
+from exporter.demo.jobs import KINDS, Job, Jobs, Work, life
 from exporter.demo.resources import Component, Endpoint, EndpointConfig, EndpointState, Role, ScalableTarget, Variant
 from exporter.demo.series import Arrivals, Generated, Lateness, Schedule, Scripted
 from exporter.demo.stats import Stat
@@ -22,11 +23,13 @@ from exporter.demo.traffic import number_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from exporter.demo.jobs import Change, Life
     from exporter.demo.series import Dimensions, Series
     from exporter.demo.traffic import Behaviour
 
 Key = tuple[str, str, "Dimensions"]
 _Life = TypeVar("_Life", Alarm, Endpoint, Component)
+_USUAL_WORK = Work()
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Region:
     targets: list[ScalableTarget] = field(default_factory=list)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)  # of other resources, by ARN
     alarms: dict[str, list[Alarm]] = field(default_factory=dict)
+    jobs: Jobs = field(default_factory=Jobs)
 
     def alarm(self, name: str, now: float) -> Alarm | None:
         """Return the alarm that has this name now."""
@@ -311,6 +315,45 @@ class World:
             component.deleted = at
             for schedule in component.schedules.values():
                 schedule.stop(at)
+
+    def add_job(
+        self,
+        account: str,
+        region: str,
+        kind: str,
+        name: str,
+        at: float,
+        *,
+        lives: Life | None = None,
+        parent: str = "",
+        work: Work = _USUAL_WORK,
+    ) -> Job:
+        """Create a job, or what jobs belong to (see jobs.KINDS); without a life to come it runs for ever.
+
+        `parent`: what it belongs to, as it stands in ARNs. ValueError: the name is in use, or no job of this kind lives
+        like that.
+        """
+        with self.lock:
+            return self.region(account, region).jobs.add(
+                Job(KINDS[kind], name, at, life(kind) if lives is None else lives, parent, work)
+            )
+
+    def enter_status(
+        self, account: str, region: str, job: Job, at: float, status: str, phase: str = "", text: str = ""
+    ) -> None:
+        """Let a job enter a status; what it would have entered later does not come."""
+        with self.lock:
+            self.region(account, region).jobs.enter(job, at, status, phase, text)
+
+    def delete_job(self, account: str, region: str, job: Job, at: float) -> None:
+        """Remove a job."""
+        with self.lock:
+            self.region(account, region).jobs.delete(job, at)
+
+    def job_changes(self, account: str, region: str, start: float, end: float) -> list[Change]:
+        """Return the truth about jobs: every step that one enters from `start` on and before `end`, in order."""
+        with self.lock:
+            return self.region(account, region).jobs.changes(start, end)
 
     def put_alarm(self, account: str, region: str, alarm: Alarm) -> Alarm:
         """Create an alarm; it lends nothing from one that had its name before. ValueError: the name is in use."""
