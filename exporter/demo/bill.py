@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 USD_PER_METRIC = 0.01 / 1000
 USD_PER_REQUEST = 0.01 / 1000  # of CloudWatch, other than GetMetricData
 
-# https://docs.aws.amazon.com/general/latest/gr/cw_region.html: per second, account and region
+# https://docs.aws.amazon.com/general/latest/gr/cw_region.html: per second, account and region. ListTrainingJobs:
+# https://github.com/aws-solutions/deepracer-on-aws/issues/87
 RECENT_DATAPOINTS = 180_000  # StartTime up to 3 hours ago; asked for, not returned
 OLDER_DATAPOINTS = 396_000
 REQUESTS = {
@@ -26,6 +27,7 @@ REQUESTS = {
     "cloudwatch.DescribeAlarms": 9,
     "cloudwatch.GetMetricData": 500,
     "cloudwatch.ListMetrics": 25,
+    "sagemaker.ListTrainingJobs": 2,
     "sts.AssumeRole": 600,
     "sts.GetCallerIdentity": 600,
 }

@@ -107,7 +107,7 @@ class Call:
     @property
     def action(self) -> str:
         """The action that an IAM policy must allow."""
-        prefix = {"tagging": "tag"}.get(self.service, self.service)
+        prefix = {"tagging": "tag", "sagemaker-a2i-runtime": "sagemaker"}.get(self.service, self.service)
         return f"{prefix}:{self.operation}"
 
     @property

@@ -1,8 +1,8 @@
 """The fake AWS itself: a request in, an answer out, without a socket.
 
 Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
-as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol. The operations are in `cloudwatch`,
-`cloudwatch_alarms`, `sagemaker`, `autoscaling`, `tagging` and `sts`.
+as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I, which speaks REST. The
+operations are in `cloudwatch`, `cloudwatch_alarms`, `sagemaker`, `job_calls`, `autoscaling`, `tagging` and `sts`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections import deque
 from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 import orjson
 
-from exporter.demo import autoscaling, cloudwatch, cloudwatch_alarms, sagemaker, sts, tagging
+from exporter.demo import autoscaling, cloudwatch, cloudwatch_alarms, job_calls, sagemaker, sts, tagging
 from exporter.demo.bill import Bill
 from exporter.demo.call import Answer, AwsError, Call
 from exporter.demo.control import CONTROL, control
@@ -41,9 +41,11 @@ _BY_TARGET = {
         "cloudwatch", "monitoring", cloudwatch.OPERATIONS | cloudwatch_alarms.OPERATIONS
     ),
     "ResourceGroupsTaggingAPI_20170126": _Service("tagging", "tagging", tagging.OPERATIONS),
-    "SageMaker": _Service("sagemaker", "sagemaker", sagemaker.OPERATIONS),
+    "SageMaker": _Service("sagemaker", "sagemaker", sagemaker.OPERATIONS | job_calls.OPERATIONS),
 }
 _STS = _Service("sts", "sts", sts.OPERATIONS)
+_A2I = _Service("sagemaker-a2i-runtime", "sagemaker", job_calls.A2I_OPERATIONS)
+_LOOPS = "/human-loops"
 
 
 class FakeAws:
@@ -105,6 +107,8 @@ class FakeAws:
             lower = {name.lower(): value for name, value in headers.items()}
             if "x-amz-target" in lower:
                 return self._json(lower, body)
+            if path.startswith(_LOOPS):
+                return self._rest(lower, path)
             return self._query(lower, body)
 
     def _json(self, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -121,6 +125,20 @@ class FakeAws:
                 extra = {"x-amzn-query-error": f"{error.query_name};{error.fault}"}
         content_type = headers.get("content-type", "application/x-amz-json-1.1")
         return self._sent(Answer(status, self._headers(content_type, text) | extra, text), call, error)
+
+    def _rest(self, headers: Mapping[str, str], path: str) -> Answer:
+        resource, _, query = path.partition("?")
+        name = unquote(resource.removeprefix(_LOOPS).strip("/"))
+        operation = "DescribeHumanLoop" if name else "ListHumanLoops"
+        parameters = {"HumanLoopName": name} if name else dict(parse_qsl(query))
+        call, error, extra = None, None, {}
+        try:
+            call = self._call(_A2I, operation, headers, lambda: parameters)
+            status, text = 200, orjson.dumps(self._perform(call))
+        except AwsError as raised:
+            error, status = raised, raised.status
+            text, extra = orjson.dumps({"Message": error.message}), {"x-amzn-ErrorType": error.name}
+        return self._sent(Answer(status, self._headers("application/json", text) | extra, text), call, error)
 
     def _query(self, headers: Mapping[str, str], body: bytes) -> Answer:
         parameters = dict(parse_qsl(body.decode("utf-8", "replace")))
@@ -198,7 +216,7 @@ class FakeAws:
 
 _OPERATIONS = {
     (service.name, name): operation
-    for service in (*_BY_TARGET.values(), _STS)
+    for service in (*_BY_TARGET.values(), _STS, _A2I)
     for name, operation in service.operations.items()
 }
 

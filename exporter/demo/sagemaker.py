@@ -1,7 +1,7 @@
 """SageMaker: lists and descriptions of endpoints, their configurations, and inference components, and their tags.
 
-Shapes, defaults and limits are those of the service model 2017-07-24. The facts are in `world`; jobs and the other
-resources of SageMaker are not here yet.
+Shapes, defaults and limits are those of the service model 2017-07-24. The facts are in `world`; jobs, and what they
+belong to, are in `job_calls`.
 """
 
 from __future__ import annotations
@@ -73,25 +73,27 @@ def _listing(call: Call, summaries: list[dict[str, Any]], noun: str) -> dict[str
         if given.get(name) is not None:
             summaries = [one for one in summaries if holds(one, given[name])]
     keys = {"Name": f"{noun}Name", "CreationTime": "CreationTime", "Status": f"{noun}Status"}
-    key = keys[_one_of(given, "SortBy", tuple(keys), "CreationTime")]
-    order = _one_of(given, "SortOrder", ("Ascending", "Descending"), "Descending")
+    key = keys[one_of(given, "SortBy", tuple(keys), "CreationTime")]
+    order = one_of(given, "SortOrder", ("Ascending", "Descending"), "Descending")
     summaries.sort(key=lambda one: (one[key], one[f"{noun}Name"]), reverse=order == "Descending")
     size = given.get("MaxResults", USUAL_PAGE)
     if not 1 <= size <= LONGEST_PAGE:
-        raise _constraint(size, "maxResults", f"Member must have value between 1 and {LONGEST_PAGE}")
+        raise constraint(size, "MaxResults", f"Member must have value between 1 and {LONGEST_PAGE}")
     page, more = call.page(summaries, size, invalid("Invalid pagination token"))
     return {f"{noun}s": page, **more}
 
 
-def _one_of(given: dict[str, Any], name: str, values: tuple[str, ...], default: str) -> str:
+def one_of(given: dict[str, Any], name: str, values: tuple[str, ...], default: str) -> str:
+    """Return the value of a parameter; AwsError if it is none of these."""
     value = given.get(name, default)
     if value not in values:
-        member = name[0].lower() + name[1:]
-        raise _constraint(value, member, f"Member must satisfy enum value set: [{', '.join(values)}]")
+        raise constraint(value, name, f"Member must satisfy enum value set: [{', '.join(values)}]")
     return str(value)
 
 
-def _constraint(value: Any, member: str, rule: str) -> Exception:
+def constraint(value: Any, name: str, rule: str) -> Exception:
+    """Return the error for a value that breaks a rule of the service model."""
+    member = name[0].lower() + name[1:]
     return invalid(f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {rule}")
 
 

@@ -27,7 +27,8 @@ def plug(client, fake):
         body = request.body or b""
         if isinstance(body, str):
             body = body.encode()
-        answer = fake.answer(request.method, urlsplit(request.url).path, headers, body)
+        url = urlsplit(request.url)
+        answer = fake.answer(request.method, url._replace(scheme="", netloc="").geturl(), headers, body)
         if answer.delay > timeout:
             raise ReadTimeoutError(endpoint_url=request.url)
         if answer.reset:  # a truncated body is no error to the SDK: botocore reads what there is
