@@ -26,6 +26,7 @@ from exporter.demo.job_shapes import (
     arn_of,
     in_order,
     modified,
+    of_kind,
     sagemaker_arn,
     scheduled,
     status,
@@ -160,7 +161,7 @@ def _parent(api: Api, call: Call) -> str:
         return job.resource
     if not api.strict:
         return f"{kind.path}/{asked}"
-    raise _unknown(api if api is HUMAN_LOOP else _BY_KIND[api.parent], call, asked)
+    raise _unknown(api if api is HUMAN_LOOP else of_kind(api.parent), call, asked)
 
 
 def describe_job(api: Api, call: Call) -> dict[str, Any]:
@@ -231,7 +232,7 @@ def _of_category(answer: Callable[[Api, Call], dict[str, Any]], call: Call) -> d
     """Answer ListJobs and DescribeJob, which are one operation for five types."""
     _required(call, "JobCategory")
     category = one_of(call.parameters, "JobCategory", tuple(_CATEGORIES), "")
-    return answer(_BY_KIND[_CATEGORIES[category]], call)
+    return answer(of_kind(_CATEGORIES[category]), call)
 
 
 # Search
@@ -315,9 +316,6 @@ def _as(has: Any, text: str, name: str) -> Any:
     except ValueError as error:
         raise invalid(f"{text} is not a value of {name}") from error
 
-
-_BY_KIND: dict[str, Api] = {api.kind: api for api in reversed((*APIS, HUMAN_LOOP))}
-"""The first row of each kind."""
 
 OPERATIONS: dict[str, Operation] = {
     **{api.lists: partial(list_jobs, api) for api in APIS if api.lists},

@@ -1036,6 +1036,14 @@ HUMAN_LOOP = Api(
 """What the service `sagemaker-a2i-runtime` answers."""
 
 
+_BY_KIND: dict[str, Api] = {api.kind: api for api in reversed((*APIS, HUMAN_LOOP))}
+
+
+def of_kind(kind: str) -> Api:
+    """Return the row of a kind, the first if there are more."""
+    return _BY_KIND[kind]
+
+
 def in_order(api: Api, sort: str, place: Region, now: float) -> Callable[[Job], Any] | None:
     """Return the order of a listing as `jobs.Listing.cut` takes it."""
     fact = api.sorts.get(sort)

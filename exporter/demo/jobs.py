@@ -192,7 +192,7 @@ def life(
     until = math.inf if ends is None else lasts
     if ends is not None and ends == of.stopped and of.stopping:
         until -= 0.1 * (span or lasts)
-    beginning = of.begins or (of.runs,)
+    beginning = (of.begins or (of.runs,)) if waits else ()
     steps = [Step(waits * nth / len(beginning), status, "Starting") for nth, status in enumerate(beginning)]
     steps += [Step(waits + span * share, of.runs, name) for name, share in of.phases or (("", 0.0),)]
     steps = [step for step in steps if step.after < until]

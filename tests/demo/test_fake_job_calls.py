@@ -408,6 +408,8 @@ class TestPages:
             ({"NameContains": "-0004"}, [4]),
             ({"LastModifiedTimeBefore": when(NOW - 190)}, [5]),
             ({"StatusEquals": "Stopped"}, [2]),
+            ({"StatusEquals": "Completed", "NameContains": "-0004"}, [4]),
+            ({"StatusEquals": "Completed", "NameContains": "-0002"}, []),
         ],
     )
     def test_bounds_are_exclusive(self, of_kind, over_http, given, expected):
@@ -510,10 +512,12 @@ class TestRefusals:
                 "Amazon SageMaker can't find a tuning job called nix. Type another name.",
             ),
             ("list_pipeline_executions", {"PipelineName": "nix"}, "ResourceNotFound", "does not exist"),
+            ("describe_training_job", {"TrainingJobName": "THERE"}, "ValidationException", "Requested resource not"),
             ("describe_labeling_job", {"LabelingJobName": "nix"}, "ResourceNotFound", "labeling with name: nix"),
         ],
     )
-    def test_what_does_not_exist(self, over_http, operation, given, code, text):
+    def test_what_does_not_exist(self, over_http, add, operation, given, code, text):
+        add("training", "there")
         with pytest.raises(ClientError) as raised:
             getattr(over_http("sagemaker"), operation)(**given)
         error = raised.value.response["Error"]

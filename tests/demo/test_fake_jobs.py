@@ -111,6 +111,11 @@ class TestLife:
         job = add("processing", "p", lives=life("processing", "Failed", 300, 300))
         assert (job.started(), job.ended()) == (None, NOW + 300)
 
+    def test_what_does_not_wait_begins_at_once(self, add):
+        job = add("pipeline_step", "s", lives=life("pipeline_step", "Succeeded", 300, 0))
+        assert job.statuses() == [(NOW, "Executing"), (NOW + 300, "Succeeded")]
+        assert job.started() == NOW
+
     def test_without_an_end_it_runs_for_ever(self, add):
         job = add("compilation", "c")
         assert (job.state(NOW + 10**9).status, job.ended()) == ("INPROGRESS", None)
