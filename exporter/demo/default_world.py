@@ -7,12 +7,15 @@ go, alarms, and a little of everything else that SageMaker publishes. The names 
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from exporter.demo.default_alarms import add_alarms
+from exporter.demo.job_lives import MIX, add_jobs, some_life
+from exporter.demo.jobs import Work
 from exporter.demo.measures import Thing, behaviour
 from exporter.demo.names import NAMES, Row
 from exporter.demo.resources import Component, EndpointConfig, EndpointState, Role, ScalableTarget, Serverless, Variant
@@ -280,18 +283,31 @@ class _Site:
         self.publish(NAMES["component"], {"InferenceComponentName": (name,), **dict(kind.dimensions)}, thing, schedules)
 
     def run_jobs(self) -> None:
-        """Start a job of each kind every half hour; each runs for 35 to 70 minutes."""
+        """Start a job of each kind that publishes every half hour, for 35 to 70 minutes, and some of the others.
+
+        Those of the last three hours, and later ones, publish while they run.
+        """
         for by in ("training_job", "processing_job", "transform_job"):
-            for nth in range(DAYS_AHEAD * 48):
+            kind = by.removesuffix("_job")
+            for nth in range(-42, DAYS_AHEAD * 48):
                 number = self.number(by, nth)
-                begin = self.now - 3 * HOUR + nth * 1800 + number % 300
-                job = f"{by.partition('_')[0]}-{endpoint_name(number % 50)}-{nth:04d}"
-                hosts = ["algo-1", "algo-2"] if by == "training_job" else ["algo-1"]
-                if by == "transform_job":
+                name = f"{kind}-{endpoint_name(number % 50)}-{nth % 10_000:04d}"
+                hosts = ["algo-1", "algo-2"] if kind == "training" else ["algo-1"]
+                lives = some_life(random.Random(number), kind, 2100 + number % 2100)  # noqa: S311 - no secret
+                created = self.now - 3 * HOUR + nth * 1800 + number % 300
+                work = Work("ml.m5.2xlarge", len(hosts))
+                job = self.world.add_job(self.account, self.region, kind, name, created, lives=lives, work=work)
+                begin, end = job.started(), job.ended()
+                if nth < 0 or begin is None or end is None:
+                    continue
+                if kind == "transform":
                     hosts = [f"i-{number & 0xFFFFFFFFFFFF:017x}"]
-                values = {"Host": [f"{job}/{host}" for host in hosts], "TrainingJobName": [job]}
-                running = {"utilization": Schedule(begin, 60, begin + 2100 + number % 2100)}
+                values = {"Host": [f"{name}/{host}" for host in hosts], "TrainingJobName": [name]}
+                running = {"utilization": Schedule(int(begin), 60, int(end))}
                 self.publish(NAMES[by], values, replace(Thing.of(number, 1.0), cores=4), running)
+        others = {kind: share for kind, share in MIX.items() if f"{kind}_job" not in NAMES}
+        until = self.now + DAYS_AHEAD * DAY
+        add_jobs(self.world, self.account, self.region, self.now - DAY, until, 40, mix=others)
 
     def add_the_rest(self) -> None:
         """Publish a little of what neither endpoints nor jobs publish."""

@@ -173,7 +173,7 @@ WAITING = frozenset({"Starting", "Pending", "LaunchingMLInstances", "PreparingTr
 _STATUSES = {kind.name: kind.statuses for kind in KINDS.values()}
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1000)
 def life(
     kind: str,
     ends: str | None = None,

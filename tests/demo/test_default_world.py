@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from asking import ACCOUNT, NOW, REGION, ask, points, query
 
 from exporter.demo import FakeAws, default_world
+from exporter.demo.jobs import JOB_TYPES
 from exporter.demo.names import NAMES
 
 CONTRACT = yaml.load((Path(__file__).parent.parent / "contract" / "families.yaml").read_text(), yaml.CSafeLoader)
@@ -193,13 +195,44 @@ def test_jobs_come_and_go(demo):
     assert now != later
 
 
+def test_jobs_of_every_type_come_and_go(demo):
+    jobs = demo.world.region(ACCOUNT, REGION).jobs
+    for kind in JOB_TYPES:
+        assert len(jobs.listing(kind)) > 0
+    today = [job for kind in JOB_TYPES for job in jobs.listing(kind) if NOW - 86400 <= job.created < NOW]
+    assert len(today) >= 140
+    assert any(job.ended(NOW) is None for job in today)
+    for later in (0, 86400, 2 * 86400):
+        ends = Counter(change.step.status for change in jobs.changes(NOW + later - 86400, NOW + later))
+        assert min(ends["Completed"], ends["Failed"], ends["Stopped"]) >= 5
+
+
+def test_jobs_publish_while_they_run(demo):
+    jobs = demo.world.region(ACCOUNT, REGION).jobs
+    publishing = {
+        dict(series.dimensions)["Host"].partition("/")[0]
+        for series in series_of(demo)
+        if series.namespace == "/aws/sagemaker/TrainingJobs"
+        and "Host" in dict(series.dimensions)
+        and series.points(NOW + 7000, NOW + 7060, NOW + 10_000)
+    }
+    running = {
+        job.name
+        for job in jobs.listing("training")
+        if job.name.count("-") == 3 and (job.started() or NOW**2) <= NOW + 7000 and job.ended() >= NOW + 7060
+    }
+    assert publishing == running
+
+
 def test_the_same_seed_gives_the_same_world():
     def prints(seed):
         world = default_world(seed, 5, ("1" * 12,), ("eu-west-1",), NOW)
-        return [
+        place = world.region("1" * 12, "eu-west-1")
+        series = [
             (series.namespace, series.metric, series.dimensions, series.points(NOW - 1200, NOW, NOW))
-            for series in world.region("1" * 12, "eu-west-1").listing
+            for series in place.listing
         ]
+        return series, [(change.at, change.job.name, change.step) for change in place.jobs.changes(0, 2 * NOW)]
 
     assert prints(3) == prints(3)
     assert prints(3) != prints(4)

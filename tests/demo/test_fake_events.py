@@ -149,6 +149,7 @@ class TestPayloads:
         new = EndpointConfig("new", NOW + 50, (Variant(model="m-2", status="Baking"),))
         world.add_endpoint(ACCOUNT, REGION, "E", NOW, config=old, status="Creating", tags={"team": "x"})
         world.update_endpoint(ACCOUNT, REGION, "E", NOW + 60, status="InService")
+        world.change_period(ACCOUNT, REGION, "E", NOW + 80, 10)  # the status stays, and nothing is told
         world.update_endpoint(ACCOUNT, REGION, "E", NOW + 100, status="RollingBack", pending=new)
         failed = {"status": "UpdateRollbackFailed", "pending": None, "failure": "no"}
         world.update_endpoint(ACCOUNT, REGION, "E", NOW + 200, **failed)
@@ -172,7 +173,7 @@ class TestPayloads:
         (pending,) = deployment["PendingDeploymentSummary"]["ProductionVariants"]
         assert pending["VariantStatus"] == [{"Status": "Baking", "StartTime": (NOW + 100) * 1000}]
         configs = found["SageMaker Endpoint Config State Change"]
-        assert [one["EndpointConfigName"] for one in configs] == ["old", "new"]
+        assert [one["EndpointConfigName"] for one in configs] == ["old", "new", f"E-every-10s-{NOW + 80}"]
 
     def test_where_nothing_is_published_the_description_stands_in(self, world, add):
         add("monitoring_schedule", "hourly", lives=life("monitoring_schedule", waits=30))
@@ -262,7 +263,7 @@ class TestRoad:
         road = Road(lost=0.1, repeated=0.1, redelivered=0.1, late=0.1)
         whole = deliveries(many, road, 7)
         assert whole == deliveries(many, road, 7)
-        assert self.ids(whole) != self.ids(deliveries(many, road, 8))
+        assert self.ids(deliveries(many, Road(lost=0.5), 7)) != self.ids(deliveries(many, Road(lost=0.5), 8))
         pieces = [one for nth in range(0, len(many), 100) for one in deliveries(many[nth : nth + 100], road, 7)]
         assert sorted(pieces, key=lambda one: one[0]) == whole
 
