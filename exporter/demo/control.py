@@ -5,6 +5,9 @@
 /_fake/faults     GET; POST fields of faults.Fault; DELETE removes all
 /_fake/data       POST [arguments of World.put, ...]
 /_fake/endpoints  POST {account, region, name, per_minute}; DELETE {account, region, name}
+/_fake/jobs       POST {account, region, kind, name}, and at will parent and what jobs.life takes: a job, created now;
+                  DELETE {account, region, kind, name}
+/_fake/changes    POST {account, region, start, end}: the truth about jobs
 /_fake/truth      POST arguments of World.truth
 /_fake/bill       GET; POST {"enforced": true}
 /_fake/calls      GET the newest calls
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from exporter.demo.default_world import open_endpoint
+from exporter.demo.jobs import life
 from exporter.demo.series import Lateness
 
 if TYPE_CHECKING:
@@ -68,6 +72,27 @@ def _delete(fake: FakeAws, given: dict[str, Any]) -> Any:
     return {"deleted": given["name"]}
 
 
+def _add_job(fake: FakeAws, given: dict[str, Any]) -> Any:
+    begun = life(given["kind"], **{name: given.pop(name) for name in _OF_A_LIFE if name in given})
+    return {"added": fake.world.add_job(at=fake.now(), lives=begun, **given).resource}
+
+
+def _delete_job(fake: FakeAws, given: dict[str, Any]) -> Any:
+    account, region, now = given["account"], given["region"], fake.now()
+    job = fake.world.region(account, region).jobs.find(given["kind"], given["name"].lower(), now)
+    if job is None:
+        raise KeyError(given["name"])
+    fake.world.delete_job(account, region, job, now)
+    return {"deleted": job.resource}
+
+
+def _changes(fake: FakeAws, given: dict[str, Any]) -> Any:
+    return [
+        {"at": change.at, "kind": change.job.kind.name, "resource": change.job.resource, **change.step._asdict()}
+        for change in fake.world.job_changes(**given)
+    ]
+
+
 def _add_fault(fake: FakeAws, given: dict[str, Any]) -> Any:
     fake.faults.add(**given)
     return fake.faults.as_json()
@@ -83,10 +108,12 @@ def _bill(fake: FakeAws, given: dict[str, Any]) -> Any:
     return fake.bill.as_json()
 
 
+_OF_A_LIFE = ("ends", "lasts", "waits", "phase", "text")
 _ACTS: dict[tuple[str, str], Callable[[FakeAws, Any], Any]] = {
     ("GET", "bill"): _bill,
     ("POST", "bill"): _bill,
     ("GET", "calls"): lambda fake, _: list(fake.calls),
+    ("POST", "changes"): _changes,
     ("GET", "clock"): _clock,
     ("POST", "clock"): _clock,
     ("POST", "data"): _put,
@@ -95,6 +122,8 @@ _ACTS: dict[tuple[str, str], Callable[[FakeAws, Any], Any]] = {
     ("GET", "faults"): lambda fake, _: fake.faults.as_json(),
     ("POST", "faults"): _add_fault,
     ("DELETE", "faults"): _clear_faults,
+    ("POST", "jobs"): _add_job,
+    ("DELETE", "jobs"): _delete_job,
     ("GET", "lateness"): _lateness,
     ("POST", "lateness"): _lateness,
     ("POST", "truth"): lambda fake, given: {"value": fake.world.truth(**given)},

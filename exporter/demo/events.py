@@ -315,6 +315,11 @@ def events(world: World, account: str, region: str, start: float, end: float) ->
             one = tell(View(place, change.job, change.at)) if tell else None
             if one:
                 told.append((change.at, change.place, one))
+        told += [
+            (at, nth, _Told(detail_type, list(resources), detail))
+            for nth, (at, detail_type, resources, detail) in enumerate(place.notices)
+            if start <= at < end
+        ]
         told.sort(key=lambda one: one[0])
         return [Event(at, _envelope(world.seed, place, at, nth, one)) for at, nth, one in told]
 

@@ -48,6 +48,7 @@ class Region:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)  # of other resources, by ARN
     alarms: dict[str, list[Alarm]] = field(default_factory=dict)
     jobs: Jobs = field(default_factory=Jobs)
+    notices: list[tuple[float, str, tuple[str, ...], dict[str, Any]]] = field(default_factory=list)  # see World.notify
 
     def alarm(self, name: str, now: float) -> Alarm | None:
         """Return the alarm that has this name now."""
@@ -354,6 +355,19 @@ class World:
         """Return the truth about jobs: every step that one enters from `start` on and before `end`, in order."""
         with self.lock:
             return self.region(account, region).jobs.changes(start, end)
+
+    def notify(
+        self,
+        account: str,
+        region: str,
+        at: float,
+        detail_type: str,
+        detail: dict[str, Any],
+        resources: Sequence[str] = (),
+    ) -> None:
+        """Let SageMaker send an event about what this world does not have: notebooks, model packages, clusters, ..."""
+        with self.lock:
+            self.region(account, region).notices.append((at, detail_type, tuple(resources), detail))
 
     def put_alarm(self, account: str, region: str, alarm: Alarm) -> Alarm:
         """Create an alarm; it lends nothing from one that had its name before. ValueError: the name is in use."""

@@ -191,6 +191,17 @@ class TestPayloads:
 
 
 class TestWindow:
+    def test_events_about_what_the_world_does_not_have(self, world):
+        detail = {"NotebookInstanceName": "n", "NotebookInstanceStatus": "Failed"}
+        kind = "SageMaker Notebook Instance State Change"
+        for later in (0, 100, 100):
+            world.notify(ACCOUNT, REGION, NOW + later, kind, detail, [arn("notebook-instance/n")])
+        first, second, third = sent(world)
+        assert (first.at, first.envelope["detail-type"], first.envelope["detail"]) == (NOW, kind, detail)
+        assert first.envelope["resources"] == [arn("notebook-instance/n")]
+        assert second.envelope["id"] != third.envelope["id"]
+        assert sent(world, NOW, NOW + 100) == [first]
+
     def test_pieces_are_the_whole(self, world, add):
         for nth in range(20):
             add("training", f"t-{nth}", NOW + 37 * nth, life("training", "Completed", 300, 30))

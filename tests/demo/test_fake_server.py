@@ -129,6 +129,30 @@ class TestControl:
         assert 60 * 30 * 0.3 < total < 60 * 30 * 1.7
         assert request(server, "DELETE", "/_fake/endpoints", where)[0] == 400
 
+    def test_jobs(self, server, over_http, fake):
+        where = {"account": ACCOUNT, "region": REGION, "kind": "training", "name": "Fresh"}
+        ending = {"ends": "Failed", "lasts": 600, "waits": 60, "text": "AlgorithmError: x"}
+        assert request(server, "POST", "/_fake/jobs", where | ending) == (200, {"added": "training-job/Fresh"})
+        client = over_http("sagemaker")
+        assert client.describe_training_job(TrainingJobName="Fresh")["SecondaryStatus"] == "Starting"
+        fake.advance(700)
+        assert client.describe_training_job(TrainingJobName="Fresh")["FailureReason"] == "AlgorithmError: x"
+        between = {"account": ACCOUNT, "region": REGION, "start": NOW + 100, "end": NOW + 1000}
+        *_, last = request(server, "POST", "/_fake/changes", between)[1]
+        assert last == {
+            "at": NOW + 600,
+            "kind": "training",
+            "resource": "training-job/Fresh",
+            "after": 600,
+            "status": "Failed",
+            "phase": "Failed",
+            "text": "AlgorithmError: x",
+        }
+        assert request(server, "DELETE", "/_fake/jobs", where) == (200, {"deleted": "training-job/Fresh"})
+        assert client.list_training_jobs()["TrainingJobSummaries"] == []
+        assert request(server, "DELETE", "/_fake/jobs", where)[0] == 400
+        assert request(server, "POST", "/_fake/jobs", where | {"ends": "Gone"})[0] == 400
+
     def test_bill_and_calls(self, server, over_http):
         over_http("cloudwatch").list_metrics()
         assert request(server, "GET", "/_fake/bill")[1]["requests"] == {"cloudwatch.ListMetrics": 1}
