@@ -37,7 +37,7 @@ from exporter.demo.sagemaker import LONGEST_PAGE, constraint, one_of
 
 if TYPE_CHECKING:
     from exporter.demo.call import Call
-    from exporter.demo.job_shapes import Api, Members
+    from exporter.demo.job_shapes import Api, Fact, Members
     from exporter.demo.jobs import Job
 
 Operation = Callable[["Call"], dict[str, Any]]
@@ -263,56 +263,75 @@ def search(call: Call) -> dict[str, Any]:
     if not 1 <= size <= LONGEST_PAGE:
         raise constraint(size, "MaxResults", f"Member must have value between 1 and {LONGEST_PAGE}")
     order = one_of(given, "SortOrder", ORDERS, "Descending")
-    expression = given.get("SearchExpression", {})
+    holds = _expression(given.get("SearchExpression", {}), members)
+    key = _property(given.get("SortBy", "LastModifiedTime"), members)
     jobs = call.place.jobs.listing(kind).within(Window(), call.now)
-    found = [view for view in (View(call.place, job, call.now) for job in jobs) if _holds(expression, view, members)]
-    key = given.get("SortBy", "LastModifiedTime")
-    found.sort(key=lambda view: (_property(view, members, key) or 0, view.job.key), reverse=order == "Descending")
+    found = [view for view in (View(call.place, job, call.now) for job in jobs) if holds(view)]
+    found.sort(key=lambda view: (key(view) or 0, view.job.key), reverse=order == "Descending")
     page, more = call.page(found, size, invalid("Invalid pagination token"))
     hits = {"TotalHits": {"Value": len(found), "Relation": "EqualTo"}}
     return {"Results": [{resource: written(members, view)} for view in page], **hits, **more}
 
 
-def _holds(expression: dict[str, Any], view: View, members: Members) -> bool:
-    if expression.get("NestedFilters"):
+def _expression(given: dict[str, Any], members: Members) -> Callable[[View], bool]:
+    """Return what tells whether a job is searched for."""
+    if given.get("NestedFilters"):
         raise invalid("The fake AWS does not know NestedFilters")
     parts = [
-        *(_matches(one, view, members) for one in expression.get("Filters", ())),
-        *(_holds(one, view, members) for one in expression.get("SubExpressions", ())),
+        *(_filter(one, members) for one in given.get("Filters", ())),
+        *(_expression(one, members) for one in given.get("SubExpressions", ())),
     ]
-    together = any if one_of(expression, "Operator", ("And", "Or"), "And") == "Or" else all
-    return together(parts) if parts else True
+    if one_of(given, "Operator", ("And", "Or"), "And") == "Or" and parts:
+        return lambda view: any(holds(view) for holds in parts)
+    return lambda view: all(holds(view) for holds in parts)
 
 
-def _matches(asked: dict[str, Any], view: View, members: Members) -> bool:
-    operator = one_of(asked, "Operator", (*_OPERATORS, "Exists", "NotExists"), "Equals")
-    has = _property(view, members, asked["Name"])
+def _filter(given: dict[str, Any], members: Members) -> Callable[[View], bool]:
+    operator = one_of(given, "Operator", (*_OPERATORS, "Exists", "NotExists"), "Equals")
+    name = given["Name"]
+    value = _property(name, members)
     if operator in ("Exists", "NotExists"):
-        return (has is not None) == (operator == "Exists")
-    if has is None:
-        return operator == "NotEquals"
-    return _OPERATORS[operator](has, _as(has, asked.get("Value", ""), asked["Name"]))
+        return lambda view: (value(view) is not None) == (operator == "Exists")
+    compare, text = _OPERATORS[operator], given.get("Value", "")
+    wanted: dict[type, Any] = {}
+
+    def holds(view: View) -> bool:
+        has = value(view)
+        if has is None:
+            return operator == "NotEquals"
+        if type(has) not in wanted:
+            wanted[type(has)] = _as(text, name, type(has))
+        return compare(has, wanted[type(has)])
+
+    return holds
 
 
-def _property(view: View, members: Members, path: str) -> Any:
+def _property(path: str, members: Members) -> Fact:
     name, *rest = path.split(".")
     if name not in members:
         raise invalid(f"{path} is not a property that can be searched for")
-    value = members[name](view)
-    for part in rest:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
+    fact = members[name]
+    if not rest:
+        return fact
+
+    def inner(view: View) -> Any:
+        value = fact(view)
+        for part in rest:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    return inner
 
 
-def _as(has: Any, text: str, name: str) -> Any:
-    """Return what a filter asks for, as the property has it."""
+def _as(text: str, name: str, kind: type) -> Any:
+    """Return what a filter asks for, as a property of this type has it."""
     try:
-        if isinstance(has, bool):
+        if kind is bool:
             return text.lower() == "true"
-        if isinstance(has, int | float) and name.endswith("Time"):
+        if issubclass(kind, int | float) and name.endswith("Time"):
             time = datetime.fromisoformat(text)
             return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-        return float(text) if isinstance(has, int | float) else text
+        return float(text) if issubclass(kind, int | float) else text
     except ValueError as error:
         raise invalid(f"{text} is not a value of {name}") from error
 

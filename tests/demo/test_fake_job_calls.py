@@ -694,7 +694,7 @@ class TestSearch:
         late = search(("CreationTime", "GreaterThan", "2027-01-15T07:58:00Z"))
         assert self.names(late) == [jobs[0].name, jobs[1].name]
         assert search(("ResourceConfig.InstanceCount", "GreaterThan", "1")) == []
-        assert len(search(("TuningJobArn", "NotExists"))) == 12
+        assert len(search(("TuningJobArn", "NotExists"))) == len(search(("TuningJobArn", "NotEquals", "x"))) == 12
         assert self.names(search(("TrainingJobName", "Contains", "0003"))) == [jobs[3].name]
 
     def test_other_resources(self, add, search):
@@ -713,6 +713,28 @@ class TestSearch:
         of_kind("training", 1)
         with pytest.raises(ClientError, match="ValidationException"):
             search(wrong)
+
+    @pytest.mark.parametrize("more", [{"SortBy": "Colour"}, {"SortOrder": "Up"}, {"MaxResults": 101}])
+    def test_refuses_without_any_job(self, search, more):
+        with pytest.raises(ClientError, match="ValidationException"):
+            search(**more)
+
+    def test_parts_of_expressions(self, of_kind, over_http):
+        jobs = of_kind("training", 12)
+        failed = {"Filters": [{"Name": "TrainingJobStatus", "Operator": "Equals", "Value": "Failed"}]}
+        old = {"Filters": [{"Name": "TrainingJobName", "Operator": "Contains", "Value": "-0001"}]}
+        client = over_http("sagemaker")
+
+        def found(**expression):
+            answer = client.search(Resource="TrainingJob", SearchExpression=expression, MaxResults=100)
+            return self.names(one["TrainingJob"] for one in answer["Results"])
+
+        everybody = [job.name for job in jobs if job.state(NOW).status == "Failed"]
+        assert found(SubExpressions=[failed]) == everybody
+        assert found(SubExpressions=[failed, old]) == [jobs[1].name]
+        assert found(SubExpressions=[failed, old], Operator="Or") == everybody
+        with pytest.raises(ClientError, match="NestedFilters"):
+            found(NestedFilters=[{"NestedPropertyName": "InputDataConfig", "Filters": old["Filters"]}])
 
     @pytest.mark.parametrize("resource", ["TrainingJob", "HyperParameterTuningJob", "PipelineExecution"])
     def test_records_have_what_the_model_has(self, of_kind, raw, resource):
