@@ -436,6 +436,15 @@ class Jobs:
             job = job.earlier
         return job if job and now < job.deleted else None
 
+    def exists(self, resource: str, now: float) -> bool:
+        """Tell whether there is a job of this resource, as it stands in ARNs, now."""
+        resource = resource.lower()
+        for kind in KINDS.values():
+            key = resource if kind.nested else resource.removeprefix(f"{kind.path}/".lower())
+            if (kind.nested or key != resource) and self.find(kind.name, key, now):
+                return True
+        return False
+
     def listing(self, kind: str, parent: str = "") -> Listing:
         """Return the jobs of a kind, or those of a parent."""
         return self._listings.get((kind, parent)) or Listing()

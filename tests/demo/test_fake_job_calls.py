@@ -648,6 +648,19 @@ class TestNested:
         (actions,) = fake.bill.actions.values()
         assert actions == {"sagemaker:ListHumanLoops"}
 
+    def test_tags_of_jobs(self, add, over_http, world):
+        run = add("pipeline_execution", "abc", parent="pipeline/P")
+        add("agent_rft", "a")
+        add("training", "t")
+        world.region(ACCOUNT, REGION).tags[arn("training-job/t")] = {"team": "x"}
+        client = over_http("sagemaker")
+        assert client.list_tags(ResourceArn=arn("training-job/t"))["Tags"] == [{"Key": "team", "Value": "x"}]
+        for resource in (run.resource.lower(), "job/agentrft/a"):
+            assert client.list_tags(ResourceArn=arn(resource))["Tags"] == []
+        for resource in ("training-job/nix", "processing-job/t", "t"):
+            with pytest.raises(ClientError, match="Could not find resource"):
+                client.list_tags(ResourceArn=arn(resource))
+
     def test_generic_jobs_by_category(self, add, over_http):
         add("agent_rft", "same", NOW - 60)
         add("data_transformation", "same", NOW - 50, life("data_transformation", "Completed", 40, 10))
