@@ -45,6 +45,7 @@ Operation = Callable[["Call"], dict[str, Any]]
 ORDERS = ("Ascending", "Descending")
 _MONITORS = ("DataQuality", "ModelQuality", "ModelBias", "ModelExplainability")
 _CATEGORIES = {kind.category: kind.name for kind in JOB_TYPES.values() if kind.category}
+_NUMBERS = ("MaxResults", "ModelCardVersion")
 _LONGEST_TOKEN, _LONGEST_PART = 8192, 63
 
 
@@ -130,6 +131,8 @@ def _check(api: Api, given: dict[str, Any]) -> None:
         if "Time" in name or name in api.window:
             if not isinstance(value, int | float):
                 raise AwsError("SerializationException", f"{name} is not a timestamp")
+        elif name not in _NUMBERS and not isinstance(value, str):
+            raise AwsError("SerializationException", f"{name} is not a string")
         elif name.endswith("Contains") and len(value) > _LONGEST_PART:
             raise constraint(value, name, f"Member must have length less than or equal to {_LONGEST_PART}")
         elif name in ("StatusEquals", "ModelCardStatus"):

@@ -480,8 +480,9 @@ class TestRefusals:
         status, answer = raw(None, operation, given)
         assert (status, answer["__type"]) == (400, "ValidationException")
 
-    def test_what_is_no_time(self, raw):
-        status, answer = raw(None, "ListTrainingJobs", {"CreationTimeAfter": "noon"})
+    @pytest.mark.parametrize("given", [{"CreationTimeAfter": "noon"}, {"NameContains": 5}, {"NextToken": ["x"]}])
+    def test_what_is_of_another_type(self, raw, given):
+        status, answer = raw(None, "ListTrainingJobs", given)
         assert (status, answer["__type"]) == (400, "SerializationException")
 
     @pytest.mark.parametrize(
