@@ -6,6 +6,7 @@ without the free tier; quotas marked (guess) are not published.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # https://aws.amazon.com/cloudwatch/pricing/
 USD_PER_METRIC = 0.01 / 1000
 USD_PER_REQUEST = 0.01 / 1000  # of CloudWatch, other than GetMetricData
+USD_PER_QUEUE_REQUEST = 0.4 / 1_000_000  # of a standard queue: https://aws.amazon.com/sqs/pricing/
 
 # https://docs.aws.amazon.com/general/latest/gr/cw_region.html: per second, account and region. ListTrainingJobs:
 # https://github.com/aws-solutions/deepracer-on-aws/issues/87
@@ -71,14 +73,17 @@ class Bill:
             for name, number in self.requests.items()
             if name.startswith("cloudwatch.") and name != "cloudwatch.GetMetricData"
         )
-        return self.metrics * USD_PER_METRIC + requests * USD_PER_REQUEST
+        of_queues = sum(number for name, number in self.requests.items() if name.startswith("sqs."))
+        usd = self.metrics * USD_PER_METRIC + requests * USD_PER_REQUEST
+        return usd + of_queues * USD_PER_QUEUE_REQUEST
 
     def take(self, call: Call) -> None:
         """Count a request. AwsError: there were too many in this second."""
         name = f"{call.service}.{call.operation}"
         self.requests[name] += 1
         self.actions[call.principal.arn].add(call.action)
-        self._within(name, call, 1, REQUESTS.get(name, OTHER_REQUESTS))
+        usual = math.inf if call.service == "sqs" else OTHER_REQUESTS  # standard queues have nearly no limit
+        self._within(name, call, 1, REQUESTS.get(name, usual))
 
     def admit(self, call: Call, recent: float, older: float) -> None:
         """Count the datapoints that a request asks for. AwsError: too many in this second."""

@@ -23,6 +23,7 @@ _QUERY_NAMES = {
     "ExpiredTokenException": "ExpiredToken",
     "InvalidParameterValueException": "InvalidParameterValue",
     "MissingAuthenticationTokenException": "MissingAuthenticationToken",
+    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
     "ThrottlingException": "Throttling",
     "UnknownOperationException": "InvalidAction",
     "UnrecognizedClientException": "InvalidClientTokenId",
@@ -103,12 +104,16 @@ class Call:
     meter: Meter
     fault_on: Callable[[Call, str, str], str | None]
     """Tells the kind of fault that strikes the result for a namespace and a metric, if one does."""
+    fails: Callable[[], bool]
+    """Says whether a fault strikes the next entry of a batch."""
+    hold: Callable[[], float | None]
+    """Lets other calls act for a moment and returns the time then; None for a caller who can't wait."""
 
     @property
     def action(self) -> str:
         """The action that an IAM policy must allow."""
         prefix = {"tagging": "tag", "sagemaker-a2i-runtime": "sagemaker"}.get(self.service, self.service)
-        return f"{prefix}:{self.operation}"
+        return f"{prefix}:{self.operation.removesuffix('Batch')}"
 
     @property
     def place(self) -> Region:

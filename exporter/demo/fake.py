@@ -2,7 +2,8 @@
 
 Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
 as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I, which speaks REST. The
-operations are in `cloudwatch`, `cloudwatch_alarms`, `sagemaker`, `job_calls`, `autoscaling`, `tagging` and `sts`.
+operations are in `cloudwatch`, `cloudwatch_alarms`, `sagemaker`, `job_calls`, `autoscaling`, `sqs`, `tagging` and
+`sts`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from xml.sax.saxutils import escape
 
 import orjson
 
-from exporter.demo import autoscaling, cloudwatch, cloudwatch_alarms, job_calls, sagemaker, sts, tagging
+from exporter.demo import autoscaling, cloudwatch, cloudwatch_alarms, job_calls, sagemaker, sqs, sts, tagging
 from exporter.demo.bill import Bill
 from exporter.demo.call import Answer, AwsError, Call
 from exporter.demo.control import CONTROL, control
@@ -35,7 +36,10 @@ class _Service(NamedTuple):
     operations: Mapping[str, Callable[[Call], dict[str, Any]]]
 
 
+MOMENT = 0.02  # seconds that a long poll waits before it looks again: time alone makes messages visible
+
 _BY_TARGET = {
+    "AmazonSQS": _Service("sqs", "sqs", sqs.OPERATIONS),
     "AnyScaleFrontendService": _Service("application-autoscaling", "application-autoscaling", autoscaling.OPERATIONS),
     "GraniteServiceVersion20100801": _Service(
         "cloudwatch", "monitoring", cloudwatch.OPERATIONS | cloudwatch_alarms.OPERATIONS
@@ -97,8 +101,10 @@ class FakeAws:
             raise ConnectionResetError("a fault of the fake AWS")
         return answer.status, answer.headers, answer.body
 
-    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Return the answer to a request, with what is to become of it on the wire."""
+    def answer(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, patient: bool = False
+    ) -> Answer:
+        """Return the answer to a request, with what is to become of it on the wire; only the `patient` wait for it."""
         with self.world.lock:
             self._answered += 1
             if path.startswith(CONTROL):
@@ -106,16 +112,21 @@ class FakeAws:
                 return Answer(status, self._headers("application/json", text), text)
             lower = {name.lower(): value for name, value in headers.items()}
             if "x-amz-target" in lower:
-                return self._json(lower, body)
+                return self._json(lower, body, self._hold if patient else None)
             if path.startswith(_LOOPS):
                 return self._rest(lower, path)
             return self._query(lower, body)
 
-    def _json(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _hold(self) -> float:
+        """Let go of the world for a moment."""
+        self.world.arrival.wait(MOMENT)
+        return self.now()
+
+    def _json(self, headers: Mapping[str, str], body: bytes, hold: Callable[[], float] | None) -> Answer:
         prefix, _, operation = headers["x-amz-target"].rpartition(".")
         call, error, extra = None, None, {}
         try:
-            call = self._call(_BY_TARGET.get(prefix), operation, headers, partial(_loads, body))
+            call = self._call(_BY_TARGET.get(prefix), operation, headers, partial(_loads, body), hold)
             status, text = 200, orjson.dumps(self._perform(call))
         except AwsError as raised:
             error, status = raised, raised.status
@@ -160,6 +171,7 @@ class FakeAws:
         operation: str,
         headers: Mapping[str, str],
         parameters: Callable[[], dict[str, Any]],
+        hold: Callable[[], float | None] | None = None,
     ) -> Call:
         now = self.now()
         principal, region, signed_as = sts.authenticate(headers, now)
@@ -168,7 +180,7 @@ class FakeAws:
         if signed_as != service.signed_as:
             message = f"Credential should be scoped to correct service: '{service.signed_as}'."
             raise AwsError("InvalidSignatureException", message, 403)
-        return Call(
+        call = Call(
             service=service.name,
             operation=operation,
             principal=principal,
@@ -178,7 +190,10 @@ class FakeAws:
             world=self.world,
             meter=self.bill,
             fault_on=self.faults.on_result,
+            fails=lambda: self.faults.on_entry(call),
+            hold=hold or _never,
         )
+        return call
 
     def _perform(self, call: Call) -> dict[str, Any]:
         self.bill.take(call)
@@ -219,6 +234,10 @@ _OPERATIONS = {
     for service in (*_BY_TARGET.values(), _STS, _A2I)
     for name, operation in service.operations.items()
 }
+
+
+def _never() -> None:
+    """Wait for nothing."""
 
 
 def _loads(body: bytes) -> dict[str, Any]:

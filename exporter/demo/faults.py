@@ -1,7 +1,7 @@
 """What goes wrong on purpose: rules that say which calls or results are struck, by what, and how often.
 
-Three kinds of fault: an error instead of the answer, a result of GetMetricData that is not what it should be, and an
-answer that does not arrive as it was sent.
+Four kinds of fault: an error instead of the answer, a result of GetMetricData that is not what it should be, an entry
+of a batch that fails, and an answer that does not arrive as it was sent.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ERRORS = ("throttle", "deny", "http_500", "http_503", "expired_token")
 RESULTS = ("partial", "internal_error", "forbidden", "short", "message")
+ENTRIES = ("failed_entry",)
 DELIVERIES = ("slow", "truncated", "empty", "garbage", "reset")
 
 
@@ -46,7 +47,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse a kind that does not exist."""
-        if self.kind not in ERRORS + RESULTS + DELIVERIES:
+        if self.kind not in ERRORS + RESULTS + ENTRIES + DELIVERIES:
             raise ValueError(f"no such fault: {self.kind}")
 
 
@@ -82,6 +83,10 @@ class Faults:
         if not self.rules:
             return None
         return next((fault.kind for fault in self._striking(RESULTS, call, {(namespace, metric)})), None)
+
+    def on_entry(self, call: Call) -> bool:
+        """Say whether the next entry of a batch fails."""
+        return bool(self._striking(ENTRIES, call))
 
     def after(self, call: Call, answer: Answer) -> Answer:
         """Return the answer as it arrives."""

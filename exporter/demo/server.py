@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        answer = self.server.fake.answer(self.command, self.path, dict(self.headers.items()), body)
+        answer = self.server.fake.answer(self.command, self.path, dict(self.headers.items()), body, patient=True)
         if answer.delay:
             time.sleep(answer.delay)
         if answer.reset:

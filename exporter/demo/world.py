@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from threading import RLock
+from threading import Condition, RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.demo.alarms import Alarm
 from exporter.demo.jobs import KINDS, Job, Jobs, Work, life
 from exporter.demo.resources import Component, Endpoint, EndpointConfig, EndpointState, Role, ScalableTarget, Variant
 from exporter.demo.series import Arrivals, Generated, Lateness, Schedule, Scripted
+from exporter.demo.sqs import Queue
 from exporter.demo.stats import Stat
 from exporter.demo.stats import statistic as statistic_named
 from exporter.demo.traffic import number_of
@@ -49,6 +50,7 @@ class Region:
     alarms: dict[str, list[Alarm]] = field(default_factory=dict)
     jobs: Jobs = field(default_factory=Jobs)
     notices: list[tuple[float, str, tuple[str, ...], dict[str, Any]]] = field(default_factory=list)  # see World.notify
+    queues: dict[str, Queue] = field(default_factory=dict)
 
     def alarm(self, name: str, now: float) -> Alarm | None:
         """Return the alarm that has this name now."""
@@ -105,6 +107,7 @@ class World:
         self.history_after = history_after
         self.alarm_kinds = {"MetricAlarm", "CompositeAlarm", "LogAlarm"}  # that this AWS knows
         self.lock = RLock()
+        self.arrival = Condition(self.lock)  # of a message in any queue
         self.arrivals = Arrivals(lateness or Lateness(), cached)
         self.roles: dict[tuple[str, str], Role] = {}
         self._regions: dict[tuple[str, str], Region] = {}
@@ -391,6 +394,20 @@ class World:
         """Delete an alarm; its history stays. KeyError: there is no such alarm."""
         with self.lock:
             _required(self.region(account, region).alarm(name, at), name).deleted = at
+
+    # Queues
+
+    def add_queue(self, account: str, region: str, name: str, **attributes: str) -> Queue:
+        """Make a queue with these attributes, and return it."""
+        with self.lock:
+            queue = self.region(account, region).queues[name] = Queue(account, region, name, attributes)
+            return queue
+
+    def send(self, queue: Queue, body: str, at: float) -> None:
+        """Put a message into a queue, as EventBridge does."""
+        with self.lock:
+            queue.send(body, at)
+            self.arrival.notify_all()
 
     def add_role(self, account: str, role: Role) -> None:
         """Let others assume a role."""
