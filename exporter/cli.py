@@ -286,7 +286,8 @@ def _print_estimate(parts: Parts, censuses: Mapping[Target, Census], about: str)
 def _iam_policy(options: Options) -> int:
     config = _config(options)
     sources = [name for name in permissions.ACTIONS if getattr(config.sources, name).enabled]
-    print(json.dumps(permissions.policy(sources, config.tagged), indent=2))
+    queues = [queue.arn for queue in config.queues.values()]
+    print(json.dumps(permissions.policy(sources, config.tagged, queues), indent=2))
     return 0
 
 

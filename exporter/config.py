@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from exporter.catalogue import CATALOGUE
-from exporter.catalogue.permissions import ACTIONS, LOGIN, TAGS
+from exporter.catalogue.permissions import ACTIONS, LOGIN, QUEUES, TAGS
 from exporter.strict import About, Seconds, close, read, text_of
 
 TOLD = tuple(name for name, row in CATALOGUE.items() if row.source != "own")  # families that can be switched
@@ -28,6 +28,7 @@ ASKED = tuple(name for name, row in CATALOGUE.items() if row.ask)
 DATAPOINTS = "GetMetricData.datapoints"
 LIMITED = (  # what can be called, and so be limited
     *sorted({action.partition(":")[2] for actions in (*ACTIONS.values(), TAGS, LOGIN) for action in actions}),
+    *QUEUES,
     DATAPOINTS,
 )
 
@@ -62,6 +63,27 @@ def _account_hint(text: str) -> str:
     return f'; did you mean "{digits}"?' if re.fullmatch(r"[0-9]{12}", digits) else ""
 
 
+def _no_queue_name(name: str) -> str:
+    return "" if re.fullmatch(r"[\w.-]{1,80}", name, re.ASCII) else "is no name; write letters, digits, - and _"
+
+
+def _no_region(url: str) -> str:
+    return "" if _region_of(url) else "names no region, as sqs.eu-west-1.amazonaws.com does"
+
+
+def _region_of(url: str) -> str:
+    """Return the region in the host of a URL."""
+    return next((part for part in url.split("/")[2].split(".") if re.fullmatch(_REGION, part)), "")
+
+
+def _queue_hint(text: str) -> str:
+    arn = re.fullmatch(r"arn:(aws[a-z-]*):sqs:([a-z0-9-]+):([0-9]{12}):([\w-]+(?:\.fifo)?)", text, re.ASCII)
+    if arn is None:
+        return ", as in https://sqs.eu-west-1.amazonaws.com/123456789012/sagemaker-events"
+    suffix = {"aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu"}.get(arn[1], "amazonaws.com")
+    return f"; did you mean https://sqs.{arn[2]}.{suffix}/{arn[3]}/{arn[4]}?"
+
+
 def _number_hint(text: str) -> str:
     digits = re.sub(r"^0+(?=[0-9])", "", text)
     return f"; a leading 0 may mean octal, write {digits}" if digits != text and re.fullmatch(_NUMBER, digits) else ""
@@ -88,6 +110,7 @@ def _role_hint(text: str) -> str:
 
 _NUMBER = r"[0-9]{1,10}(\.[0-9]{1,10})?"
 _REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]\Z"
+_PARTITIONS = {"cn": "aws-cn", "eusc": "aws-eusc", "us-gov": "aws-us-gov", "us-iso": "aws-iso", "us-isob": "aws-iso-b"}
 _MOST = 1_000_000_000  # series, dollars, calls a second: nobody means more, and what is finite can be reckoned with
 
 Pace = Literal["hot", "warm", "cold"]
@@ -125,7 +148,30 @@ FamilyGlob = Annotated[
     ),
 ]
 AskedFamily = Annotated[
-    str, Meta(title="CloudWatch family", extra={"check": _not_asked}, extra_json_schema={"enum": ASKED})
+    str,
+    Meta(
+        title="CloudWatch family",
+        extra={"check": _not_asked, "stands_for": "FAMILY", "example": "sagemaker_endpoint_invocations_total"},
+        extra_json_schema={"enum": ASKED},
+    ),
+]
+QueueName = Annotated[
+    str,
+    Meta(
+        title="name",
+        description="the name of a queue",
+        extra={"check": _no_queue_name, "stands_for": "NAME", "example": "events"},
+        extra_json_schema={"pattern": "^[A-Za-z0-9_.-]{1,80}$"},
+    ),
+]
+QueueUrl = Annotated[
+    str,
+    Meta(
+        title="URL",
+        pattern=r"^https://[a-z0-9.-]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?\Z",
+        description="the URL of a queue",
+        extra={"hint": _queue_hint, "check": _no_region},
+    ),
 ]
 Limited = Annotated[str, Meta(title="operation", extra={"check": _not_called}, extra_json_schema={"enum": LIMITED})]
 Address = Annotated[
@@ -204,6 +250,40 @@ class Account(Struct, frozen=True, kw_only=True):
         return self.account_id or (self.role_arn.split(":")[4] if self.role_arn else "")
 
 
+class Queue(Struct, frozen=True, kw_only=True):
+    """An SQS queue that this exporter alone reads, for all sources that name it."""
+
+    url: Annotated[
+        QueueUrl,
+        About("Its URL; must be given.", "https://sqs.us-east-1.amazonaws.com/123456789012/sagemaker-events"),
+    ] = ""
+    accounts: Annotated[
+        Literal["targets", "all"],
+        About("Whose events count: those of the configured targets, or of every account and region that sends any."),
+    ] = "targets"
+    role_arn: Annotated[
+        RoleArn | None,
+        About("Role to read it as.", "arn:aws:iam::123456789012:role/sagemaker-exporter"),
+    ] = None
+    external_id: Annotated[Secret | None, About("External id that the role asks for.", "${EXTERNAL_ID:-none}")] = None
+
+    @property
+    def region(self) -> str:
+        """Its region."""
+        return _region_of(self.url)
+
+    @property
+    def account(self) -> str:
+        """The number of its account."""
+        return self.url.split("/")[3]
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        partition = _PARTITIONS.get(self.region.rsplit("-", 2)[0], "aws")
+        return f"arn:{partition}:sqs:{self.region}:{self.account}:{self.url.rpartition('/')[2]}"
+
+
 class Paces(Struct, frozen=True, kw_only=True):
     """How often CloudWatch families that are not hot are asked; METRICS.md tells the pace of each."""
 
@@ -260,12 +340,20 @@ class CloudWatchAlarms(Struct, frozen=True, kw_only=True):
     tags: Annotated[dict[str, str], About("Other alarms to show: those with all of these tags.", "{team: ml-*}")] = {}
 
 
+class JobEvents(Struct, frozen=True, kw_only=True):
+    """SageMaker's events of jobs and other things, from EventBridge through a queue; not there yet."""
+
+    enabled: Enabled = False
+    queue: Annotated[QueueName, About("The queue in `queues` that holds them.")] = "events"
+
+
 class Sources(Struct, frozen=True, kw_only=True):
     """Where facts come from."""
 
     cloudwatch_metrics: CloudWatchMetrics = CloudWatchMetrics()
     inventory: Inventory = Inventory()
     cloudwatch_alarms: CloudWatchAlarms = CloudWatchAlarms()
+    job_events: JobEvents = JobEvents()
 
 
 class Families(Struct, frozen=True, kw_only=True):
@@ -371,6 +459,7 @@ class Config(Struct, frozen=True, kw_only=True):
     }
 
     targets: tuple[Account, ...] = (Account(),)
+    queues: dict[QueueName, Queue] = {}
     sources: Sources = Sources()
     families: Families = Families()
     rows: dict[AskedFamily, RowSettings] = {}
@@ -404,8 +493,12 @@ def parse(text: str, name: str = "config.yaml", environment: Mapping[str, str] =
 
 def doubts(config: Config) -> Iterator[str]:
     """Yield what can be meant so, but seldom is."""
-    for name, source in structs.asdict(config.sources).items():
-        if source.enabled and source.every < 10:
+    sources = structs.asdict(config.sources)
+    read = {getattr(source, "queue", None) for source in sources.values() if source.enabled}
+    for name in config.queues.keys() - read:
+        yield f"queues.{name} is read by no source that is enabled: nothing is received from it"
+    for name, source in sources.items():
+        if source.enabled and getattr(source, "every", 60.0) < 10:
             yield f"sources.{name}.every is {source.every:g}s: CloudWatch's data is a minute old, and each run costs"
 
 
@@ -432,6 +525,14 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
                 yield "external_id", "is of no use without role_arn", ("role_arn",)
             if given.role_arn and given.supposed != given.role_arn.split(":")[4]:
                 yield "role_arn", f"is a role of another account than {given.account_id}", ("account_id",)
+        case Queue():
+            if not given.url:
+                yield "url", f"must be given{_queue_hint('')}", ("url",)
+            if given.external_id is not None and not given.role_arn:
+                yield "external_id", "is of no use without role_arn", ("role_arn",)
+        case JobEvents():
+            if given.enabled:
+                yield "enabled", "this source is not there yet", ()
         case CloudWatchMetrics():
             if not given.settle < given.deep_settle < 3 * 86_400:
                 text = "settle must be shorter than deep_settle, and that than 3d"
@@ -446,6 +547,7 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
             if not given.targets:
                 yield "targets", "must not be empty; leave it out for the ambient account", ()
             yield from ((key, fault, ()) for key, fault in _same_targets(given.targets))
+            yield from ((key, fault, ()) for key, fault in _same_queues(given.queues))
         case Web():
             if not given.listen_addresses:
                 yield "listen_addresses", "must not be empty", ()
@@ -472,3 +574,12 @@ def _same_targets(targets: tuple[Account, ...]) -> Iterator[tuple[str, str]]:
                 where = f"targets[{n}].regions[{k}]" if account.regions else f"targets[{n}]"
                 said = f"{account.supposed or 'the ambient account'} in {region or 'the ambient region'}"
                 yield where, f"{said} is targets[{before}] already: all of it would be counted twice"
+
+
+def _same_queues(queues: Mapping[str, Queue]) -> Iterator[tuple[str, str]]:
+    """Yield what is one queue with one before it, whatever host its URL names."""
+    first: dict[str, str] = {}
+    for name, queue in queues.items():
+        before = first.setdefault(queue.arn, name) if queue.url else name
+        if before != name:
+            yield f"queues.{name}.url", f"is that of {before}: each of the two would miss what the other one reads"

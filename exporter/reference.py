@@ -103,7 +103,7 @@ def _sections() -> Iterator[tuple[str, str, list[Key]]]:
 
 def _line(key: Key) -> str:
     path, hint, about, default = key
-    shown = "" if default is None else f"`{_inline(_said(default, hint))}`"
+    shown = "" if default in (None, "") else f"`{_inline(_said(default, hint))}`"
     sample = f"`{about.example}`" if about.example else shown
     return f"| {' | '.join((f'`{path}`', _type(hint), shown, sample, about.text))} |".replace("|  |", "| |")
 
@@ -134,11 +134,8 @@ def _example(kind: type[Struct]) -> dict[str, Any]:
         elif typing.get_origin(hint) is tuple:
             found[name] = [_example(inner)]
         else:
-            found[name] = {_FAMILY: _example(inner)} if typing.get_origin(hint) is dict else _example(inner)
+            found[name] = {_key(hint)["example"]: _example(inner)} if _keyed(hint) else _example(inner)
     return found
-
-
-_FAMILY = "sagemaker_endpoint_invocations_total"  # among those that have settings of their own
 
 
 def _struct(hint: Any) -> type[Struct] | None:
@@ -150,7 +147,16 @@ def _struct(hint: Any) -> type[Struct] | None:
 
 def _within(hint: Any) -> str:
     """Return how what a key holds is reached."""
-    return "[...]" if typing.get_origin(hint) is tuple else ".FAMILY" if typing.get_origin(hint) is dict else ""
+    return "[...]" if typing.get_origin(hint) is tuple else f".{_key(hint)['stands_for']}" if _keyed(hint) else ""
+
+
+def _keyed(hint: Any) -> bool:
+    return typing.get_origin(hint) is dict
+
+
+def _key(hint: Any) -> dict[str, Any]:
+    """Return what the type of a map's keys says besides."""
+    return meta(typing.get_args(hint)[0]).extra or {}
 
 
 def _said(value: Any, hint: Any) -> Any:
@@ -192,7 +198,7 @@ def _properties(kind: type[Struct]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, (hint, about) in fields(kind).items():
         default = None if _struct(hint) else _said(getattr(kind(), name), hint)
         said = {"description": about.text} if about.text else {}
-        yield name, {**said, **({} if default is None else {"default": default}), **_schema(hint)}
+        yield name, {**said, **({} if default in (None, "") else {"default": default}), **_schema(hint)}
 
 
 def _one(kind: Any) -> dict[str, Any]:

@@ -161,11 +161,13 @@ def test_keys_are_not_expanded():
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
 
-TOP = "targets, sources, families, rows, resources, limits, ledger, web"
+TOP = "targets, queues, sources, families, rows, resources, limits, ledger, web"
 NO_DURATION = "is no duration; write 30s, 5m, 3h or 15d"
 ROWS = "rows: {sagemaker_endpoint_invocations_total: "
 
 TWELVE = "\u0661\u0662" * 6  # digits, but not those of AWS
+
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/sagemaker-events"
 
 BROKEN = {
     # the shape of it
@@ -211,8 +213,31 @@ BROKEN = {
     "sources: []": "1:10  sources: must be a mapping, not a list",
     "sources: {inventry: {}}": '1:11  sources.inventry: unknown key; did you mean "inventory"?',
     "sources: {cloudtrail: {}}": (
-        "1:11  sources.cloudtrail: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms"
+        "1:11  sources.cloudtrail: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, job_events"
     ),
+    "sources: {job_events: {enabled: true}}": "1:33  sources.job_events.enabled: this source is not there yet",
+    "sources: {job_events: {every: 5s}}": "1:24  sources.job_events.every: unknown key; known are enabled, queue",
+    # queues
+    "queues: []": "1:9  queues: must be a mapping, not a list",
+    "queues: {events: null}": f"1:18  queues.events.url: must be given, as in {QUEUE}",
+    "queues: {events: {accounts: all}}": f"1:18  queues.events.url: must be given, as in {QUEUE}",
+    "queues: {events: {url: events}}": f"1:24  queues.events.url: 'events' is not the URL of a queue, as in {QUEUE}",
+    "queues: {events: {url: 'arn:aws:sqs:us-east-1:123456789012:a'}}": (
+        "1:24  queues.events.url: 'arn:aws:sqs:us-east-1:123456789012:a' is not the URL of a queue; "
+        "did you mean https://sqs.us-east-1.amazonaws.com/123456789012/a?"
+    ),
+    "queues: {events: {url: 'https://queue.amazonaws.com/123456789012/a'}}": (
+        "1:24  queues.events.url: names no region, as sqs.eu-west-1.amazonaws.com does"
+    ),
+    f"queues: {{a: {{url: '{QUEUE}'}}, b: {{url: '{QUEUE}'}}}}": (
+        "1:98  queues.b.url: is that of a: each of the two would miss what the other one reads"
+    ),
+    f"queues: {{a b: {{url: '{QUEUE}'}}}}": ("1:10  queues.a b: is no name; write letters, digits, - and _"),
+    f"queues: {{a: {{url: '{QUEUE}', accounts: some}}}}": "1:98  queues.a.accounts: 'some' is not targets or all",
+    f"queues: {{a: {{url: '{QUEUE}', external_id: x}}}}": (
+        "1:101  queues.a.external_id: is of no use without role_arn"
+    ),
+    f"queues: {{a: {{urll: '{QUEUE}'}}}}": '1:14  queues.a.urll: unknown key; did you mean "url"?',
     "sources: {cloudwatch_alarms: {every: 0s}}": "1:38  sources.cloudwatch_alarms.every: must be at least 1s",
     "sources: {cloudwatch_alarms: {names: a}}": "1:38  sources.cloudwatch_alarms.names: must be a list, not 'a'",
     "sources: {inventory: {evry: 60s}}": '1:23  sources.inventory.evry: unknown key; did you mean "every"?',
@@ -370,7 +395,8 @@ BROKEN = {
     "targets:\n  regions: [eu-west-1]": "2:3  targets: must be a list, not a mapping",
     "sources: {inventory: off}": "1:22  sources.inventory: must be a mapping, not 'off'; write {enabled: false}",
     "apiVersion: v1": (
-        "1:1  apiVersion: unknown key; known are targets, sources, families, rows, resources, limits, ledger, web"
+        "1:1  apiVersion: unknown key; "
+        "known are targets, queues, sources, families, rows, resources, limits, ledger, web"
     ),
     "labels: {tags: [team]}": (
         "1:1  labels: tags as labels (sagemaker_resource_tags_info) are not there yet; tags can choose endpoints and "
@@ -747,6 +773,27 @@ def test_a_value_from_the_environment_is_not_repeated():
         parse("targets: [{role_arn: '${SECRET}'}]", environment={"SECRET": "hunter2"})
     assert "hunter2" not in str(refused.value)
     assert "'${SECRET}' is not the ARN of a role" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "arn"),
+    [
+        ("sqs.us-east-1.amazonaws.com/123456789012/a", "arn:aws:sqs:us-east-1:123456789012:a"),
+        ("us-east-1.queue.amazonaws.com/123456789012/a", "arn:aws:sqs:us-east-1:123456789012:a"),
+        ("sqs-fips.us-gov-west-1.amazonaws.com/123456789012/a", "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:a"),
+        ("sqs.cn-north-1.amazonaws.com.cn/123456789012/a", "arn:aws-cn:sqs:cn-north-1:123456789012:a"),
+        ("vpce-0ab-1cd.sqs.eu-west-1.vpce.amazonaws.com/123456789012/a", "arn:aws:sqs:eu-west-1:123456789012:a"),
+        ("sqs.eu-central-2.api.aws/123456789012/a_b-c.fifo", "arn:aws:sqs:eu-central-2:123456789012:a_b-c.fifo"),
+    ],
+)
+def test_a_queue_is_known_by_its_url(url, arn):
+    queue = parse(f"queues: {{a: {{url: 'https://{url}'}}}}").queues["a"]
+    assert (queue.arn, queue.accounts, queue.role_arn) == (arn, "targets", None)
+
+
+def test_a_queue_that_nobody_reads_is_doubted():
+    (doubt,) = doubts(parse(f"queues: {{a: {{url: '{QUEUE}'}}}}"))
+    assert doubt == "queues.a is read by no source that is enabled: nothing is received from it"
 
 
 def test_every_operation_may_be_limited():

@@ -18,6 +18,7 @@ from exporter.ledger.memory import MemoryStore
 
 FREE = {"sts:GetCallerIdentity"}  # nobody needs a permission for it
 SOURCES = tuple(permissions.ACTIONS)
+QUEUE = "arn:aws:sqs:eu-west-1:123456789012:events"
 FOR_ROLES = {"sts:AssumeRole"}  # on the roles that the configuration names, and on nothing else
 
 
@@ -92,7 +93,24 @@ def test_a_source_may_read_tags_where_it_chooses_by_tags():
 
 
 def test_the_door_opens_for_what_the_policies_name_and_for_nothing_else():
-    assert {operation.action for operation in OPERATIONS.values()} == allowed(tagged=SOURCES) | FREE | FOR_ROLES
+    everything = allowed(tagged=SOURCES, queues=[QUEUE]) | FREE | FOR_ROLES
+    assert {operation.action for operation in OPERATIONS.values()} == everything
+
+
+def test_what_a_queue_is_read_by_is_allowed_on_that_queue_alone():
+    text = "queues: {a: {url: 'https://sqs.eu-west-1.amazonaws.com/123456789012/events'}, b: {url: "
+    config = parse(text + "'https://sqs.cn-north-1.amazonaws.com.cn/210987654321/trail.fifo'}}")
+    arns = [queue.arn for queue in config.queues.values()]
+    assert arns == [QUEUE, "arn:aws-cn:sqs:cn-north-1:210987654321:trail.fifo"]
+    queues, dead = permissions.policy([], queues=arns)["Statement"]
+    assert queues == {
+        "Sid": "Queues",
+        "Effect": "Allow",
+        "Action": ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+        "Resource": sorted(arns),
+    }
+    assert dead["Action"] == ["sqs:GetQueueAttributes"]
+    assert dead["Resource"] == ["arn:aws-cn:sqs:cn-north-1:210987654321:*", "arn:aws:sqs:eu-west-1:123456789012:*"]
 
 
 def test_nothing_that_we_may_do_changes_anything():

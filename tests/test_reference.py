@@ -28,7 +28,8 @@ def keys_of(kind, path=""):
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
         inner = arguments[0] if origin is tuple else arguments[1] if origin is dict else hint
         if isinstance(inner, type) and issubclass(inner, Struct):
-            yield from keys_of(inner, f"{path}{name}{'[...]' if origin is tuple else '.FAMILY' if origin else ''}.")
+            below = "[...]" if origin is tuple else {"queues": ".NAME", "rows": ".FAMILY"}.get(name, "")
+            yield from keys_of(inner, f"{path}{name}{below}.")
         else:
             yield path + name, about
 
@@ -121,7 +122,10 @@ ONLY_THE_PROGRAM = {
     "how a text is written": r"'yes' is not true|YAML's own|merging by <<|012345678901 is read as|may mean octal",
     "the environment": r"ledger.path: '\$' is neither|environment variable",
     "what a glob finds": r"'nothing\*'|always shown",
-    "several values": r"already:|without role_arn|another account|shorter than",
+    "several values": r"already:|without role_arn|another account|shorter than|is that of a:",
+    "a key that must be given": r"must be given",
+    "a host within a URL": r"names no region",
+    "what is not there yet": r"this source is not there yet",
     "what an operation takes": r"must be two numbers|ListMetrics: .* not a list",
     "how large a number is": r"at least 1s|at most 1d|longer than|':99999'",
     "all of an address": r"'http:|'::1'",

@@ -1,8 +1,9 @@
 """HOW we reach AWS: the one door. `login`, `call`, `pages`, `metric_data`; nothing outside knows the SDK.
 
 Behind it: logins and clients (`sessions`), what may be called and what it costs (`operations`), how fast (`budget`),
-what an error means (`errors`), and GetMetricData on the wire (`metric_data`). Every attempt is counted and priced here,
-whoever asked. Nothing here knows a family, a source or what an answer is good for.
+what an error means (`errors`), and GetMetricData on the wire (`metric_data`). Beside it stands `queues`, which calls
+through it. Every attempt is counted and priced here, whoever asked. Nothing here knows a family, a source or what an
+answer is good for.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _NOTHING = {"MetricDataQueries": [], "StartTime": _EPOCH, "EndTime": _EPOCH}
 """What the SDK makes a request of, into which goes our body. (It would look up the time zone of the machine, four
 times a call, for times that are numbers.)"""
+
+_BY_OTHERS = {"sqs"}  # services that are called by credentials of their own, which tell nothing of those of a target
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -104,7 +107,7 @@ class Aws:
         self._owners: dict[Target, Account] = {}  # the first to log in to a target has it
         self._limits: dict[tuple[Target, str], Limit] = {}
         self._spent: dict[Target, Spent] = {}
-        self._denied: dict[Target, tuple[float, AwsError]] = {}  # AssumeRole, and when
+        self._denied: dict[tuple[Target, Account], tuple[float, AwsError]] = {}  # AssumeRole, and when
         self._lock = threading.Lock()
         self._attempt = _Attempt()
         self._unpacking = threading.Lock()
@@ -156,10 +159,7 @@ class Aws:
         supposed = Target(account.supposed, region)
         if self._owners.get(supposed, account) == account:  # or another one is up there
             self._tally.set("target_up", *_labels(supposed), value=0.0)
-        try:
-            session = self._sessions_of.get(account) or self._session(account, region)
-        except Exception as error:  # the SDK's own configuration is wrong: it names a profile that does not exist
-            raise classify(error) from error
+        session = self._session_of(account, region)
         who = self._call(session, supposed, "GetCallerIdentity")
         target = Target(who["Account"], region)
         if account.account_id not in {None, target.account_id}:
@@ -178,16 +178,24 @@ class Aws:
         self._tally.set("target_info", *_labels(target), account.alias or "", who["Arn"].split(":")[1], value=1.0)
         return target
 
+    def _session_of(self, account: Account, region: str) -> Session:
+        """Return the login of an account, the one that has worked, if any has. Raises `AwsError`."""
+        try:
+            return self._sessions_of.get(account) or self._session(account, region)
+        except Exception as error:  # the SDK's own configuration is wrong: it names a profile that does not exist
+            raise classify(error) from error
+
     def _session(self, account: Account, region: str) -> Session:
         """Return the login of an account: one for all of its regions."""
         if not account.role_arn:
             return self._sessions.ambient()
         there = Target(account.supposed, region)
-        return self._sessions.role(account.role_arn, account.external_id, region, partial(self._assume, there))
+        assume = partial(self._assume, there, account)
+        return self._sessions.role(account.role_arn, account.external_id, region, assume)
 
-    def _assume(self, target: Target, send: Callable[[], _T]) -> _T:
+    def _assume(self, target: Target, account: Account, send: Callable[[], _T]) -> _T:
         """Let the SDK assume a role, on the way to the call that needs it; not again and again where that is denied."""
-        denied_at, denied = self._denied.get(target, (-math.inf, None))
+        denied_at, denied = self._denied.get((target, account), (-math.inf, None))
         if denied and self._clock.monotonic() < denied_at + DENIED_FOR:
             raise denied
         self._count(target, OPERATIONS["AssumeRole"])
@@ -197,19 +205,31 @@ class Aws:
             failed = classify(error)
             failure = AwsError(failed.error_class, str(failed), login=True, operation="AssumeRole")
             if failed.error_class == "denied":
-                self._denied[target] = self._clock.monotonic(), failure
+                self._denied[target, account] = self._clock.monotonic(), failure
             raise failure from error
 
     def call(self, target: Target, operation: str, **params: Any) -> dict[str, Any]:
         """Return the answer of an operation. Raises `AwsError` after its retries."""
         return self._call(self._logins[target], target, operation, **params)
 
+    def call_by(self, account: Account, target: Target, operation: str, **params: Any) -> dict[str, Any]:
+        """Return the answer of an operation by an account's credentials, which need be those of no target."""
+        session = self._session_of(account, target.region)
+        try:
+            answer = self._call(session, target, operation, **params)
+        except AwsError as error:
+            if error.login:  # others may be found the next time
+                self._sessions_of.pop(account, None)
+            raise
+        self._sessions_of[account] = session
+        return answer
+
     def _call(self, session: Session, target: Target, operation: str, **params: Any) -> dict[str, Any]:
         known = OPERATIONS[operation]
 
         def send() -> dict[str, Any]:
             answer: dict[str, Any] = self._send(session, target, known, params, _read)
-            if known.member not in answer:
+            if known.member and known.member not in answer:
                 raise AwsError("transient", f"{operation}: the answer has no {known.member}, it was cut off")
             return answer
 
@@ -337,13 +357,13 @@ class Aws:
                 tries[failed.error_class] += 1
                 pause = self._pause(failed, tries[failed.error_class], waited)
                 if pause is None or self.stopping.is_set():
-                    self._note_login(target, failed)
+                    self._note_login(target, operation, failed)
                     raise failed from error
                 self._tally.add("aws_retries_total", *_labels(target), culprit.prefix, culprit.name)
                 self._clock.wait(self.stopping, pause)
                 waited += pause
             else:
-                self._note_login(target, None)
+                self._note_login(target, operation, None)
                 return answer
 
     def _pause(self, error: AwsError, tries: int, waited: float) -> float | None:
@@ -379,7 +399,8 @@ class Aws:
                 self._clock.witness(attempt.date)
                 skew = self._clock.local() - attempt.date
                 self._tally.set("clock_skew_seconds", *_labels(target), value=skew)
-            self._tally.set("aws_credentials_expiry_timestamp_seconds", *_labels(target), value=session.expiry())
+            if operation.service not in _BY_OTHERS:
+                self._tally.set("aws_credentials_expiry_timestamp_seconds", *_labels(target), value=session.expiry())
         body, attempt.body = attempt.body, None
         if body is None:
             return answer
@@ -436,8 +457,8 @@ class Aws:
         if self.stopping.is_set():
             raise AwsError("transient", f"{operation.name}: stopping")
 
-    def _note_login(self, target: Target, error: AwsError | None) -> None:
-        if error is None or error.login:
+    def _note_login(self, target: Target, operation: Operation, error: AwsError | None) -> None:
+        if operation.service not in _BY_OTHERS and (error is None or error.login):
             self._tally.set("target_up", *_labels(target), value=0.0 if error else 1.0)
 
 

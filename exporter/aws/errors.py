@@ -9,7 +9,15 @@ if TYPE_CHECKING:
 
 ErrorClass = Literal["denied", "throttled", "absent", "transient", "bug"]
 
-_TOO_FAST = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "LimitExceeded", "BandwidthLimit")
+_TOO_FAST = (
+    "Throttl",
+    "TooManyRequests",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "LimitExceeded",
+    "BandwidthLimit",
+    "OverLimit",  # messages of a queue in flight
+)
 _NO_ENTRY = (
     "AccessDenied",
     "UnauthorizedOperation",
@@ -25,7 +33,7 @@ _NO_ENTRY = (
     "SubscriptionRequired",
     "NotAuthorized",
 )
-_NOT_THERE = ("NotFound", "NoSuch", "DoesNotExist")
+_NOT_THERE = ("NotFound", "NoSuch", "DoesNotExist", "NonExistent")
 _LOGIN = (
     "UnrecognizedClient",
     "InvalidClientTokenId",

@@ -1,23 +1,26 @@
 """The calls that we make, and nothing beside them: a table of AWS's facts about each.
 
 The door refuses an operation that is not here, so the program can't do more than the policy derived from this table
-allows. Prices are list prices in USD, the same in all regions that publish one (aws.amazon.com/cloudwatch/pricing);
-default rates leave most of each quota to the account's other users.
+allows: look at an account, and take what is addressed to it out of its own queues. Prices are list prices in USD, the
+same in all regions that publish one (aws.amazon.com/cloudwatch/pricing); default rates leave most of each quota to the
+account's other users.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PER_THOUSAND = 0.01 / 1000
+PER_QUEUE_CALL = 0.4 / 1_000_000  # aws.amazon.com/sqs/pricing: of a standard queue, up to 64 KiB
+NEVER_BINDS = 1000.0  # calls a second: standard queues have nearly no limit, and a reader sets its own pace
 
 
 class Operation(NamedTuple):
     """One operation of an AWS service.
 
-    `service` is the SDK's word, `prefix` that of the service's endpoints. `action` is the IAM action. `member` must be
-    in every answer: a cut-off body reads as an empty one without it. `token` names the paging token in request and
-    answer. `rate` is calls a second for each account and region, `price` USD a call.
+    `service` is the SDK's word, `prefix` that of the service's endpoints. `action` is the IAM action. `member`, if one
+    is named, must be in every answer: a cut-off body reads as an empty one without it. `token` names the paging token
+    in request and answer. `rate` is calls a second for each account and region, `price` USD a call.
     """
 
     service: str
@@ -32,6 +35,8 @@ class Operation(NamedTuple):
 
 _SAGEMAKER = ("sagemaker", "api.sagemaker")
 _CLOUDWATCH = ("cloudwatch", "monitoring")
+_SQS = ("sqs", "sqs")
+_OF_QUEUES: Any = {"rate": NEVER_BINDS, "price": PER_QUEUE_CALL}
 
 OPERATIONS = {
     operation.name: operation
@@ -75,6 +80,10 @@ OPERATIONS = {
             "ResourceTagMappingList",
             token="PaginationToken",  # noqa: S106 - a page, not a secret
         ),
+        Operation(*_SQS, "ReceiveMessage", "sqs:ReceiveMessage", "", **_OF_QUEUES),  # {} if there is no message
+        Operation(*_SQS, "DeleteMessageBatch", "sqs:DeleteMessage", "Successful", **_OF_QUEUES),
+        Operation(*_SQS, "ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", "Successful", **_OF_QUEUES),
+        Operation(*_SQS, "GetQueueAttributes", "sqs:GetQueueAttributes", "Attributes", **_OF_QUEUES),
     )
 }
 

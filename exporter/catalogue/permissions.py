@@ -1,6 +1,7 @@
 """Which IAM actions each source may use: the least-privilege policy comes from here, and a test holds it to that.
 
-Nothing here changes anything in an account: the verbs are Get, List and Describe (law L7).
+Nothing here changes anything in an account: the verbs are Get, List and Describe (law L7). But what has been read and
+counted is taken out of queues that are there for us.
 """
 
 from __future__ import annotations
@@ -20,13 +21,20 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "cloudwatch_alarms": ("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"),
 }
 TAGS = ("tag:GetResources",)  # where resources are chosen by tags
+QUEUES = {  # by operation: what is done to many has the action of what is done to one
+    "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "DeleteMessageBatch": "sqs:DeleteMessage",
+    "GetQueueAttributes": "sqs:GetQueueAttributes",
+    "ReceiveMessage": "sqs:ReceiveMessage",
+}
+DEAD_LETTERS = ("sqs:GetQueueAttributes",)  # of queues beside ours, the name of which only these tell
 LOGIN = ("sts:AssumeRole", "sts:GetCallerIdentity")  # the second needs no permission, the first one at its role
 
 
-def policy(sources: Iterable[str], tagged: Collection[str] = ()) -> dict[str, object]:
-    """Return the IAM policy that sources need, those in `tagged` in order to choose by tags.
+def policy(sources: Iterable[str], tagged: Collection[str] = (), queues: Collection[str] = ()) -> dict[str, object]:
+    """Return the IAM policy that sources need, those in `tagged` in order to choose by tags; `queues` are ARNs.
 
-    None of these actions can be limited to resources of SageMaker alone.
+    No action of a source can be limited to resources of SageMaker alone.
     """
     statements = [
         {
@@ -37,4 +45,10 @@ def policy(sources: Iterable[str], tagged: Collection[str] = ()) -> dict[str, ob
         }
         for source in sources
     ]
+    if queues:
+        beside = {f"{arn.rpartition(':')[0]}:*" for arn in queues}
+        statements += [
+            {"Sid": "Queues", "Effect": "Allow", "Action": sorted(QUEUES.values()), "Resource": sorted(queues)},
+            {"Sid": "DeadLetters", "Effect": "Allow", "Action": list(DEAD_LETTERS), "Resource": sorted(beside)},
+        ]
     return {"Version": "2012-10-17", "Statement": statements}
