@@ -1,4 +1,4 @@
-"""Runs one source on one target: times it, guards it, applies the reading, confirms it, reports on it.
+"""Runs one source on one target, or lets it hear: times it, guards it, applies the reading, confirms it, reports on it.
 
 A source tells of what it could not read in `failed`, call by call; what it raises, having nothing to return, is caught
 here. Order matters: a receipt is confirmed only after the commit.
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from exporter.admission import Admission, Sieve
 from exporter.aws import AwsError
+from exporter.aws.queues import Told
 from exporter.catalogue import CATALOGUE
 from exporter.clock import Clock
 from exporter.folding import Folding
@@ -52,6 +53,18 @@ class Source(Protocol):
 
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:
         """Return what an hour takes where this exists, asking nothing; `usd` is what a limit leaves for the hour."""
+
+
+class Listener(Protocol):
+    """A source that hears: what it counts is told to it by messages, a batch at a time."""
+
+    name: str
+
+    def hears(self, told: Told) -> bool:
+        """Say whether this is for its ears."""
+
+    def hear(self, target: Target, told: Sequence[Told], known: Known, now: float) -> Reading:
+        """Return what messages about a target tell, those that it knows already too: their events have identities."""
 
 
 class Repeats:
@@ -126,11 +139,12 @@ class Collection:
         failures: tuple[Failure, ...] = ()
         bug: Exception | None = None
         try:
-            known = self._ledger.known(source.name, target)
-            known = known._replace(scopes=known.scopes.union(self._sieve.scopes(target, source.name)))
+            known = self._known(source.name, target)
             reading = source.read(target, known, now)
             failures, outcome = reading.failed, _outcome(reading)
-            self._apply(source, reading, known)
+            self._apply(source.name, reading, known)
+            if reading.receipts:
+                source.confirm(reading.receipts)
         except AwsError as error:
             failures = (*failures, Failure(source.name, error.error_class, str(error)))
             outcome = error.error_class if error.error_class in {"denied", "throttled"} else "failed"
@@ -143,14 +157,55 @@ class Collection:
         self._report(run, bug)
         return run
 
-    def _apply(self, source: Source, reading: Reading, known: Known) -> None:
+    def hear(self, listener: Listener, target: Target, told: Sequence[Told]) -> list[Told]:
+        """Let a listener hear, apply, report; return those of which it could make nothing, but an exception.
+
+        The others are committed. Raises `LedgerError`: any of them may not be.
+        """
+        began, now = self._clock.monotonic(), self._clock.now()
+        failures: tuple[Failure, ...] = ()
+        left: list[Told] = []
+        bug: Exception | None = None
+        waiting = [list(told)]
+        try:
+            while waiting:  # in halves, until each that it fails on stands alone
+                some = waiting.pop()
+                try:
+                    known = self._known(listener.name, target)
+                    reading = listener.hear(target, some, known, now)
+                    self._apply(listener.name, reading, known)
+                except LedgerError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - one message must not take the others with it
+                    bug = error
+                    half = len(some) // 2
+                    waiting += [some[half:], some[:half]] if half else []
+                    left += [] if half else some
+                else:
+                    failures = (*failures, *reading.failed)
+        except LedgerError as error:
+            failures, outcome = (*failures, Failure("ledger", "transient", str(error))), "failed"
+            raise
+        else:
+            if left:
+                failures = (*failures, Failure("messages", "bug", repr(bug)))
+            outcome = "failed" if len(left) == len(told) else "partial" if failures else "ok"
+        finally:
+            self._report(Run(listener.name, target, now, self._clock.monotonic() - began, outcome, failures), bug)
+        return left
+
+    def _known(self, source: str, target: Target) -> Known:
+        known = self._ledger.known(source, target)
+        return known._replace(scopes=known.scopes.union(self._sieve.scopes(target, source)))
+
+    def _apply(self, source: str, reading: Reading, known: Known) -> None:
         for family, labels in set(_shown(reading)):  # what can't be rendered would leave the page without its family
             row = CATALOGUE.get(family)
             if row is None or labels != len(row.labels):
-                raise ValueError(f"source {source.name}: {family} with {labels} labels has no row")
+                raise ValueError(f"source {source}: {family} with {labels} labels has no row")
         for kind in {event.kind for event in reading.events}:
             if _owner(kind) not in _SOURCES:
-                raise ValueError(f"source {source.name}: events of the kind {kind!r} belong to no source")
+                raise ValueError(f"source {source}: events of the kind {kind!r} belong to no source")
         self._tally.take(reading.tallies)  # true of the run, whatever the ledger makes of it
         applied = self._ledger.apply(self._sieve.sift(self._folding.fold(reading), known, self._ledger.snapshot()))
         self._tell(reading, applied)
@@ -159,8 +214,6 @@ class Collection:
         if reading.target and reading.read_until is not None:
             with self._lock:
                 self._read_until[reading.source, reading.target] = (reading.read_until, reading.at)
-        if reading.receipts:
-            source.confirm(reading.receipts)
 
     def _tell(self, reading: Reading, applied: Applied) -> None:
         """Count what became of a reading."""

@@ -61,6 +61,7 @@ LABELS = {
     "pipeline_name": Label("resources", "Pipeline."),
     "processing_job_name": Label("open jobs", "Processing job."),
     "python_version": Label("fixed", "Python version."),
+    "queue": Label("config", "Name of a queue in the configuration."),
     "reason": Label("fixed", "Class of a failure or of a skip."),
     "region": Label("config", "AWS region code."),
     "reservation_name": Label("resources", "Capacity reservation."),

@@ -51,6 +51,10 @@ NOT_YET = {
     "sagemaker_exporter_late_revisions_total",
     "sagemaker_exporter_event_last_timestamp_seconds",  # until an alarm changes
     "sagemaker_exporter_ledger_oldest_timestamp_seconds",
+    "sagemaker_exporter_queue_messages",  # until a source hears a queue
+    "sagemaker_exporter_queue_received_total",
+    "sagemaker_exporter_queue_oldest_message_age_seconds",
+    "sagemaker_exporter_queue_dead_letters",
 }
 EXPECTED = FROM_AWS | {name: family for name, family in OWN.items() if name not in NOT_YET}
 EXPOSED_AS = {"stateset": "gauge", "info": "gauge"}  # the text format has no other word for them
@@ -163,6 +167,7 @@ def test_own_counter_is_born_at_0(text, name):
     exist = {
         "account_id": {"123456789012"},
         "region": {"us-east-1"},
+        "queue": set(),  # until a source hears one
         "source": {"cloudwatch_metrics", "cloudwatch_alarms", "inventory"},
         "cloudwatch_namespace": {labels_of(series)["cloudwatch_namespace"] for series in listed},
     }
