@@ -18,15 +18,18 @@ from msgspec import structs
 from exporter import __version__
 from exporter.admission import NOTE, Admission
 from exporter.aws import Aws, AwsError, SameTargetError
+from exporter.aws.queues import Queue
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places, places
 from exporter.clock import Clock
-from exporter.collection import Collection, Repeats, Source
+from exporter.collection import Collection, Listener, Repeats, Source
 from exporter.config import Account, Config, fingerprint
+from exporter.config import Queue as QueueSettings
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, LedgerError, Rules
 from exporter.ledger.store import Store
 from exporter.model import Target
+from exporter.road import Road
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.prometheus import Page, Process, Renderer
 from exporter.sources import cloudwatch_alarms, cloudwatch_metrics
@@ -47,6 +50,7 @@ LOGIN_EVERY = 60.0  # seconds between two attempts to log in
 RENDER_EVERY = 1.0  # seconds between two pages at the least, of real time
 FIRST_ROUND = 120.0  # seconds after which we are ready, even if a source has not ended its first run
 DRAIN = 10.0  # seconds of real time that running sources have to end; Kubernetes kills after 30
+ROAD_DRAIN = 5.0  # and that a queue's reader has to delete what it has counted
 
 Login = tuple[Account, str]  # how to become whom, and in which region
 
@@ -63,6 +67,7 @@ class SetupError(Exception):
 
 
 Sources = list[tuple[Source, float]]  # each with the seconds between two of its runs
+Listeners = list[tuple[Listener, str]]  # each with the queue that it hears
 
 
 class Made(NamedTuple):
@@ -71,6 +76,12 @@ class Made(NamedTuple):
     config: Config
     inventory: Inventory
     sources: Sources
+    listeners: Listeners
+
+
+def _listeners(_: Config) -> Listeners:
+    """Return who hears which queue: a line for each source that does."""
+    return []
 
 
 class Parts:
@@ -115,11 +126,11 @@ class Parts:
         alarms = config.sources.cloudwatch_alarms
         if alarms.enabled:
             sources.append((CloudWatchAlarms(self.aws, known, config), alarms.every))
-        return Made(config, inventory, sources)
+        return Made(config, inventory, sources, _listeners(config))
 
     def use(self, made: Made) -> None:
         """Let a configuration be in force."""
-        self.config, self.inventory, self.sources = made
+        self.config, self.inventory, self.sources, self.listeners = made
         config, metrics = self.config, self.config.sources.cloudwatch_metrics
         self.tally.hold(config.web.zero_hold)
         self.ledger.rule(Rules(metrics.settle, metrics.deep_settle), config.web.zero_hold)
@@ -154,20 +165,21 @@ class Parts:
 
     def prepare(self, target: Target) -> None:
         """Before anything runs on a target: own counters about it stand at 0; what is switched off is not counted."""
-        self.switch_off(target, self.sources)
+        self.switch_off(target, Made(self.config, self.inventory, self.sources, self.listeners))
         self.expect(target)
 
-    def switch_off(self, target: Target, sources: Sources) -> None:
-        """End the count of what these sources do not count. Raises `LedgerError` if the disk refuses."""
-        names = {source.name for source, _ in sources}
+    def switch_off(self, target: Target, made: Made) -> None:
+        """End the count of what no source of these counts. Raises `LedgerError` if the disk refuses."""
+        names = {source.name for source, _ in made.sources} | {listener.name for listener, _ in made.listeners}
         for name, switched_off in _SWITCHED_OFF.items():
             if name not in names:
                 self.ledger.apply(switched_off(target, self.ledger.known(name, target), self.clock.now()))
 
     def expect(self, target: Target) -> None:
         """Let room be kept for the sources on a target, and own counters about it stand at 0."""
-        sources = [source.name for source, _ in self.sources]
-        self.admission.expect(target, {name: self.ledger.known(name, target).notes.get(NOTE) for name in sources})
+        hearing = [listener.name for listener, _ in self.listeners]
+        sources = [source.name for source, _ in self.sources] + hearing
+        self._admit(target, sources)
         for name, row in CATALOGUE.items():
             counts = row.source == "own" and row.type != "gauge"
             if counts and row.seeded is True and "cloudwatch_namespace" not in row.labels:
@@ -175,6 +187,15 @@ class Parts:
                 here = {"account_id": [target.account_id], "region": [target.region], "source": telling}
                 if telling or "source" not in row.labels:
                     self.tally.seed(name.removeprefix(PREFIX), here)
+
+    def meet(self, target: Target) -> None:
+        """Let room be kept for what queues tell of a target that is not configured."""
+        self._admit(target, [listener.name for listener, _ in self.listeners])
+
+    def _admit(self, target: Target, sources: Sequence[str]) -> None:
+        self.admission.expect(target, {name: self.ledger.known(name, target).notes.get(NOTE) for name in sources})
+        for listener, _ in self.listeners:  # nobody waits for them: there may be nothing to hear for weeks
+            self.admission.pass_by(target, listener.name)
 
     def forget(self, target: Target) -> None:
         """Give up a target that is no longer configured; its counters stay in the ledger."""
@@ -219,6 +240,7 @@ class Daemon:
         self._targets: dict[Login, Target] = {}
         self._ignored: dict[Login, str] = {}  # what is not read, since it is another target, and why
         self._entries: dict[Target, list[Entry]] = {}
+        self._roads: dict[str, tuple[QueueSettings, Road]] = {}
         self._asked: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()  # by signals
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -248,6 +270,7 @@ class Daemon:
         with self._lock:
             for login in self._logins:
                 self._wait_for(login)
+            self._read_queues()
         self._scheduler.add(Entry("own", OWN_EVERY, self._own, apart=True))
         self._scheduler.start()
 
@@ -280,7 +303,7 @@ class Daemon:
                 made = self._parts.make(config)
                 for login in logins if not fixed else ():
                     if login in self._targets:
-                        self._parts.switch_off(self._targets[login], made.sources)
+                        self._parts.switch_off(self._targets[login], made)
             except (ConfigError, SetupError, LedgerError) as error:
                 fixed = str(error)
             except Exception as error:  # noqa: BLE001 - no file, whatever is in it, may end a program that runs
@@ -292,8 +315,12 @@ class Daemon:
                 self._tally.set("config_last_reload_successful", value=0.0)
                 _log.error("the configuration stays as it was: %s", fixed)
                 return fixed
+            heard = {listener.name for listener, _ in self._parts.listeners}
             self._parts.use(made)
             self._take_over(logins)
+            self._read_queues()
+            for source in heard - {listener.name for listener, _ in made.listeners}:
+                self._tally.forget(source=source)
             self._gate.look()
             _log.info("a new configuration is in force: %s", fingerprint(config))
             return None
@@ -322,8 +349,9 @@ class Daemon:
     def stop(self) -> bool:
         """Start nothing more, let runs end, commit, give up; return whether all of it ended in time."""
         self._stopping.set()
+        drained = self._leave([road for _, road in self._roads.values()])  # before calls fail: they delete what counts
         self._parts.aws.close()
-        drained = self._scheduler.stop(DRAIN, last=self._own)
+        drained &= self._scheduler.stop(DRAIN, last=self._own)
         self._ended.set()
         self._pages.join()
         self._gate.close()
@@ -404,6 +432,48 @@ class Daemon:
         listed = source == "inventory" or self._parts.inventory.census(target).at > 0
         return listed and not last
 
+    def _read_queues(self) -> None:
+        """Read the queues that are configured now, and no others."""
+        queues, listeners = self._parts.config.queues, self._parts.listeners
+        gone = {name: road for name, (settings, road) in self._roads.items() if queues.get(name) != settings}
+        self._leave(list(gone.values()))
+        for name in gone:
+            del self._roads[name]
+            self._tally.forget(queue=name)
+        for name, settings in queues.items():
+            if name not in self._roads:
+                self._roads[name] = settings, self._road(name, settings)
+                self._roads[name][1].start()
+            self._roads[name][1].listen(listener for listener, queue in listeners if queue == name)
+
+    def _road(self, name: str, settings: QueueSettings) -> Road:
+        parts = self._parts
+        return Road(
+            name,
+            Queue(parts.aws, settings),
+            parts.collection,
+            parts.clock,
+            parts.tally,
+            self._meant,
+            every=settings.accounts == "all",
+            meet=parts.meet,
+        )
+
+    def _meant(self) -> frozenset[Target] | None:
+        """Return the targets that are configured; None while one has yet to log in to be known."""
+        with self._lock:
+            waiting = [Target(account.supposed, region) for account, region in self._waiting]
+            if not all(target.account_id for target in waiting):
+                return None
+            return frozenset((*self._targets.values(), *waiting))
+
+    def _leave(self, roads: Sequence[Road]) -> bool:
+        """Read no more; return whether all that was received has been dealt with in time."""
+        for road in roads:
+            road.stop()
+        ended = [road.ended(ROAD_DRAIN) for road in roads]
+        return all(ended)
+
     def _own(self) -> None:
         self._tally.set("ready", value=float(self.ready()))
         self._parts.collection.own()
@@ -446,6 +516,7 @@ class Daemon:
                 for account, region in self._waiting
             ]
             ignored = tuple(self._ignored.values())
+            queues = [road.state() for _, road in self._roads.values()]
         spent = months(self._parts.ledger.notes(CloudWatchMetrics.name))
         return status.page(
             status.View(
@@ -464,6 +535,7 @@ class Daemon:
                 spent=spent_this_month(spent.values(), self._clock.now()),
                 limit=self._parts.config.limits.usd_per_month,
                 ignored=ignored,
+                queues=queues,
             )
         )
 

@@ -25,6 +25,7 @@ from exporter.config import Account, parse
 from exporter.daemon import FIRST_ROUND, Daemon, Parts
 from exporter.ledger.memory import MemoryStore
 from exporter.model import Chunk, Failure, Snapshot, Target
+from exporter.road import State
 from exporter.scheduler import Entry
 from exporter.sinks.gzip_pieces import piece, stitch
 from exporter.tally import Tally
@@ -693,7 +694,7 @@ def own(**values):
 
 def page(*runs, failures=(), waiting=(), **more):
     fields = {"note": "", "metrics_path": "/metrics", "ready": True, "refused": "", "spent": 0.0, "limit": 500.0}
-    fields |= {"ignored": (), "left_out": {}}
+    fields |= {"ignored": (), "queues": (), "left_out": {}}
     values = {name: value for name, value in more.items() if name not in fields}
     fields |= {name: value for name, value in more.items() if name in fields}
     tally = {"sagemaker_exporter_aws_requests_total": values.pop("aws_requests_total", {})}
@@ -890,3 +891,29 @@ def test_many_failures_do_not_make_a_long_page():
     failures = tuple(Failure(f"scope {n}", "transient") for n in range(1000))
     assert "and 997 more" in page(run("partial", failures=failures))
     assert len(page(run("partial", failures=failures))) < 9000
+
+
+def test_queues_are_shown_and_what_is_wrong_with_them_first():
+    queue = (*WHERE, "events")
+    text = page(
+        queues=(
+            State("events", HERE, ("job_events",), T0 - 5, "ReceiveMessage: AccessDenied: no <b>way</b>"),
+            State("trail", HERE, (), None, ""),
+            State("well", HERE, ("cloudtrail",), T0, ""),
+        ),
+        queue_received_total={(*queue, "deleted"): 1200, (*queue, "left"): 3, (*queue, "unparsed"): 4},
+        queue_messages={(*queue, "visible"): 17, (*queue, "in_flight"): 2},
+        queue_dead_letters={queue: 6},
+    )
+    assert troubles(text) == [
+        ("bad", "queue events: ReceiveMessage: AccessDenied: no &lt;b&gt;way&lt;/b&gt;"),
+        ("partial", "queue events: 6 messages are in its dead-letter queue"),
+        ("partial", "queue trail: no source that is enabled reads it, nothing is received"),
+    ]
+    rows = re.findall(r"<tr><td>(\w+) <small>.*?</tr>", text)
+    assert rows == ["events", "trail", "well"]
+    (row,) = re.findall(r"<tr><td>events .*?</tr>", text)
+    assert re.sub(r"<[^>]+>", " ", row).split() == [
+        *("events", *WHERE, "failed", "job_events", "95", "s", "ago", "1,200", "7", "17", "2", "6")
+    ]
+    assert "Queues" not in page()

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from exporter.collection import Run
 from exporter.model import Snapshot, Target
+from exporter.road import State
 from exporter.sources.cloudwatch_metrics.rests import STAGES
 
 _STYLE = """
@@ -97,6 +98,7 @@ class View(NamedTuple):
     failures: Sequence[Run]  # the last ones in which something failed, the newest last
     waiting: Sequence[tuple[str, str]]
     ignored: Sequence[str]
+    queues: Sequence[State]
     refused: str  # why the last reload was refused, if it was
     spent: float  # USD of this month,
     limit: float  # and how many it may have
@@ -128,7 +130,8 @@ def page(view: View) -> bytes:
 <header><h1>sagemaker-exporter <small>{_text(view.version)}</small></h1>{_verdict(view, troubles)}
 <small>{time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(view.now))} UTC</small>
 <nav><a href="{_text(view.metrics_path)}">metrics</a><a href="/-/healthy">healthy</a><a href="/-/ready">ready</a></nav>
-</header>{banner}{_listed(troubles)}{_summary(view, own)}{waiting}{empty}{sections}{_failures(view)}
+</header>{banner}{_listed(troubles)}{_summary(view, own)}{waiting}{empty}{sections}{_queues(view, own)}
+{_failures(view)}
 {_LEGEND}</body></html>
 """.encode()
 
@@ -143,6 +146,8 @@ def _troubles(view: View, own: _Own) -> Iterator[_Trouble]:
     """Yield what is wrong, or will surprise people."""
     if own.one("config_last_reload_successful") == 0:
         yield _Trouble("bad", f"The last reload was refused, the configuration before it stays: {view.refused}")
+    for queue in view.queues:
+        yield from _troubles_of_queue(own, queue)
     refusals = {failure.detail for run in view.runs for failure in run.failures if failure.scope == "ledger"}
     if refusals:
         yield _Trouble("bad", f"The ledger can't be written, all counters stand still: {min(refusals)}")
@@ -189,6 +194,16 @@ def _troubles_of(view: View, own: _Own, run: Run) -> Iterator[tuple[str, str]]:
         yield _kind(run), f"{run.source} {run.outcome}, {since}"
     elif every and view.now - run.at - run.seconds > 3 * every + OVERDUE:
         yield "bad", f"{run.source} does not come to an end, {since}"
+
+
+def _troubles_of_queue(own: _Own, queue: State) -> Iterator[_Trouble]:
+    if queue.trouble:
+        yield _Trouble("bad", f"queue {queue.name}: {queue.trouble}")
+    if not queue.listeners:
+        yield _Trouble("partial", f"queue {queue.name}: no source that is enabled reads it, nothing is received")
+    dead = own.one("queue_dead_letters", queue.target.account_id, queue.target.region, queue.name)
+    if dead:
+        yield _Trouble("partial", f"queue {queue.name}: {dead:,.0f} messages are in its dead-letter queue")
 
 
 def _verdict(view: View, troubles: Sequence[_Trouble]) -> str:
@@ -265,7 +280,7 @@ def _target(view: View, own: _Own, target: Target, *, folded: bool) -> str:
     usd = sum(own.of("aws_cost_usd_total", *where).values())
     calls = sum(own.of("aws_requests_total", *where).values())
     runs = _runs(view, target)
-    badges = [] if own.one("target_up", *where) else [_badge("no login", "bad")]
+    badges = [_badge("no login", "bad")] if own.one("target_up", *where) == 0 else []
     badges += [_badge(f"{run.source} {run.outcome}", _kind(run)) for run in runs if run.outcome != "ok"]
     if any(own.of("catching_up", *where).values()):
         badges.append(_badge("catching up", "partial"))
@@ -281,7 +296,7 @@ def _target(view: View, own: _Own, target: Target, *, folded: bool) -> str:
     )
 
 
-_NUMBERS = ("took", "series")
+_NUMBERS = ("took", "series", "deleted", "left", "visible", "in flight", "dead letters")
 
 
 def _row(view: View, own: _Own, run: Run) -> str:
@@ -313,6 +328,37 @@ def _cell(label: str, cell: str) -> str:
 
 def _kind(run: Run) -> str:
     return {"ok": "ok", "partial": "partial"}.get(run.outcome, "bad")
+
+
+def _queues(view: View, own: _Own) -> str:
+    if not view.queues:
+        return ""
+    heads = ("queue", "", "read by", "last looked", "deleted", "left", "visible", "in flight", "dead letters")
+    head = "".join(f'<th class="number">{name}</th>' if name in _NUMBERS else f"<th>{name}</th>" for name in heads)
+    rows = "".join(_queue(view, own, queue) for queue in view.queues)
+    return f"<details open><summary><h2>Queues</h2></summary><table><tr>{head}</tr>{rows}</table></details>"
+
+
+def _queue(view: View, own: _Own, queue: State) -> str:
+    where = (queue.target.account_id, queue.target.region, queue.name)
+    became, holds = own.of("queue_received_total", *where), own.of("queue_messages", *where)
+    deleted = became.get(("deleted",), 0.0)
+    well = "not read" if not queue.listeners else "failed" if queue.trouble else "ok"
+    numbers = {
+        "deleted": deleted,
+        "left": sum(became.values()) - deleted,
+        "visible": holds.get(("visible",)),
+        "in flight": holds.get(("in_flight",)),
+        "dead letters": own.one("queue_dead_letters", *where),
+    }
+    cells = [
+        ("", f"{_text(queue.name)} <small>{_text(queue.target.account_id)} {_text(queue.target.region)}</small>"),
+        ("", _badge(well, {"ok": "ok", "not read": "partial"}.get(well, "bad"))),
+        ("read by", _text(", ".join(queue.listeners))),
+        ("last looked", _text(_ago(view.now - queue.received_at) if queue.received_at else "never")),
+        *((name, "" if number is None else f"{number:,.0f}") for name, number in numbers.items()),
+    ]
+    return f"<tr>{''.join(_cell(label, cell) for label, cell in cells)}</tr>"
 
 
 def _failures(view: View) -> str:
