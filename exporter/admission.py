@@ -248,9 +248,10 @@ _ORDERS: dict[str, dict[str, Order]] = {}  # of families by source: of those tha
 _FED: dict[str, list[str]] = {}  # families by source that events feed
 for _name, _row in CATALOGUE.items():
     if _row.ask is None and _row.source != "own":
-        _ORDERS.setdefault(_row.source, {})[_name] = order(_row, None)
+        _source = _row.sources[-1]  # or what two sources tell would take its place twice
+        _ORDERS.setdefault(_source, {})[_name] = order(_row, None)
         if _row.type in {"counter", "histogram"}:
-            _FED.setdefault(_row.source, []).append(_name)
+            _FED.setdefault(_source, []).append(_name)
 
 
 class Sieve:

@@ -226,7 +226,7 @@ class Collection:
                 self._tally.add("late_revisions_total", *where, namespace, revision.direction, amount=count)
         for namespace, count in applied.short.items():
             self._tally.add("query_results_total", *where, namespace, "short", amount=count)
-        for outcome, count in applied.events.items():
+        for outcome, count in applied.events.items() if reading.source in _TELLERS else ():
             self._tally.add("events_total", *where, reading.source, outcome, amount=count)
         if applied.lost_seconds:
             self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
@@ -338,7 +338,7 @@ def _series_by_source(snapshot: Snapshot) -> Iterable[tuple[tuple[str, str, str]
     for (family, target), chunk in snapshot.chunks.items():
         row = CATALOGUE.get(family)
         if target and row and row.source != "own":
-            found[target.account_id, target.region, row.source] += chunk.series
+            found[target.account_id, target.region, row.sources[-1]] += chunk.series
     return ((labels, float(count)) for labels, count in found.items())
 
 

@@ -340,6 +340,14 @@ class CloudWatchAlarms(Struct, frozen=True, kw_only=True):
     tags: Annotated[dict[str, str], About("Other alarms to show: those with all of these tags.", "{team: ml-*}")] = {}
 
 
+class JobPolling(Struct, frozen=True, kw_only=True):
+    """Jobs of all types, found by listing them: their changes of state, each counted once, and those that are open."""
+
+    enabled: Enabled = True
+    every: Annotated[Seconds, About("How often new jobs are listed, a call for each type; at least 1s.")] = 60.0
+    last_good: LastGood = None
+
+
 class JobEvents(Struct, frozen=True, kw_only=True):
     """SageMaker's events of jobs and other things, from EventBridge through a queue; not there yet."""
 
@@ -353,6 +361,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     cloudwatch_metrics: CloudWatchMetrics = CloudWatchMetrics()
     inventory: Inventory = Inventory()
     cloudwatch_alarms: CloudWatchAlarms = CloudWatchAlarms()
+    job_polling: JobPolling = JobPolling()
     job_events: JobEvents = JobEvents()
 
 

@@ -32,11 +32,12 @@ from exporter.model import Target
 from exporter.road import Road
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.prometheus import Page, Process, Renderer
-from exporter.sources import cloudwatch_alarms, cloudwatch_metrics
+from exporter.sources import cloudwatch_alarms, cloudwatch_metrics, job_polling
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.cloudwatch_metrics.rests import months, spent_this_month
 from exporter.sources.inventory import InventorySource
+from exporter.sources.job_polling import JobPolling
 from exporter.strict import ConfigError
 from exporter.tally import PREFIX, Tally
 from exporter.web import status
@@ -57,6 +58,7 @@ Login = tuple[Account, str]  # how to become whom, and in which region
 _SWITCHED_OFF = {  # by source: how to end the count of what it counts
     CloudWatchMetrics.name: cloudwatch_metrics.switched_off,
     CloudWatchAlarms.name: cloudwatch_alarms.switched_off,
+    JobPolling.name: job_polling.switched_off,
 }
 
 _log = logging.getLogger(__name__)
@@ -126,6 +128,9 @@ class Parts:
         alarms = config.sources.cloudwatch_alarms
         if alarms.enabled:
             sources.append((CloudWatchAlarms(self.aws, known, config), alarms.every))
+        jobs = config.sources.job_polling
+        if jobs.enabled:
+            sources.append((JobPolling(self.aws, config), jobs.every))
         return Made(config, inventory, sources, _listeners(config))
 
     def use(self, made: Made) -> None:

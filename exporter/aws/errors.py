@@ -34,6 +34,7 @@ _NO_ENTRY = (
     "NotAuthorized",
 )
 _NOT_THERE = ("NotFound", "NoSuch", "DoesNotExist", "NonExistent")
+_SAYS_NOT_THERE = ("Could not find", "not found", "does not exist")  # SageMaker, as a ValidationException
 _LOGIN = (
     "UnrecognizedClient",
     "InvalidClientTokenId",
@@ -101,6 +102,6 @@ def _of_answer(error: ClientError) -> AwsError:
         return AwsError("denied", said, login=any(word in code for word in _LOGIN))
     if status >= 500 or code in {"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"}:
         return AwsError("transient", said)
-    if any(word in code for word in _NOT_THERE) or "Could not find" in text:
+    if any(word in code for word in _NOT_THERE) or any(words in text for words in _SAYS_NOT_THERE):
         return AwsError("absent", said)
     return AwsError("bug", said)

@@ -34,9 +34,49 @@ class Operation(NamedTuple):
 
 
 _SAGEMAKER = ("sagemaker", "api.sagemaker")
+_A2I = ("sagemaker-a2i-runtime", "a2i-runtime.sagemaker")
 _CLOUDWATCH = ("cloudwatch", "monitoring")
 _SQS = ("sqs", "sqs")
 _OF_QUEUES: Any = {"rate": NEVER_BINDS, "price": PER_QUEUE_CALL}
+
+_OF_JOBS = (  # operation, member
+    ("ListTrainingJobs", "TrainingJobSummaries"),
+    ("ListProcessingJobs", "ProcessingJobSummaries"),
+    ("ListTransformJobs", "TransformJobSummaries"),
+    ("ListHyperParameterTuningJobs", "HyperParameterTuningJobSummaries"),
+    ("ListAutoMLJobs", "AutoMLJobSummaries"),
+    ("ListCompilationJobs", "CompilationJobSummaries"),
+    ("ListOptimizationJobs", "OptimizationJobSummaries"),
+    ("ListEdgePackagingJobs", "EdgePackagingJobSummaries"),
+    ("ListLabelingJobs", "LabelingJobSummaryList"),
+    ("ListInferenceRecommendationsJobs", "InferenceRecommendationsJobs"),
+    ("ListInferenceExperiments", "InferenceExperiments"),
+    ("ListPipelines", "PipelineSummaries"),
+    ("ListPipelineExecutions", "PipelineExecutionSummaries"),
+    ("ListMonitoringExecutions", "MonitoringExecutionSummaries"),
+    ("ListModelCards", "ModelCardSummaries"),
+    ("ListModelCardExportJobs", "ModelCardExportJobSummaries"),
+    ("ListAIBenchmarkJobs", "AIBenchmarkJobs"),
+    ("ListAIRecommendationJobs", "AIRecommendationJobs"),
+    ("ListJobs", "JobSummaries"),
+    ("ListFlowDefinitions", "FlowDefinitionSummaries"),
+    ("DescribeTrainingJob", "TrainingJobStatus"),
+    ("DescribeProcessingJob", "ProcessingJobStatus"),
+    ("DescribeTransformJob", "TransformJobStatus"),
+    ("DescribeHyperParameterTuningJob", "HyperParameterTuningJobStatus"),
+    ("DescribeAutoMLJobV2", "AutoMLJobStatus"),
+    ("DescribeCompilationJob", "CompilationJobStatus"),
+    ("DescribeOptimizationJob", "OptimizationJobStatus"),
+    ("DescribeEdgePackagingJob", "EdgePackagingJobStatus"),
+    ("DescribeLabelingJob", "LabelingJobStatus"),
+    ("DescribeInferenceRecommendationsJob", "Status"),
+    ("DescribeInferenceExperiment", "Status"),
+    ("DescribePipelineExecution", "PipelineExecutionStatus"),
+    ("DescribeModelCardExportJob", "Status"),
+    ("DescribeAIBenchmarkJob", "AIBenchmarkJobStatus"),
+    ("DescribeAIRecommendationJob", "AIRecommendationJobStatus"),
+    ("DescribeJob", "JobStatus"),
+)
 
 OPERATIONS = {
     operation.name: operation
@@ -65,6 +105,12 @@ OPERATIONS = {
             "sagemaker:DescribeInferenceComponent",
             "InferenceComponentName",
         ),
+        *(
+            Operation(*_SAGEMAKER, name, f"sagemaker:{name}", member, rate=1.0 if name == "ListTrainingJobs" else 5.0)
+            for name, member in _OF_JOBS
+        ),
+        Operation(*_A2I, "ListHumanLoops", "sagemaker:ListHumanLoops", "HumanLoopSummaries"),
+        Operation(*_A2I, "DescribeHumanLoop", "sagemaker:DescribeHumanLoop", "HumanLoopStatus"),
         Operation(
             "application-autoscaling",
             "application-autoscaling",

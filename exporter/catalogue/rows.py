@@ -116,6 +116,11 @@ class Row:
         last = self.name.removesuffix("_total").rpartition("_")[2]
         return last if last in UNITS else ""
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that tell it: of several, the last is the one that sees what the others miss."""
+        return tuple(self.source.split("+"))
+
     def known(self, label: str) -> tuple[str, ...]:
         """Return the known values of a label, empty if it has no closed list."""
         values = self.values.get(label, ())

@@ -1,13 +1,43 @@
-"""Training jobs: use of their hosts, and values that algorithms report."""
+"""Training jobs: their phases, use of their hosts, and values that algorithms report."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import PERCENT, Shape, gauge
+from exporter.catalogue.rows import PERCENT, Shape, gauge, told
 
 HOST = Shape(namespaces=("/aws/sagemaker/TrainingJobs",), dimensions={"Host": ("training_job_name", "host")})
 JOB = Shape(namespaces=("/aws/sagemaker/TrainingJobs",), dimensions={"TrainingJobName": "training_job_name"})
+SOURCE = "job_events+job_polling"
 
 ROWS = (
+    told(
+        SOURCE,
+        "histogram",
+        "sagemaker_training_job_phase_seconds",
+        "Time a training job spent in one phase of its run, counted when the phase ends.",
+        ("secondary_status",),
+        "SecondaryStatusTransitions StartTime to EndTime",
+        values={"secondary_status": "training_secondary_status"},
+        seeded=True,
+        buckets=(1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400, 259200),
+    ),
+    told(
+        SOURCE,
+        "counter",
+        "sagemaker_training_job_phase_changes_total",
+        "Times a training job entered a phase of its run.",
+        ("secondary_status",),
+        "SecondaryStatusTransitions",
+        values={"secondary_status": "training_secondary_status"},
+        seeded=True,
+    ),
+    told(
+        SOURCE,
+        "counter",
+        "sagemaker_training_job_spot_interruptions_total",
+        "Times a managed spot training job lost its instances.",
+        ("instance_type",),
+        "SecondaryStatusTransitions Interrupted with EnableManagedSpotTraining",
+    ),
     gauge(
         "sagemaker_training_job_cpu_utilization_ratio",
         "CPU use of a training job host, where each fully used core adds 1, average over the newest settled period.",

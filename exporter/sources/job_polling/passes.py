@@ -1,0 +1,119 @@
+"""Passes through listings of jobs, newest first, each down to a time: all that was created since is seen once.
+
+Only so does a listing end where it should: AWS's other orders and filters page through all of history. A pass may take
+longer than a run and goes on where it was, while the newest jobs are looked at in each run anew.
+
+    now |--head--|                    each run: down to where the last one began, and a bit further
+                 |......gap......|    after an outage, or at a first start: down to where everything is known
+                                 ^ listed: where a restart begins from
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from exporter.aws import Aws, AwsError
+from exporter.jobs import Job, JobType, UnreadableError, summary
+from exporter.model import MINUTE, Target
+
+OVERLAP = 10 * MINUTE  # a job is taken to be listed at the latest so long after it was created
+PAGES = 40  # of a type in one run: 40 s of ListTrainingJobs at one a second; the rest follows in the next one
+
+Complain = Callable[[Exception], None]
+
+
+class _Pass:
+    """A way through a listing: `todo` are the parameters of what is still to be listed, the first one from `token` on.
+
+    It is None until the parents of the jobs have been listed, where they have any.
+    """
+
+    def __init__(self, lower: float, *, head: bool) -> None:
+        self.lower = lower
+        self.head = head
+        self.todo: deque[dict[str, Any]] | None = None
+        self.token: str | None = None
+        self.pages = 0
+
+
+class Passes:
+    """The passes of one type of job on one target. Everything created before `listed` has been seen."""
+
+    def __init__(self, kind: JobType, listed: float, now: float) -> None:
+        """`listed` is what an earlier process has noted."""
+        self.kind = kind
+        self._begun = max(listed, now - OVERLAP)  # when the last head did
+        self._open = [_Pass(listed - OVERLAP, head=False)] if listed < self._begun else []
+
+    @property
+    def listed(self) -> float:
+        """From when on everything has been seen."""
+        return min((one.lower + OVERLAP for one in self._open), default=self._begun)
+
+    @property
+    def behind(self) -> bool:
+        """Whether something has yet to be listed."""
+        return bool(self._open)
+
+    def run(self, aws: Aws, target: Target, now: float, complain: Complain, oldest: float = math.inf) -> Iterator[Job]:
+        """Yield the jobs on the next pages: the newest first, then what is behind. Raises `AwsError`: the rest waits.
+
+        Of what was created since `oldest`, all is listed again. A summary that can't be read is complained of, and left
+        out.
+        """
+        last = self._open[0] if self._open else None
+        if not (last and last.head and not last.pages):  # or there would be one more with each run that is denied
+            self._open.insert(0, _Pass(min(self._begun, oldest) - OVERLAP, head=True))
+        self._begun = now
+        left = PAGES
+        for one in tuple(self._open):
+            before = one.pages
+            for item in self._through(one, aws, target, left):
+                try:
+                    yield summary(self.kind, item)
+                except UnreadableError as error:
+                    complain(error)
+            left -= one.pages - before
+            if one.todo:
+                return
+            self._open.remove(one)
+
+    def _through(self, one: _Pass, aws: Aws, target: Target, most: int) -> Iterator[Any]:
+        """Yield the summaries on the next pages of a pass, so many at the most."""
+        listing = self.kind.listing
+        if one.todo is None:
+            one.todo = deque(self._parents(aws, target, one.lower))
+        for _ in range(most):
+            if not one.todo:
+                return
+            token = {"NextToken": one.token} if one.token else {}
+            try:
+                answer = aws.call(
+                    target, listing.operation, **listing.fixed, **{listing.since: one.lower}, **one.todo[0], **token
+                )
+            except AwsError as error:
+                if one.token and error.error_class == "bug":  # it does not last for ever: from the newest on again
+                    one.token = None
+                    raise AwsError("transient", str(error)) from error
+                raise
+            yield from answer[listing.member]
+            one.pages += 1
+            one.token = answer.get("NextToken")
+            if not one.token:
+                one.todo.popleft()
+
+    def _parents(self, aws: Aws, target: Target, lower: float) -> Iterable[dict[str, Any]]:
+        """Return what must be listed apart: nothing but once, or for each parent that may have begun a job since."""
+        parent = self.kind.parent
+        if parent is None:
+            return [{}]
+        listed = aws.pages(target, parent.listing.operation, **parent.listing.fixed)
+        found = [item for page in listed for item in page[parent.listing.member]]
+        return [
+            {parent.parameter: item[parent.field]}
+            for item in found
+            if not parent.used or item.get(parent.used, lower) >= lower
+        ]
