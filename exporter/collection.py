@@ -110,6 +110,7 @@ class Collection:
         self._sieve = Sieve(admission)
         self._folding = Folding(tally, ledger.snapshot())
         self._lock = threading.Lock()
+        self._leaving = False
         self._repeats = Repeats()
         self._read_until: dict[tuple[str, Target], tuple[float, float]] = {}  # and the time of the reading
         self._last_event: dict[tuple[str, Target], float] = {}
@@ -132,6 +133,10 @@ class Collection:
         with self._lock:
             self._newest = {key: run for key, run in self._newest.items() if key in runs}
             self._read_until = {key: until for key, until in self._read_until.items() if key in runs}
+
+    def leave(self) -> None:
+        """Learn that the process ends: calls fail from now on, which is nothing to warn of."""
+        self._leaving = True
 
     def run(self, source: Source, target: Target) -> Run:
         """Read, apply, confirm, report. Raises nothing: what went wrong is in the run."""
@@ -266,6 +271,8 @@ class Collection:
         named = (run.source, *where[:2])
         if times == 1 and bug:
             _log.error("source %s has a bug, on %s %s", *named, exc_info=bug)
+        elif self._leaving:
+            _log.debug("%s on %s %s: broken off", *named)
         elif times == 1:
             for failure in run.failures[:5]:
                 _log.warning(

@@ -355,6 +355,7 @@ class Daemon:
         """Start nothing more, let runs end, commit, give up; return whether all of it ended in time."""
         self._stopping.set()
         drained = self._leave([road for _, road in self._roads.values()])  # before calls fail: they delete what counts
+        self._parts.collection.leave()
         self._parts.aws.close()
         drained &= self._scheduler.stop(DRAIN, last=self._own)
         self._ended.set()

@@ -334,6 +334,12 @@ def test_targets_and_sources_have_their_own_failures(room, log):
     assert len(lines(log)) == 3
 
 
+def test_what_a_stop_breaks_off_is_nothing_to_warn_of(room, log):
+    room.collection.leave()
+    assert room.run(reading(looked=(), failed=(FAILED,))).outcome == "denied"
+    assert lines(log) == []
+
+
 def test_a_bug_is_told_once(room, log):
     for _ in range(3):
         room.run(ValueError("a bug"))
