@@ -22,6 +22,7 @@ from exporter.catalogue.places import places
 from exporter.clock import SystemClock
 from exporter.collection import Collection
 from exporter.demo import FakeAws, access_key
+from exporter.demo.jobs import JOB_TYPES
 from exporter.inventory import Inventory, Pacing, Selection
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.memory import MemoryStore
@@ -30,9 +31,36 @@ from exporter.sinks.prometheus import Renderer
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.inventory import InventorySource
+from exporter.sources.job_polling import JobPolling
 from exporter.tally import Tally
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
+RUN = ("inventory", "cloudwatch_metrics", "cloudwatch_alarms")  # jobs would cost each street some hundred calls
+
+
+PARENTS = {
+    "pipeline_execution": "pipeline",
+    "model_card_export": "model_card",
+    "human_loop": "flow_definition",
+    "monitoring_execution": "monitoring_schedule",
+}
+
+
+def add_parents(world, at):
+    """Put what jobs belong to into a world; return how each stands in ARNs, by the type of job."""
+    return {
+        kind: world.add_job(ACCOUNT, REGION, parent, f"a-{parent}".replace("_", "-"), at).resource
+        for kind, parent in PARENTS.items()
+    }
+
+
+def add_one_of_each(world, at):
+    """Put an open job of each type into a world, an execution of a pipeline with a step."""
+    parents = add_parents(world, at)
+    for kind in JOB_TYPES:
+        job = world.add_job(ACCOUNT, REGION, kind, f"a-{kind}".replace("_", "-"), at, parent=parents.get(kind, ""))
+        if kind == "pipeline_execution":
+            world.add_job(ACCOUNT, REGION, "pipeline_step", "a-step", at, parent=job.resource)
 
 
 def stop(world, end):
@@ -73,15 +101,16 @@ class LocalClock(SystemClock):
 
 
 class Street:
-    """A daemon without its threads: `cycle` does what a minute does."""
+    """A daemon without its threads: `cycle` does what a minute does. It has the sources that are `run`, by name."""
 
-    def __init__(self, world, *, text="", now=T0, store=None, seed=0, begin=0.0):
+    def __init__(self, world, *, text="", now=T0, store=None, seed=0, begin=0.0, run=RUN):
         self.true = FakeClock(now)
         self.clock = LocalClock(self.true)
         self.fake = FakeAws(world, self.true.now, seed)
         self.store = store or MemoryStore()
         self.text = text
         self.begin = begin
+        self.run = run
         self.start()
 
     def start(self, text=None):
@@ -110,11 +139,13 @@ class Street:
         self.admission = Admission(self.config.limits.series)
         self.inventory = Inventory(self.aws, known, pacing, self.admission)
         notes = self.ledger.notes(CloudWatchMetrics.name)
-        self.sources = (
+        made = (
             InventorySource(self.inventory, self.config),
             CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.admission, notes, self.begin),
             CloudWatchAlarms(self.aws, known, self.config),
+            JobPolling(self.aws, self.config),
         )
+        self.sources = tuple(source for source in made if source.name in self.run)
         self.collection = Collection(self.ledger, self.clock, self.tally, self.admission)
         noted = {source.name: self.ledger.known(source.name, self.target).notes.get(NOTE) for source in self.sources}
         self.admission.expect(self.target, noted)

@@ -213,7 +213,8 @@ BROKEN = {
     "sources: []": "1:10  sources: must be a mapping, not a list",
     "sources: {inventry: {}}": '1:11  sources.inventry: unknown key; did you mean "inventory"?',
     "sources: {cloudtrail: {}}": (
-        "1:11  sources.cloudtrail: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, job_events"
+        "1:11  sources.cloudtrail: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, "
+        "job_polling, job_events"
     ),
     "sources: {job_events: {enabled: true}}": "1:33  sources.job_events.enabled: this source is not there yet",
     "sources: {job_events: {every: 5s}}": "1:24  sources.job_events.every: unknown key; known are enabled, queue",

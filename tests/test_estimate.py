@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from street import ACCOUNT, REGION, Street
+from street import ACCOUNT, REGION, RUN, Street
 from worlds import T0, FakeClock
 
 from exporter.aws.operations import METRIC_PRICE
@@ -17,16 +17,23 @@ from exporter.ledger.memory import MemoryStore
 from exporter.model import DAY, HOUR, MINUTE, Target
 
 HERE = Target(ACCOUNT, REGION)
-ALARMS = "sources: {cloudwatch_alarms: {every: 1m}}\n"  # as often as a street without a schedule looks at them
+ALARMS = "sources: {cloudwatch_alarms: {every: 1m}, job_polling: {enabled: false}}\n"  # as often as a street looks
+SOURCES = (*RUN, "job_polling")
 CONFIGS = {
-    "defaults": ALARMS,
+    "defaults": "sources: {cloudwatch_alarms: {every: 1m}}\n",
     "seldom": """
-sources: {cloudwatch_metrics: {every: 2m, pace: {warm: 10m, cold: 30m}}, inventory: {every: 2m}}
+sources:
+  cloudwatch_metrics: {every: 2m, pace: {warm: 10m, cold: 30m}}
+  inventory: {every: 2m}
+  job_polling: {every: 2m}
 """,
     "narrow": ALARMS + "families: {exclude: ['sagemaker_endpoint_*utilization*', '*latency*']}",
     "limited": ALARMS + "limits: {usd_per_month: 40}",
     "described": """
-sources: {cloudwatch_alarms: {every: 1m}, inventory: {describe_every: 10m, list_metrics_every: 15m}}
+sources:
+  cloudwatch_alarms: {every: 1m}
+  inventory: {describe_every: 10m, list_metrics_every: 15m}
+  job_polling: {enabled: false}
 """,
 }
 
@@ -60,9 +67,8 @@ def printed(text, endpoints, folder, capsys):
         main(["check-config", "--endpoints", str(endpoints), str(folder / "config.yaml")])
     assert exited.value.code == 0
     lines = [line.replace(",", "").split() for line in capsys.readouterr().out.splitlines()]
-    names = ("inventory", "cloudwatch_alarms", "cloudwatch_metrics")
-    found = [tuple(map(float, line[-3:])) for line in lines if line and line[0] in names]
-    assert len(found) == len(names)
+    found = [tuple(map(float, line[-3:])) for line in lines if line and line[0] in SOURCES]
+    assert len(found) == len(SOURCES) - ("job_polling: {enabled: false}" in text)
     return tuple(map(sum, zip(*found, strict=True)))
 
 
@@ -74,7 +80,8 @@ def test_what_is_estimated_is_what_aws_counts(name, tmp_path, capsys):
     foretold = estimate(parts, {HERE: census})
     parts.close()
 
-    street = Street(steady_world(census, 4), text=CONFIGS[name])
+    running = [line.source for line in foretold.lines]
+    street = Street(steady_world(census, 4), text=CONFIGS[name], run=running)
     every = street.config.sources.cloudwatch_metrics.every
     for _ in range(int(2 * HOUR // every)):
         street.cycle(every)
@@ -146,9 +153,9 @@ def test_what_people_read():
     census = assumed(parts.config, 10, float(T0))
     found = estimate(parts, {HERE: census})
     lines = list(told(found, parts.config, {HERE: census}, "assuming 10 endpoints"))
-    assert lines[0].startswith("valid. 1 account, 1 target, 3 sources, ")
+    assert lines[0].startswith("valid. 1 account, 1 target, 4 sources, ")
     assert lines[2].split() == ["source", "asks", "every", "calls/h", "metrics/h", "USD/month"]
-    assert lines[5].split()[:4] == ["cloudwatch_metrics", "1m", "5m", "1h"]
+    assert lines[6].split()[:4] == ["cloudwatch_metrics", "1m", "5m", "1h"]
     assert lines[-1].startswith("within limits.usd_per_month, 500.00")
     assert not any("limits.series" in line for line in lines)
     assert found.everything > found.usd > found.floor > 0

@@ -6,7 +6,7 @@ import re
 from unittest import mock
 
 import pytest
-from street import ACCOUNT, REGION, PluggedSessions, Street
+from street import ACCOUNT, REGION, RUN, PluggedSessions, Street, add_one_of_each
 from worlds import T0
 
 from exporter.aws.operations import OPERATIONS
@@ -37,13 +37,20 @@ def quick():
     return dict.fromkeys(OPERATIONS, 1e6)
 
 
+def world_with_all():
+    """Return a world that has everything that is asked for."""
+    world = default_world(begin=T0, endpoints=12)
+    add_one_of_each(world, T0)
+    return world
+
+
 def test_a_street_uses_every_action_that_the_policy_allows_and_no_other(quick):
     text = "{resources: {tags: {team: '*'}}, sources: {cloudwatch_alarms: {tags: {team: '*'}}}}"
-    street = Street(default_world(begin=T0, endpoints=12), text=text)
+    street = Street(world_with_all(), text=text, run=(*RUN, "job_polling"))
     street.aws._rates = quick
     for seconds in (60, 60, 3600):
         street.cycle(seconds)
-    assert [run.outcome for run in street.runs] == ["ok", "ok", "ok"]
+    assert [run.outcome for run in street.runs] == ["ok", "ok", "ok", "ok"]
     assert used(street.fake) == allowed(tagged=SOURCES)
     street.kill()
 
@@ -57,32 +64,26 @@ def test_tags_are_asked_for_only_where_they_are_allowed(quick):
     street.kill()
 
 
-@pytest.mark.parametrize(
-    ("text", "sources"),
-    [
-        ("cloudwatch_metrics: {enabled: false}, cloudwatch_alarms: {enabled: false}", ["inventory"]),
-        ("inventory: {enabled: false}, cloudwatch_alarms: {enabled: false}", ["cloudwatch_metrics"]),
-        ("inventory: {enabled: false}, cloudwatch_metrics: {enabled: false}", ["cloudwatch_alarms"]),
-    ],
-)
-def test_a_source_alone_uses_nothing_outside_its_own_part(quick, monkeypatch, text, sources):
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_source_alone_uses_nothing_outside_its_own_part(quick, monkeypatch, source):
     """The parts as the daemon makes them: what is switched off is not asked."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-    street = Street(default_world(begin=T0, endpoints=12))
-    config = parse(f"sources: {{{text}}}")
+    street = Street(world_with_all())
+    others = (f"{other}: {{enabled: false}}" for other in SOURCES if other != source)
+    config = parse(f"sources: {{{', '.join(others)}}}")
     fake = FakeAws(street.fake.world, street.true.now)
     with mock.patch("exporter.aws.sessions.Sessions", PluggedSessions):
         parts = Parts(config, street.clock, MemoryStore())
         parts.aws._sessions.fake, parts.aws._rates = fake, quick
     target = parts.aws.login(config.targets[0], REGION)
     for _ in range(2):
-        for source, _ in parts.sources:
-            parts.collection.run(source, target)
+        for one, _ in parts.sources:
+            parts.collection.run(one, target)
         street.true.forward(3600)  # an alarm changes
     parts.close()
     street.kill()
-    assert used(fake) == allowed(sources)
+    assert used(fake) == allowed([source])
 
 
 def test_a_source_may_read_tags_where_it_chooses_by_tags():
@@ -123,6 +124,7 @@ def test_a_policy_is_one_statement_a_source():
     assert policy["Version"] == "2012-10-17"
     assert [statement["Sid"] for statement in policy["Statement"]] == [
         "Inventory",
+        "JobPolling",
         "CloudwatchMetrics",
         "CloudwatchAlarms",
     ]

@@ -183,9 +183,9 @@ def test_a_disk_that_refuses_refuses_a_reload_that_must_write(running, monkeypat
         full.setattr(one.parts.ledger._store, "commit", refuse)
         assert one.reload(off) == "the disk is full"
         assert one.parts.config.sources.cloudwatch_alarms.enabled
-        assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 3
+        assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 4
     assert one.reload(off) is None
-    assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 2
+    assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 3
 
 
 def test_what_a_removed_target_has_spent_is_spent(running):
@@ -272,7 +272,7 @@ def test_a_source_that_is_switched_off_says_nothing_more_of_itself(running):
     one.ticks(5)
     assert one.reload(here() + "sources: {cloudwatch_metrics: {enabled: false}}\n") is None
     one.ticks(2)
-    assert {labels[2] for labels in one.own("source_up")} == {"inventory", "cloudwatch_alarms"}
+    assert {labels[2] for labels in one.own("source_up")} == {"inventory", "cloudwatch_alarms", "job_polling"}
     assert one.shown(INVOCATIONS) == {}
     assert one.reload(here()) is None
     one.ticks(40)
@@ -295,7 +295,7 @@ def test_a_run_of_before_ends_before_the_next_one_begins(running, monkeypatch):
     one = running()
     one.ticks(3)
     begun, free = threading.Event(), threading.Event()
-    _, metrics, _ = one.parts.sources
+    _, metrics, *_ = one.parts.sources
     usual = metrics[0].read
 
     def slow(*arguments):
@@ -310,7 +310,7 @@ def test_a_run_of_before_ends_before_the_next_one_begins(running, monkeypatch):
     assert one.reload(here() + f"families: {{exclude: [{INVOCATIONS}]}}\n") is None
     one.clock.forward(MINUTE)
     one.daemon._scheduler.tick()
-    _, waits, _ = one.daemon._entries[Target(ACCOUNT, REGION)]
+    _, waits, *_ = one.daemon._entries[Target(ACCOUNT, REGION)]
     assert not waits.running
     assert not waits.runs
     free.set()

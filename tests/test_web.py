@@ -193,8 +193,8 @@ def daemon():
 def test_a_daemon_is_ready_after_its_first_round(daemon):
     assert not daemon.ready()
     daemon._add_target((Account(), HERE.region), HERE)
-    inventory, metrics, alarms = daemon._entries[HERE]
-    inventory.runs = alarms.runs = 5
+    inventory, metrics, alarms, jobs = daemon._entries[HERE]
+    inventory.runs = alarms.runs = jobs.runs = 5
     daemon._make_page()
     assert not daemon.ready()
     metrics.runs = 1
