@@ -138,7 +138,7 @@ class Parts:
         self.config, self.inventory, self.sources, self.listeners = made
         config, metrics = self.config, self.config.sources.cloudwatch_metrics
         self.tally.hold(config.web.zero_hold)
-        self.ledger.rule(Rules(metrics.settle, metrics.deep_settle), config.web.zero_hold)
+        self.ledger.rule(Rules(metrics.settle, metrics.deep_settle), config.web.zero_hold, _off(made))
         self.aws.limit(config.limits.calls, config.limits.datapoints)
         self.admission.limit = config.limits.series
         self.tally.fill("config_info", [((fingerprint(config),), 1.0)])
@@ -557,6 +557,16 @@ def _fixed(before: Config, after: Config) -> str:
         if old != new
     ]
     return f"{' and '.join(changed)} can't change by a reload: restart the exporter" if changed else ""
+
+
+def _off(made: Made) -> frozenset[str]:
+    """Return the families that events feed and that are not to be shown: switched off, or of no source that runs."""
+    names = {source.name for source, _ in made.sources} | {listener.name for listener, _ in made.listeners}
+    return frozenset(
+        name
+        for name, row in CATALOGUE.items()
+        if row.source != "own" and not (made.config.on(name) and names.intersection(row.sources)) and row.ask is None
+    )
 
 
 def _listed_places(config: Config) -> Places:

@@ -557,6 +557,35 @@ def test_what_is_hidden_keeps_its_total_over_restarts_and_goes_on_once_it_is_see
     assert world.value(DURATION, JOB[:3], "sum") == 90.0
 
 
+def test_totals_of_a_family_that_is_off_are_not_shown_and_go_on_when_it_is_on_again(world):
+    world.ledger.apply(polled(world.clock, event("a", seconds=90.0), seeds=SEEDS))
+    world.serve()
+    world.clock.forward(130)
+    world.ledger.rule(Rules(), 130.0, [JOBS])
+    assert world.value(JOBS, JOB) is None
+    assert world.value(DURATION, JOB[:3], "sum") == 0.0, "only its own"
+    world.ledger.apply(polled(world.clock, event("b", seconds=90.0), seeds=SEEDS))
+    assert world.value(JOBS, JOB) is None
+    world.ledger.rule(Rules(), 130.0)
+    world.ledger.apply(polled(world.clock))
+    assert world.value(JOBS, JOB) == 2.0
+    assert world.value(DURATION, JOB[:3], "sum") == 180.0
+
+
+def test_a_first_zero_that_nobody_sees_for_its_family_is_off_is_not_over(world):
+    world.ledger.rule(Rules(), 130.0, [JOBS])
+    world.ledger.apply(polled(world.clock, event("a")))
+    world.serve()
+    world.clock.forward(600)
+    world.ledger.rule(Rules(), 130.0)
+    world.ledger.apply(polled(world.clock))
+    assert world.value(JOBS, JOB) == 0.0
+    world.serve()
+    world.clock.forward(130)
+    world.ledger.apply(polled(world.clock))
+    assert world.value(JOBS, JOB) == 1.0
+
+
 def test_event_that_is_too_old_is_not_counted(world):
     assert world.ledger.apply(road(world.clock, event("a", at=T0 - 1), not_before=T0)).events == {"too_old": 1}
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -84,11 +84,12 @@ class Ledger:
         self._books.install(kept)
         self._board.install(kept, (), self._clock.now())
 
-    def rule(self, rules: Rules, zero_hold: float) -> None:
-        """Count by these rules from now on."""
+    def rule(self, rules: Rules, zero_hold: float, off: Collection[str] = ()) -> None:
+        """Count by these rules from now on; what events have counted of families that are `off` is not shown."""
         with self._state:
             self._rules = rules
             self._board.hold(zero_hold)
+            self._board.hide(off)
 
     def apply(self, reading: Reading) -> Applied:
         """Count a reading, commit it, install it; return what became of it.

@@ -6,7 +6,7 @@ Here: who is visible at an instant, first zeros, age limits of samples. Not here
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple
 
@@ -78,6 +78,7 @@ class Board:
         self._zeros: dict[Spot | Key, _Zero] = {}
         self._unserved = _Zero(0, None)  # shared by all that are new, thousands at a start
         self._newly_served: dict[Spot | Key, float] = {}
+        self._off: frozenset[str] = frozenset()
         self._dirty: set[Face] = set()
         self._number = 0
         self._snapshot = Snapshot(0, now, {})
@@ -157,6 +158,12 @@ class Board:
                 known[counter.metric, counter.stat] = counter
                 self._shapes[counter.family, resource.target] = resource.shape
 
+    def hide(self, off: Collection[str]) -> None:
+        """Show no totals of events of these families; they stay as they are, for the day on which one is on again."""
+        changed = self._off.symmetric_difference(off)
+        self._off = frozenset(off)
+        self._dirty.update(face for face in self._totals if face[0] in changed)
+
     # -- first zeros -------------------------------------------------------------------------------------------------
 
     def hold(self, zero_hold: float) -> None:
@@ -181,7 +188,8 @@ class Board:
         """Learn that pages with this snapshot are served: the zeros in it begin to count their time."""
         served = _Zero(snapshot.number, monotonic)
         for counter, zero in self._zeros.items():
-            if zero.served is None and zero.number <= snapshot.number:
+            hidden = isinstance(counter, Key) and counter.face[0] in self._off
+            if zero.served is None and zero.number <= snapshot.number and not hidden:
                 self._zeros[counter] = served
                 self._newly_served[counter] = now
 
@@ -257,7 +265,8 @@ class Board:
             for counter in self._counters[home].values():
                 if counter.family == family:
                     parts.setdefault(counter.part, {}).update(_shown(cohorts[home], counter, now))
-        for labels, total in self._totals.get(face, {}).items():
+        totals = {} if family in self._off else self._totals.get(face, {})
+        for labels, total in totals.items():
             for part, value in () if total.hidden else total.parts.items():
                 parts.setdefault(part, {})[labels] = value if total.released else 0.0
         if face in self._shelves:
