@@ -22,6 +22,7 @@ BUILT_LISTINGS = {
     "serverless_endpoints",
     "multi_model_endpoints",
 }
+BUILT_JOBS = {"jobs", "training_jobs", "inference_recommender", "labeling", "pipelines", "model_monitor"}
 BUILT_SOURCES = {"cloudwatch_metrics", "cloudwatch_alarms"}
 VARIANT = Shape(namespaces=("AWS/SageMaker",), dimensions={"EndpointName": "endpoint_name"})
 
@@ -85,6 +86,7 @@ def test_every_family_promised_for_now_has_a_row():
         if not family.get("later")
         and (
             (family["source"] == "inventory" and family["subject"] in BUILT_LISTINGS)
+            or (family["source"] == "job_events+job_polling" and family["subject"] in BUILT_JOBS)
             or family["source"] in BUILT_SOURCES
         )
     }

@@ -11,7 +11,17 @@ from botocore.loaders import Loader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.jobs import JOB_STATUSES, JOB_TYPES, PHASES, TOLD_BY, spelled
+from exporter.jobs import (
+    JOB_STATUSES,
+    JOB_TYPES,
+    PHASES,
+    RULE_STATUSES,
+    STEP_STATUSES,
+    STEP_TYPES,
+    STEPS,
+    TOLD_BY,
+    spelled,
+)
 
 CONTRACT = yaml.safe_load((Path(__file__).parent / "contract" / "families.yaml").read_text())
 PROMISED = {row["job_type"]: row for row in CONTRACT["job_types"]}
@@ -168,6 +178,23 @@ TYPES = {
     "child_jobs_limit": "integer",
     "label_counters": "structure",
     "warm_pool": "structure",
+    "billable_tokens": "long",
+    "debugger_rules": "list",
+    "profiler_rules": "list",
+    "progress": "structure",
+    "final_values": "list",
+    "best_objective": "structure",
+    "recommendations": "list",
+}
+MEMBERS = {  # of the objects that some facts are read from, or of those in a list
+    "instances": {"InstanceType", "InstanceCount"},
+    "transitions": {"Status", "StartTime", "EndTime"},
+    "debugger_rules": {"RuleConfigurationName", "RuleEvaluationStatus", "LastModifiedTime"},
+    "profiler_rules": {"RuleConfigurationName", "RuleEvaluationStatus", "LastModifiedTime"},
+    "progress": {"CurrentStep", "TotalStepCountPerEpoch", "CurrentEpoch", "MaxEpoch"},
+    "final_values": {"MetricName", "Value"},
+    "best_objective": {"MetricName", "Value"},
+    "recommendations": {"Metrics", "EndpointConfiguration"},
 }
 
 
@@ -175,10 +202,9 @@ def check_fields(service, shape, fields):
     for name, path in paths(fields):
         found = service.at(shape, path)
         assert service.shapes[found]["type"] == TYPES.get(name, "string"), path
-        if name == "transitions":
-            assert {"Status", "StartTime", "EndTime"} <= set(service.shapes[service.item(found)]["members"])
-        if name == "instances":
-            assert {"InstanceType", "InstanceCount"} <= set(service.shapes[found]["members"])
+        if name in MEMBERS:
+            holder = service.item(found) if service.shapes[found]["type"] == "list" else found
+            assert MEMBERS[name] <= set(service.shapes[holder]["members"])
 
 
 def test_what_else_is_read_is_there():
@@ -192,6 +218,8 @@ def test_what_else_is_read_is_there():
         "ResourceRetainedBillableTimeInSeconds",
         "ReusedByJob",
     }
+    assert {"EndpointName", "InstanceType"} <= set(shapes["EndpointOutputConfiguration"]["members"])
+    assert {"ModelLatency", "MaxInvocations", "CostPerHour"} <= set(shapes["RecommendationMetrics"]["members"])
     counters = {
         "child_job_status": "TrainingJobStatusCounters",
         "objective_status": "ObjectiveStatusCounters",
@@ -201,6 +229,20 @@ def test_what_else_is_read_is_there():
         assert set(CONTRACT["enums"][enum]) == set(shapes[holder]["members"]) - {"TotalLabeled"}
     parents = {kind for one in JOB_TYPES.values() if one.answer for kind, _ in one.answer.parents}
     assert parents | {"none", "pipeline_execution"} == set(CONTRACT["enums"]["parent_type"])  # by the steps of one
+
+
+def test_steps_of_pipelines_are_as_the_service_says():
+    assert {*STEPS.fixed, "PipelineExecutionArn", "NextToken"} <= set(SAGEMAKER.takes(STEPS.operation))
+    of_step = SAGEMAKER.item(SAGEMAKER.at(SAGEMAKER.gives(STEPS.operation), STEPS.member))
+    told = {"StepName", "StepStatus", "StartTime", "EndTime", "AttemptCount", "CacheHitResult", "IterationContext"}
+    assert {*told, "Metadata"} <= set(SAGEMAKER.shapes[of_step]["members"])
+    assert {"Index", "ParentStepName"} <= set(SAGEMAKER.shapes["IterationContext"]["members"])
+    assert "SourcePipelineExecutionArn" in SAGEMAKER.shapes["CacheHitResult"]["members"]
+    assert SAGEMAKER.words("StepStatus") == STEP_STATUSES == tuple(CONTRACT["enums"]["pipeline_step_status"])
+    assert set(SAGEMAKER.shapes[SAGEMAKER.at(of_step, "Metadata")]["members"]) == set(STEP_TYPES)
+    assert CONTRACT["enums"]["step_type"] == list(STEP_TYPES)
+    assert set(SAGEMAKER.words("RuleEvaluationStatus")) == set(RULE_STATUSES)
+    assert SAGEMAKER.words("WarmPoolResourceStatus") == tuple(CONTRACT["enums"]["warm_pool_status"])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -53,6 +53,7 @@ _OF_JOBS = (  # operation, member
     ("ListInferenceExperiments", "InferenceExperiments"),
     ("ListPipelines", "PipelineSummaries"),
     ("ListPipelineExecutions", "PipelineExecutionSummaries"),
+    ("ListPipelineExecutionSteps", "PipelineExecutionSteps"),
     ("ListMonitoringExecutions", "MonitoringExecutionSummaries"),
     ("ListModelCards", "ModelCardSummaries"),
     ("ListModelCardExportJobs", "ModelCardExportJobSummaries"),

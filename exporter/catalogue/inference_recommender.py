@@ -1,10 +1,12 @@
-"""Inference recommendation jobs: the load that they put on endpoints."""
+"""Inference recommendation jobs: the load that they put on endpoints, and what they recommend."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import MEDIAN_AND_TAILS, MILLISECONDS, Shape, counter, gauge, summary
+from exporter.catalogue.rows import MEDIAN_AND_TAILS, MILLISECONDS, Shape, counter, gauge, summary, told
 
 JOB = Shape(namespaces=("/aws/sagemaker/InferenceRecommendationsJobs",), dimensions={"JobName": "job_name"})
+
+SOURCE = "job_events+job_polling"
 
 ROWS = (
     counter(
@@ -60,5 +62,32 @@ ROWS = (
         stat="Maximum",
         pace="warm",
         breakdowns=("recommender_job_by_endpoint",),
+    ),
+    told(
+        SOURCE,
+        "gauge",
+        "sagemaker_recommender_job_recommended_model_latency_seconds",
+        "Model latency that an inference recommendation job measured for one recommended configuration.",
+        ("job_name", "endpoint_name", "instance_type"),
+        "InferenceRecommendations[].Metrics.ModelLatency",
+        on=False,
+    ),
+    told(
+        SOURCE,
+        "gauge",
+        "sagemaker_recommender_job_recommended_max_invocations",
+        "Requests per minute that one recommended configuration can serve.",
+        ("job_name", "endpoint_name", "instance_type"),
+        "InferenceRecommendations[].Metrics.MaxInvocations",
+        on=False,
+    ),
+    told(
+        SOURCE,
+        "gauge",
+        "sagemaker_recommender_job_recommended_cost_hourly_usd",
+        "Hourly price of one recommended configuration.",
+        ("job_name", "endpoint_name", "instance_type"),
+        "InferenceRecommendations[].Metrics.CostPerHour",
+        on=False,
     ),
 )

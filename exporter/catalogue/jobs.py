@@ -169,4 +169,14 @@ ROWS = (
         values={"job_type": ("hyperparameter_tuning",), "status": "objective_status"},
         on=False,
     ),
+    told(
+        SOURCE,
+        "gauge",
+        "sagemaker_job_best_objective_value",
+        "Best objective value that an open tuning or AutoML job has reached so far.",
+        ("job_type", "job_name", "measure"),
+        "BestTrainingJob, BestCandidate final objective metric",
+        values={"job_type": ("hyperparameter_tuning", "automl")},
+        on=False,
+    ),
 )

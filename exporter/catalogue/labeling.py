@@ -1,14 +1,16 @@
-"""Ground Truth labeling jobs, as CloudWatch counts them."""
+"""Ground Truth labeling jobs, as CloudWatch counts them, and how far open ones are."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import Shape, counter, gauge
+from exporter.catalogue.rows import Shape, counter, gauge, told
 
 ACCOUNT = Shape(namespaces=("AWS/SageMaker/LabelingJobs", "AWS/Sagemaker/LabelingJobs"), dimensions={})
 JOB = Shape(
     namespaces=("AWS/SageMaker/LabelingJobs", "AWS/Sagemaker/LabelingJobs"),
     dimensions={"LabelingJobName": "labeling_job_name"},
 )
+
+SOURCE = "job_events+job_polling"
 
 ROWS = (
     counter(
@@ -70,5 +72,14 @@ ROWS = (
         stat="Maximum",
         stable=False,
         pace="cold",
+    ),
+    told(
+        SOURCE,
+        "gauge",
+        "sagemaker_labeling_job_objects",
+        "Dataset objects of an open labeling job by what became of them.",
+        ("labeling_job_name", "status"),
+        "ListLabelingJobs LabelCounters without TotalLabeled",
+        values={"status": "label_counter"},
     ),
 )

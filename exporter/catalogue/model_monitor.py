@@ -1,8 +1,8 @@
-"""Model Monitor: quality measures of monitored models."""
+"""Model Monitor: quality measures of monitored models, and executions of schedules."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import Shape, gauge
+from exporter.catalogue.rows import Shape, gauge, told
 
 SCHEDULE = Shape(
     namespaces=("aws/sagemaker/Endpoints/model-metrics",),
@@ -12,6 +12,8 @@ BATCH_SCHEDULE = Shape(
     namespaces=("aws/sagemaker/ModelMonitoring/model-metrics",),
     dimensions={"MonitoringSchedule": "monitoring_schedule"},
 )
+
+SOURCE = "job_events+job_polling"
 
 ROWS = (
     gauge(
@@ -31,5 +33,15 @@ ROWS = (
         period=3600,
         pace="cold",
         values={"measure": "model_quality_measure"},
+    ),
+    told(
+        SOURCE,
+        "counter",
+        "sagemaker_model_monitor_executions_total",
+        "Executions of a monitoring schedule that ended, by status.",
+        ("monitoring_schedule", "status"),
+        "ListMonitoringExecutions; ended statuses only",
+        values={"status": "monitoring_execution_status"},
+        seeded=True,
     ),
 )

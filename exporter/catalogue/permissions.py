@@ -51,6 +51,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
         "sagemaker:ListModelCards",
         "sagemaker:ListMonitoringExecutions",
         "sagemaker:ListOptimizationJobs",
+        "sagemaker:ListPipelineExecutionSteps",
         "sagemaker:ListPipelineExecutions",
         "sagemaker:ListPipelines",
         "sagemaker:ListProcessingJobs",

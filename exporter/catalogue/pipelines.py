@@ -1,8 +1,8 @@
-"""Pipelines: executions and steps, as CloudWatch counts them."""
+"""Pipelines: executions and steps, as CloudWatch counts them, and as the executions themselves tell."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import MILLISECONDS, Shape, counter, gauge, summary
+from exporter.catalogue.rows import MILLISECONDS, Shape, counter, gauge, summary, told
 
 PIPELINE = Shape(
     namespaces=("AWS/Sagemaker/ModelBuildingPipeline", "AWS/SageMaker/ModelBuildingPipeline"),
@@ -12,6 +12,8 @@ STEP = Shape(
     namespaces=("AWS/Sagemaker/ModelBuildingPipeline", "AWS/SageMaker/ModelBuildingPipeline"),
     dimensions={"PipelineName": "pipeline_name", "StepName": "step_name"},
 )
+
+SOURCE = "job_events+job_polling"
 
 ROWS = (
     counter(
@@ -109,5 +111,61 @@ ROWS = (
         stat="Maximum",
         scale=MILLISECONDS,
         pace="warm",
+    ),
+    told(
+        SOURCE,
+        "gauge",
+        "sagemaker_pipeline_executions",
+        "Executions of a pipeline that have not ended, by status.",
+        ("pipeline_name", "status"),
+        "Search PipelineExecution, ListPipelineExecutions; Executing and Stopping only",
+        values={"status": "pipeline_execution_status"},
+        seeded=True,
+    ),
+    told(
+        SOURCE,
+        "counter",
+        "sagemaker_pipeline_execution_state_changes_total",
+        "Times an execution of a pipeline entered a status, counted once per execution and status.",
+        ("pipeline_name", "status"),
+        "SageMaker Model Building Pipeline Execution Status Change; Search PipelineExecution",
+        values={"status": "pipeline_execution_status"},
+        seeded=True,
+    ),
+    told(
+        SOURCE,
+        "stateset",
+        "sagemaker_pipeline_last_execution_status",
+        "Status of the newest execution of a pipeline, 1 for the status that holds.",
+        ("pipeline_name", "status"),
+        "newest execution by StartTime",
+        values={"status": "pipeline_execution_status"},
+    ),
+    told(
+        SOURCE,
+        "gauge",
+        "sagemaker_pipeline_last_success_timestamp_seconds",
+        "Time at which an execution of a pipeline last ended with success.",
+        ("pipeline_name",),
+        "event executionEndTime, or LastModifiedTime of a Succeeded execution",
+    ),
+    told(
+        SOURCE,
+        "counter",
+        "sagemaker_pipeline_step_state_changes_total",
+        "Times a pipeline step entered a status, by kind of step, counted once per execution, step, attempt and status.",
+        ("pipeline_name", "step_type", "status"),
+        "SageMaker Model Building Pipeline Execution Step Status Change; ListPipelineExecutionSteps",
+        values={"step_type": "step_type", "status": "pipeline_step_status"},
+        seeded=True,
+    ),
+    told(
+        SOURCE,
+        "counter",
+        "sagemaker_pipeline_step_cache_hits_total",
+        "Pipeline steps that took their result from an earlier execution.",
+        ("pipeline_name",),
+        "CacheHitResult",
+        on=False,
     ),
 )

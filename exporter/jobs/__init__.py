@@ -1,7 +1,7 @@
 """WHAT a job is, whatever type it has and whoever tells of it: data in, data out.
 
     job_types   the table: for each of the 22 types how it is listed and described, where its facts stand, its statuses
-    job         `Job`: what one who tells of a job knows of it
+    job         `Job`: what one who tells of a job knows of it; `Step`, of the steps of an execution of a pipeline
     facts       a summary of a listing, an answer of Describe or an event -> Job
     identities  Job -> the text by which its end, and its entering a status, counts once
     failures    Job -> whether its end is a failure, and of which class
@@ -11,13 +11,17 @@ Nothing here calls AWS, keeps anything or knows a family. Whatever AWS says, the
 
 from __future__ import annotations
 
-from exporter.jobs.facts import UnreadableError, described, summary, told
+from exporter.jobs.facts import UnreadableError, described, step, summary, told
 from exporter.jobs.failures import REASONS, failed, failure
 from exporter.jobs.identities import entered, identity, stand_in
-from exporter.jobs.job import PHASES, Job, Transition, WarmPool
+from exporter.jobs.job import PHASES, Job, Recommendation, Rule, Step, Transition, WarmPool
 from exporter.jobs.job_types import (
     JOB_STATUSES,
     JOB_TYPES,
+    RULE_STATUSES,
+    STEP_STATUSES,
+    STEP_TYPES,
+    STEPS,
     TOLD_BY,
     Description,
     Fields,
@@ -32,6 +36,10 @@ __all__ = [
     "JOB_TYPES",
     "PHASES",
     "REASONS",
+    "RULE_STATUSES",
+    "STEPS",
+    "STEP_STATUSES",
+    "STEP_TYPES",
     "TOLD_BY",
     "Description",
     "Fields",
@@ -39,6 +47,9 @@ __all__ = [
     "JobType",
     "Listing",
     "Parent",
+    "Recommendation",
+    "Rule",
+    "Step",
     "Transition",
     "UnreadableError",
     "WarmPool",
@@ -49,6 +60,7 @@ __all__ = [
     "identity",
     "spelled",
     "stand_in",
+    "step",
     "summary",
     "told",
 ]

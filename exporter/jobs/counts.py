@@ -4,6 +4,9 @@
     start    it began to run: how long it waited
     end      it ended: how long it took, as what it failed, what it used. Only of what Describe has told
     phase    a training job entered a phase, or left it
+    pool     a warm pool came to its end: how long it was kept
+    rule     a rule of Debugger has judged a training job that ended
+    step     a step of an execution of a pipeline entered a status, or was spared
 
 An event is placed at the time of the fact, not of the telling: what happened before counting began never counts.
 """
@@ -11,18 +14,19 @@ An event is placed at the time of the fact, not of the telling: what happened be
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from exporter.catalogue import CATALOGUE
 from exporter.jobs.failures import REASONS, failed, failure
 from exporter.jobs.identities import entered, identity
-from exporter.jobs.job import Job
+from exporter.jobs.job import Job, Step
 from exporter.jobs.job_types import JOB_TYPES, spelled
 from exporter.model import Effect, Event, Target
 
 STATE, START, END, PHASE = "job_events/state", "job_events/start", "job_events/end", "job_events/phase"
-KINDS = (STATE, START, END, PHASE)
+POOL, RULE, STEP = "job_events/pool", "job_events/rule", "job_events/step"
+KINDS = (STATE, START, END, PHASE, POOL, RULE, STEP)
 
 CHANGES = "sagemaker_job_state_changes_total"
 DURATION = "sagemaker_job_duration_seconds"
@@ -33,9 +37,21 @@ BILLABLE_SECONDS = "sagemaker_job_billable_instance_seconds_total"
 PHASE_CHANGES = "sagemaker_training_job_phase_changes_total"
 PHASE_SECONDS = "sagemaker_training_job_phase_seconds"
 INTERRUPTIONS = "sagemaker_training_job_spot_interruptions_total"
+POOL_SECONDS = "sagemaker_training_job_warm_pool_billable_instance_seconds_total"
+TOKENS = "sagemaker_training_job_billable_tokens_total"
+RULES = "sagemaker_training_job_rule_evaluations_total"
+EXECUTIONS = "sagemaker_pipeline_execution_state_changes_total"
+STEPS = "sagemaker_pipeline_step_state_changes_total"
+CACHE_HITS = "sagemaker_pipeline_step_cache_hits_total"
+MONITORED = "sagemaker_model_monitor_executions_total"
 
 NO_PHASES = {"Stopped", "MaxRuntimeExceeded", "Completed", "Failed", "Interrupted", "MaxWaitTimeExceeded"}
 """Words for how a training job ended, or was interrupted, among those for what it is doing."""
+
+POOL_ENDED = {"Terminated", "Reused"}
+RULE_OPEN = {"InProgress", "Stopping"}
+STEP_ENDED = {"Stopped", "Failed", "Succeeded"}
+STEP_FIRST = "Starting"
 
 
 class Seed(NamedTuple):
@@ -67,7 +83,10 @@ def changes(target: Target, job: Job, now: float) -> Iterator[Event]:
         if who:
             at = job.created if status == first and job.created is not None else since(job, now)
             labels = (target.account_id, target.region, job.job_type, status)
-            yield Event(STATE, who, at, target, (Effect(CHANGES, labels),))
+            effects = [Effect(CHANGES, labels)]
+            if job.job_type == "pipeline_execution":
+                effects.append(Effect(EXECUTIONS, (*labels[:2], job.under, status)))
+            yield Event(STATE, who, at, target, tuple(effects))
 
 
 def started(target: Target, job: Job) -> Iterator[Event]:
@@ -114,7 +133,59 @@ def end(target: Target, job: Job, now: float) -> Iterator[Event]:
     for family, seconds in ((RUN_SECONDS, job.run_seconds), (BILLABLE_SECONDS, job.billable_seconds)):
         if seconds is not None:
             effects += [Effect(family, (*where, instance), seconds * count) for instance, count in job.instances]
+    if job.billable_tokens is not None:
+        effects.append(Effect(TOKENS, where[:2], float(job.billable_tokens)))
+    if job.job_type == "monitoring_execution":
+        effects.append(Effect(MONITORED, (*where[:2], job.under, job.status)))
     yield Event(END, who, at, target, tuple(effects))
+
+
+def pool(target: Target, job: Job, now: float) -> Iterator[Event]:
+    """Yield how long the instances of an ended job were kept in a warm pool, once they no longer are."""
+    who, kept = identity(target, job), job.warm_pool
+    if not who or not ended(job) or kept is None or kept.status not in POOL_ENDED or kept.billable_seconds is None:
+        return
+    where, seconds = (target.account_id, target.region), kept.billable_seconds
+    effects = tuple(Effect(POOL_SECONDS, (*where, instance), seconds * count) for instance, count in job.instances)
+    if effects:
+        yield Event(POOL, who, since(job, now) + seconds, target, effects)
+
+
+def rules(target: Target, job: Job, now: float) -> Iterator[Event]:
+    """Yield what the rules of an ended training job have found, each once it goes on no more."""
+    who = identity(target, job)
+    if not who or not ended(job):
+        return
+    for rule in job.rules:
+        if rule.status not in RULE_OPEN:
+            at = since(job, now) if rule.modified is None else max(rule.modified, since(job, now))
+            labels = (target.account_id, target.region, rule.kind, rule.status)
+            yield Event(RULE, f"{who}#{rule.kind}/{rule.name}", at, target, (Effect(RULES, labels),))
+
+
+def steps(target: Target, job: Job, told: Iterable[Step], now: float) -> Iterator[Event]:
+    """Yield the changes of status of an execution's steps: the one that each is in, and the one that it began in.
+
+    One that works on nothing yet waits: AWS has yet to tell its type. Events of a step tell no attempt: its first one.
+    """
+    who = identity(target, job)
+    if not who:
+        return
+    where = (target.account_id, target.region, job.under)
+    for one in told:
+        over = one.status in STEP_ENDED
+        if not one.step_type and not over:
+            continue
+        named = f"{who}#{one.name}" if one.attempt < 2 else f"{who}#{one.name}/{one.attempt}"
+        changed = one.ended if over else None
+        seen = {one.status: now if changed is None else changed}
+        if one.started is not None:
+            seen = {STEP_FIRST: one.started, **seen} if one.status != STEP_FIRST else {STEP_FIRST: one.started}
+        for status, at in seen.items():
+            effect = Effect(STEPS, (*where, one.step_type, status))
+            yield Event(STEP, f"{named}#{status}", at, target, (effect,))
+        if one.cached:
+            yield Event(STEP, f"{named}#cached", max(seen.values()), target, (Effect(CACHE_HITS, where),))
 
 
 def dated(job: Job) -> bool:
@@ -144,6 +215,24 @@ def _seeds() -> Iterator[Seed]:
         if phase not in NO_PHASES:
             yield Seed(PHASE_CHANGES, (phase,))
             yield Seed(PHASE_SECONDS, (phase,), CATALOGUE[PHASE_SECONDS].buckets)
+    for kind_of_rule in CATALOGUE[RULES].known("rule_kind"):
+        yield from (Seed(RULES, (kind_of_rule, status)) for status in CATALOGUE[RULES].known("status"))
 
 
 SEEDS = tuple(_seeds())
+MONITORED_ENDED = tuple(
+    spelled(JOB_TYPES["monitoring_execution"], status) for status in JOB_TYPES["monitoring_execution"].ended
+)
+
+
+def of_pipeline(name: str, step_types: Iterable[str]) -> Iterator[Seed]:
+    """Yield what stands at 0 for a pipeline that exists, with steps of these types."""
+    yield from (Seed(EXECUTIONS, (name, status)) for status in CATALOGUE[EXECUTIONS].known("status"))
+    yield Seed(CACHE_HITS, (name,))
+    for step_type in step_types:
+        yield from (Seed(STEPS, (name, step_type, status)) for status in CATALOGUE[STEPS].known("status"))
+
+
+def of_schedule(name: str) -> Iterator[Seed]:
+    """Yield what stands at 0 for a monitoring schedule that exists."""
+    yield from (Seed(MONITORED, (name, status)) for status in MONITORED_ENDED)

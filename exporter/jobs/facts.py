@@ -7,14 +7,15 @@ words of AWS that we don't; a field that we do know and that is not what it shou
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from exporter.jobs.failures import bounded
-from exporter.jobs.job import PHASES, Job, Transition, WarmPool
-from exporter.jobs.job_types import Fields, JobType, spelled
+from exporter.jobs.job import PHASES, Job, Recommendation, Rule, Step, Transition, WarmPool
+from exporter.jobs.job_types import RULE_STATUSES, STEP_STATUSES, STEP_TYPES, Fields, JobType, spelled
 
 TIMES_IN_MS = 1e11  # a larger number is milliseconds: as seconds it would be after the year 5000
 LATEST = 253_402_300_800.0  # the year 10000
@@ -53,6 +54,11 @@ def told(kind: JobType, envelope: Any) -> Job:
         raise UnreadableError(f"{where}: resources is {_what(resources)}, not a list")
     arns = tuple(one for one in resources or () if isinstance(one, str))
     return _Facts(kind, kind.event, outside.at("detail"), where, arns).job(sent=outside.time("time"))
+
+
+def step(kind: JobType, item: Any) -> Step:
+    """Return what a summary in the listing of an execution's steps tells. Raises `UnreadableError`."""
+    return _Facts(kind, Fields(status="StepStatus"), item, f"{kind.name}, a step of it").step()
 
 
 class _Facts:
@@ -110,6 +116,52 @@ class _Facts:
             child_jobs_limit=self.whole(fields.child_jobs_limit),
             label_counters=tuple(one for one in self._counts(fields.label_counters) if one[0] != "TotalLabeled"),
             warm_pool=self._warm_pool(),
+            billable_tokens=self.whole(fields.billable_tokens),
+            rules=(*self._rules("debugger", fields.debugger_rules), *self._rules("profiler", fields.profiler_rules)),
+            current_step=self._progress("CurrentStep"),
+            steps_per_epoch=self._progress("TotalStepCountPerEpoch"),
+            current_epoch=self._progress("CurrentEpoch"),
+            epochs_limit=self._progress("MaxEpoch"),
+            final_values=tuple(filter(None, (one.value() for one in self._list(fields.final_values)))),
+            best_objective=self._best_objective(),
+            recommendations=tuple(one.recommendation() for one in self._list(fields.recommendations)),
+        )
+
+    def step(self) -> Step:
+        """Return a step of an execution."""
+        name, status = self.text("StepName"), spelled(STEP_STATUSES, self.text("StepStatus"))
+        if not name or not status:
+            raise UnreadableError(f"{self._where}: its name or its status is missing")
+        turn = self.whole("IterationContext.Index")
+        loop = "" if turn is None else f"{self.text('IterationContext.ParentStepName')}[{turn}]/"
+        metadata = self.at("Metadata")
+        if not isinstance(metadata, dict | None):
+            raise self._odd("Metadata", metadata, "an object")
+        told = [word for word, about in (metadata or {}).items() if about is not None]
+        return Step(
+            loop + name,
+            status,
+            next((word for word in STEP_TYPES if word in told), told[0] if told else ""),
+            self.whole("AttemptCount") or 1,
+            self.time("StartTime"),
+            self.time("EndTime"),
+            self.at("CacheHitResult.SourcePipelineExecutionArn") is not None,
+        )
+
+    def value(self) -> tuple[str, float] | None:
+        """Return a measured value with its name; None for what is no number."""
+        name, value = self.text("MetricName"), self.real("Value")
+        return (name, value) if name and value is not None else None
+
+    def recommendation(self) -> Recommendation:
+        """Return one recommended way to serve a model."""
+        latency = self.number("Metrics.ModelLatency")
+        return Recommendation(
+            self.text("EndpointConfiguration.EndpointName"),
+            self.text("EndpointConfiguration.InstanceType"),
+            None if latency is None else latency / 1000,  # ms: the guide, inference-recommender-interpret-results
+            self.number("Metrics.MaxInvocations"),
+            self.number("Metrics.CostPerHour"),
         )
 
     def at(self, path: str) -> Any:
@@ -157,6 +209,15 @@ class _Facts:
             return None
         if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= MOST:  # nor is NaN
             raise self._odd(path, found, "a number of 0 or more")
+        return float(found)
+
+    def real(self, path: str) -> float | None:
+        """Return any number; None for what says that there is none (AWS writes NaN and infinities as texts)."""
+        found = self.at(path)
+        if found is None or found in ("NaN", "Infinity", "-Infinity"):
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < math.inf:
+            raise self._odd(path, found, "a number")
         return float(found)
 
     def whole(self, path: str) -> int | None:
@@ -244,6 +305,22 @@ class _Facts:
             return None
         billable = self.number(f"{path}.ResourceRetainedBillableTimeInSeconds")
         return WarmPool(status, billable, self.text(f"{path}.ReusedByJob"))
+
+    def _rules(self, kind: str, path: str) -> Iterator[Rule]:
+        for one in self._list(path):
+            name, status = one.text("RuleConfigurationName"), one.text("RuleEvaluationStatus")
+            if name and status:
+                yield Rule(kind, name, spelled(RULE_STATUSES, status), one.time("LastModifiedTime"))
+
+    def _progress(self, name: str) -> int | None:
+        return self.whole(f"{self._fields.progress}.{name}") if self._fields.progress else None
+
+    def _best_objective(self) -> tuple[str, float] | None:
+        path = self._fields.best_objective
+        found = self.at(path) if path else None
+        if found is None:
+            return None
+        return _Facts(self._kind, self._fields, found, f"{self._where}: {path}").value()
 
     def _odd(self, path: str, found: Any, wanted: str) -> UnreadableError:
         return UnreadableError(f"{self._where}: {path} is {_what(found)}, not {wanted}")

@@ -41,6 +41,40 @@ class WarmPool(Struct, frozen=True):
     reused_by: str = ""
 
 
+class Rule(Struct, frozen=True):
+    """What Debugger (or its profiler) found of a training job by one rule, and when it last said so."""
+
+    kind: str  # debugger or profiler
+    name: str
+    status: str
+    modified: float | None = None
+
+
+class Recommendation(Struct, frozen=True):
+    """One way to serve a model, as an inference recommendation job has tried it: on which endpoint, how well."""
+
+    endpoint_name: str = ""
+    instance_type: str = ""
+    model_latency: float | None = None  # seconds
+    max_invocations: float | None = None  # a minute
+    cost_hourly: float | None = None  # USD
+
+
+class Step(Struct, frozen=True):
+    """A step of an execution of a pipeline; `step_type` is "" before AWS tells, which it does once the step works.
+
+    `name` is unique within the execution: that of a step of a loop begins with its turn (`LOOP[0]/STEP`).
+    """
+
+    name: str
+    status: str
+    step_type: str = ""
+    attempt: int = 1
+    started: float | None = None
+    ended: float | None = None
+    cached: bool = False  # it took its result from an earlier execution
+
+
 class Job(Struct, frozen=True):
     """What one who tells of a job knows of it: what he does not is None or empty.
 
@@ -77,3 +111,12 @@ class Job(Struct, frozen=True):
     child_jobs_limit: int | None = None
     label_counters: tuple[tuple[str, int], ...] = ()
     warm_pool: WarmPool | None = None
+    billable_tokens: int | None = None
+    rules: tuple[Rule, ...] = ()
+    current_step: int | None = None
+    steps_per_epoch: int | None = None
+    current_epoch: int | None = None
+    epochs_limit: int | None = None
+    final_values: tuple[tuple[str, float], ...] = ()  # by the name that the algorithm gives them
+    best_objective: tuple[str, float] | None = None
+    recommendations: tuple[Recommendation, ...] = ()

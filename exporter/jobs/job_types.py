@@ -36,6 +36,39 @@ JOB_STATUSES = (  # of all types, in one spelling; of words that a type has in c
     "Deleted",
 )
 
+STEP_STATUSES = ("Starting", "Executing", "Stopping", "Stopped", "Failed", "Succeeded")
+STEP_TYPES = (  # of steps of pipelines: the members of PipelineExecutionStepMetadata, of which a step has one
+    "TrainingJob",
+    "ProcessingJob",
+    "TransformJob",
+    "TuningJob",
+    "Model",
+    "RegisterModel",
+    "Condition",
+    "Callback",
+    "Lambda",
+    "EMR",
+    "EMRServerless",
+    "QualityCheck",
+    "ClarifyCheck",
+    "Fail",
+    "AutoMLJob",
+    "Endpoint",
+    "EndpointConfig",
+    "InferenceComponent",
+    "Lineage",
+    "Job",
+    "Athena",
+    "Cleanup",
+    "ForEach",
+    "HubContent",
+    "BedrockCustomModel",
+    "BedrockCustomModelDeployment",
+    "BedrockProvisionedModelThroughput",
+    "BedrockModelImport",
+)
+RULE_STATUSES = ("InProgress", "NoIssuesFound", "IssuesFound", "Error", "Stopping", "Stopped")  # of training jobs
+
 
 class Listing(Struct, frozen=True):
     """A List operation: the member of its answer with the summaries, and what is passed each time.
@@ -55,7 +88,8 @@ class Parent(Struct, frozen=True):
     """What must be listed first, for jobs that are listed for one parent only.
 
     `field` of the parent's summary is what the listing of jobs takes as `parameter`. `used` is the field with the time
-    at which the parent last began a job, "" where the summary does not tell: all parents must be asked then.
+    at which the parent last began a job (one without it never has), "" where the summary does not tell: all parents
+    must be asked then.
     """
 
     listing: Listing
@@ -104,6 +138,13 @@ class Fields(Struct, frozen=True):
     child_jobs_limit: str = ""
     label_counters: str = ""
     warm_pool: str = ""
+    billable_tokens: str = ""
+    debugger_rules: str = ""
+    profiler_rules: str = ""
+    progress: str = ""
+    final_values: str = ""
+    best_objective: str = ""
+    recommendations: str = ""
 
 
 class JobType(Struct, frozen=True):
@@ -169,6 +210,11 @@ _TRAINING = _fields(
         ("labeling", "LabelingJobArn"),
     ),
     warm_pool="WarmPoolStatus",
+    billable_tokens="BillableTokenCount",
+    debugger_rules="DebugRuleEvaluationStatuses",
+    profiler_rules="ProfilerRuleEvaluationStatuses",
+    progress="ProgressInfo",
+    final_values="FinalMetricDataList",
 )
 
 _PROCESSING = _fields(
@@ -206,6 +252,7 @@ _TUNING = _fields(
     child_jobs="TrainingJobStatusCounters",
     child_objectives="ObjectiveStatusCounters",
     child_jobs_limit="HyperParameterTuningJobConfig.ResourceLimits.MaxNumberOfTrainingJobs",
+    best_objective="BestTrainingJob.FinalHyperParameterTuningJobObjectiveMetric",
 )
 
 _AUTOML: dict[str, Any] = {
@@ -378,6 +425,7 @@ _ROWS = (
                     "TextGeneration",
                 )
             ),
+            best_objective="BestCandidate.FinalAutoMLJobObjectiveMetric",
         ),
         open=_STOPPABLE,
         ended=_ENDED,
@@ -455,6 +503,7 @@ _ROWS = (
             ended="CompletionTime",
             failure=("FailureReason",),
             max_runtime=("InputConfig.JobDurationInSeconds",),
+            recommendations="InferenceRecommendations",
         ),
         open=("PENDING", "IN_PROGRESS", "STOPPING"),
         ended=_ENDED_CAPITALS,
@@ -590,6 +639,9 @@ _ROWS = (
 )
 
 JOB_TYPES: Mapping[str, JobType] = {kind.name: kind for kind in _ROWS}
+STEPS = Listing("ListPipelineExecutionSteps", "PipelineExecutionSteps", since="", fixed={"MaxResults": 100})
+"""The steps of one execution of a pipeline, by its PipelineExecutionArn; no time filters them."""
+
 TOLD_BY: Mapping[str, JobType] = {kind.detail_type: kind for kind in _ROWS if kind.detail_type}
 
 

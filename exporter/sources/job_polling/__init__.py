@@ -4,6 +4,7 @@
 
     passes    listings, newest first -> every job that was created since the last look
     book      jobs -> events (once each), and which of them to follow by Describe
+    parents   pipelines and monitoring schedules: what stands at 0 of them, and their newest executions
 
 A job is listed once after it was created, whatever it is by then, and is followed until its end has been described: no
 listing shows all that changed, and none is read twice. A job that was open when counting began counts for what happens
@@ -15,6 +16,7 @@ from __future__ import annotations
 import math
 from collections import Counter as Tallies
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from msgspec import structs
@@ -23,24 +25,26 @@ from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.config import Config
 from exporter.inventory import Census, Selection
-from exporter.jobs import JOB_TYPES, Job, JobType, UnreadableError, counts, described, spelled
+from exporter.jobs import JOB_TYPES, STEPS, Job, JobType, UnreadableError, counts, described, spelled, step, summary
 from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
-from exporter.sources.job_polling.book import Book
+from exporter.sources.job_polling.book import POOL_OPEN, Book, Wants
+from exporter.sources.job_polling.parents import LAST_STATUS, LAST_SUCCESS, Parents, Value
 from exporter.sources.job_polling.passes import Passes
 
 HORIZON = 45 * DAY  # what is older is never counted, whoever tells of it
 LONGEST = 30 * DAY  # a job is open: AWS stops a training job after 28
 DESCRIBES = 150  # in one run: 30 s at 5 a second; the rest follows in the next one
 UNKNOWN_FOR = HOUR  # a region that does not know a type of job is asked again so much later
+LAST_EXECUTIONS = 20  # of pipelines that have not run for so long that no pass shows it: asked for in one run
+PIPELINES = "pipeline_execution"
 
 _BEGUN, _LISTED, _RUN = "begun", "listed", "run"
-_Value = tuple[str, tuple[str, ...], float | None]  # family, label values after the target's, value
 
 
 class _OfTarget:
     """What is kept about a target as long as the process lives, and as long as all of it is committed."""
 
-    def __init__(self, target: Target, known: Known, now: float) -> None:
+    def __init__(self, target: Target, known: Known, now: float, wants: Wants, selection: Selection) -> None:
         notes = known.notes
         self.begun: float = notes.get(_BEGUN, now)
         self.run: int = notes.get(_RUN, 0)
@@ -48,7 +52,8 @@ class _OfTarget:
         self.passes = {
             name: Passes(kind, listed.get(name, self.begun - LONGEST), now) for name, kind in JOB_TYPES.items()
         }
-        self.book = Book(target, notes, self.begun, now)
+        self.book = Book(target, notes, self.begun, now, wants)
+        self.parents = Parents(notes, lambda name: selection.admits(Census(), "job", name))
         self.unknown: dict[str, float] = {}  # types that this region does not know, and until when that is believed
 
 
@@ -65,6 +70,13 @@ class JobPolling:
         self._last_good = settings.last_good or max(900.0, 3 * settings.every)
         self._selection = Selection(config.resources)
         self._on = {name for name, row in CATALOGUE.items() if self.name in row.sources and config.on(name)}
+        self._wants = Wants(
+            pools=bool(self._on & {POOLS, counts.POOL_SECONDS}),
+            rules=counts.RULES in self._on,
+            steps=bool(self._on & {counts.STEPS, counts.CACHE_HITS}),
+            final_values=FINAL_VALUE in self._on,
+            recommendations=bool(self._on.intersection(RECOMMENDED)),
+        )
         self._targets: dict[Target, _OfTarget] = {}
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
@@ -74,14 +86,17 @@ class JobPolling:
         """List what is new, describe what is due."""
         kept = self._targets.get(target)
         if kept is None or kept.run != known.notes.get(_RUN):  # what the ledger refused was not read
-            kept = self._targets[target] = _OfTarget(target, known, self._aws.now())
-        book = kept.book
-        book.events, book.notes = [], {}
+            kept = self._targets[target] = _OfTarget(target, known, self._aws.now(), self._wants, self._selection)
+        book, parents = kept.book, kept.parents
+        book.events, book.notes, parents.notes, parents.ended = [], {}, {}, []
         failed: list[Failure] = []
         looked = [name for name in JOB_TYPES if self._list(target, kept, JOB_TYPES[name], now, failed)]
-        self._follow(target, book, now, failed)
+        self._follow(target, kept, now, failed)
+        self._last_executions(target, kept, failed)
         book.give_up(now)
-        book.tidy(min(one.listed for one in kept.passes.values()))
+        book.tidy(min(one.listed for one in kept.passes.values()), now)
+        if PIPELINES in looked:
+            parents.tidy(now)
         kept.run += 1
         listed = {name: one.listed for name, one in kept.passes.items()}
         return Reading(
@@ -91,10 +106,11 @@ class JobPolling:
             samples=tuple(self._samples(target, kept, looked, now + self._last_good)),
             looked=tuple(looked),
             failed=tuple(failed),
-            seeds=tuple(self._seeds(target)),
+            seeds=tuple(self._zeros(target, (*counts.SEEDS, *parents.seeds()))),
+            ended=tuple(self._zeros(target, parents.ended)),
             events=tuple(self._shown(event) for event in book.events),
             not_before=max(kept.begun, now - HORIZON),
-            notes={_BEGUN: kept.begun, _LISTED: listed, _RUN: kept.run, **book.notes},
+            notes={_BEGUN: kept.begun, _LISTED: listed, _RUN: kept.run, **book.notes, **parents.notes},
             read_until=min(listed.values()),
         )
 
@@ -129,20 +145,27 @@ class JobPolling:
             for job in passes.run(self._aws, target, self._aws.now(), complain, oldest):
                 if self._wanted(job):
                     kept.book.see(job, self._aws.now())
+                    kept.parents.see(job)
         except AwsError as error:
             if error.error_class == "bug":
                 kept.unknown[kind.name] = now + UNKNOWN_FOR
             failed.append(Failure(kind.listing.operation, error.error_class, str(error)))
             return False
+        if kind.name == PIPELINES and passes.parents is not None:
+            kept.parents.list(_used(passes.parents), now)
         return whole
 
     def _wanted(self, job: Job) -> bool:
         return self._selection.admits(Census(), "job", job.under or job.name)
 
-    def _follow(self, target: Target, book: Book, now: float, failed: list[Failure]) -> None:
-        """Describe the jobs that are due."""
+    def _follow(self, target: Target, kept: _OfTarget, now: float, failed: list[Failure]) -> None:
+        """Describe the jobs that are due, and list the steps of executions."""
+        book = kept.book
         for who in book.due(now, self._every / 2)[:DESCRIBES]:
             job = book.followed[who].job
+            if job.job_type == PIPELINES and book.followed[who].counted:
+                self._steps(target, kept, who, now, failed)
+                continue
             kind = JOB_TYPES[job.job_type]
             how = kind.description
             if how is None or book.followed[who].due > now + self._every / 2:  # since others of its type were denied
@@ -151,7 +174,11 @@ class JobPolling:
                 answer = self._aws.call(
                     target, how.operation, **how.fixed, **{how.parameter: job.arn if how.by_arn else job.name}
                 )
-                book.learn(who, described(kind, answer), self._aws.now())
+                learnt = described(kind, answer)
+                book.learn(who, learnt, self._aws.now())
+                kept.parents.see(learnt)
+                if self._wants.steps and job.job_type == PIPELINES and who in book.followed:
+                    self._steps(target, kept, who, now, failed)
             except UnreadableError as error:
                 failed.append(Failure(how.operation, "transient", str(error)))
                 book.wait(who, now)
@@ -166,6 +193,47 @@ class JobPolling:
                     book.wait_all(job.job_type, now)
                 book.wait(who, now)
 
+    def _steps(self, target: Target, kept: _OfTarget, who: str, now: float, failed: list[Failure]) -> None:
+        """List the steps of an execution, all of them: what has changed of one is not told otherwise."""
+        job = kept.book.followed[who].job
+        kind, found = JOB_TYPES[PIPELINES], []
+        try:
+            for page in self._aws.pages(target, STEPS.operation, **STEPS.fixed, PipelineExecutionArn=job.arn):
+                for item in page[STEPS.member]:
+                    try:
+                        found.append(step(kind, item))
+                    except UnreadableError as error:
+                        failed.append(Failure(STEPS.operation, "transient", str(error)))
+        except AwsError as error:
+            counted = kept.book.followed[who].counted
+            if counted and error.error_class == "absent":
+                kept.book.miss(who, self._aws.now())
+                return
+            failed.append(Failure(STEPS.operation, error.error_class, str(error)))
+            if counted:
+                kept.book.wait(who, now)
+            return
+        kept.parents.step(job.under, found)
+        kept.book.step(who, found, self._aws.now())
+
+    def _last_executions(self, target: Target, kept: _OfTarget, failed: list[Failure]) -> None:
+        """Ask for the newest execution of pipelines that ran before anything was listed."""
+        passes = kept.passes[PIPELINES]
+        if passes.behind or not self._on & {LAST_STATUS, LAST_SUCCESS} or passes.parents is None:
+            return
+        kind = JOB_TYPES[PIPELINES]
+        for name in islice(kept.parents.unknown(_used(passes.parents)), LAST_EXECUTIONS):
+            try:
+                page = self._aws.call(
+                    target, kind.listing.operation, **{**kind.listing.fixed, "MaxResults": 1}, PipelineName=name
+                )
+                for item in page[kind.listing.member]:
+                    kept.parents.see(summary(kind, item))
+            except (AwsError, UnreadableError) as error:
+                error_class = error.error_class if isinstance(error, AwsError) else "transient"
+                failed.append(Failure(kind.listing.operation, error_class, str(error)))
+                return
+
     # -- showing -----------------------------------------------------------------------------------------------------
 
     def _shown(self, event: Event) -> Event:
@@ -174,10 +242,10 @@ class JobPolling:
             return event
         return structs.replace(event, effects=tuple(effect for effect in event.effects if effect.family in self._on))
 
-    def _seeds(self, target: Target) -> Iterator[Effect]:
-        """Yield zeros of all that may come to count, each time: it may have had no place until now."""
+    def _zeros(self, target: Target, seeds: Iterable[counts.Seed]) -> Iterator[Effect]:
+        """Yield zeros of what may come to count, each time: it may have had no place until now."""
         where = (target.account_id, target.region)
-        for seed in counts.SEEDS:
+        for seed in seeds:
             if seed.family in self._on:
                 yield Effect(seed.family, (*where, *seed.labels), 0.0, seed.buckets)
 
@@ -185,21 +253,36 @@ class JobPolling:
         """Yield what is shown of open jobs, by type: a type that could not be listed stays as it was."""
         where = (target.account_id, target.region)
         open_jobs: dict[str, list[Job]] = {name: [] for name in looked}
+        more: dict[str, list[Value]] = {name: [] for name in looked}
         for job in kept.book.jobs:
             if job.job_type in open_jobs:
                 open_jobs[job.job_type].append(job)
+        for job in kept.book.recent:
+            if job.job_type in more:
+                more[job.job_type] += _after_all(job)
+        if PIPELINES in more:
+            more[PIPELINES] += kept.parents.values(open_jobs[PIPELINES])
+        if "training" in more:
+            more["training"] += _warm_pools(kept.book.kept)
         for name, jobs in open_jobs.items():
-            values = [*_of_type(name, jobs), *(value for job in jobs for value in _of_job(job))]
+            values = [*_of_type(name, jobs), *(value for job in jobs for value in _of_job(job)), *more[name]]
             values += [(_LAST_END, (name, status), at) for status, at in kept.book.last_end.get(name, {}).items()]
             for family, labels, value in values:
                 if value is not None and family in self._on:
-                    yield Sample(family, (*where, *labels), value, scope=name, until=until)
+                    yield Sample(family, (*where, *labels), float(value), scope=name, until=until)
 
 
 _LAST_END = "sagemaker_job_last_end_timestamp_seconds"
+POOLS = "sagemaker_training_job_warm_pools"
+FINAL_VALUE = "sagemaker_training_job_final_value"
+RECOMMENDED = (
+    "sagemaker_recommender_job_recommended_model_latency_seconds",
+    "sagemaker_recommender_job_recommended_max_invocations",
+    "sagemaker_recommender_job_recommended_cost_hourly_usd",
+)
 
 
-def _of_type(name: str, jobs: Iterable[Job]) -> Iterator[_Value]:
+def _of_type(name: str, jobs: Iterable[Job]) -> Iterator[Value]:
     """Yield how many jobs of a type there are, and how many instances they have."""
     statuses = Tallies(dict.fromkeys((spelled(JOB_TYPES[name], status) for status in JOB_TYPES[name].open), 0))
     instances: Tallies[str] = Tallies()
@@ -211,7 +294,7 @@ def _of_type(name: str, jobs: Iterable[Job]) -> Iterator[_Value]:
     yield from (("sagemaker_job_instances", (name, one), float(number)) for one, number in instances.items())
 
 
-def _of_job(job: Job) -> Iterator[_Value]:
+def _of_job(job: Job) -> Iterator[Value]:
     """Yield what is shown of one open job."""
     who = (job.job_type, job.name)
     instance = job.instances[0][0] if len(job.instances) == 1 else ""
@@ -228,7 +311,44 @@ def _of_job(job: Job) -> Iterator[_Value]:
         yield "sagemaker_job_child_jobs", (*who, status), float(number)
     for status, number in job.child_objectives:
         yield "sagemaker_job_child_objectives", (*who, status), float(number)
-    yield "sagemaker_job_child_jobs_limit", who, None if job.child_jobs_limit is None else float(job.child_jobs_limit)
+    yield "sagemaker_job_child_jobs_limit", who, job.child_jobs_limit
+    if job.best_objective:
+        measure, value = job.best_objective
+        yield "sagemaker_job_best_objective_value", (*who, measure), value
+    if job.job_type == "labeling":
+        for status, number in job.label_counters:
+            yield "sagemaker_labeling_job_objects", (job.name, status), float(number)
+    if job.job_type == "training":
+        yield "sagemaker_training_job_current_step", (job.name,), job.current_step
+        yield "sagemaker_training_job_steps_per_epoch", (job.name,), job.steps_per_epoch
+        yield "sagemaker_training_job_current_epoch", (job.name,), job.current_epoch
+        yield "sagemaker_training_job_epochs_limit", (job.name,), job.epochs_limit
+    yield from _after_all(job)
+
+
+def _after_all(job: Job) -> Iterator[Value]:
+    """Yield what is shown of a job while it is open, and for a while after its end."""
+    for measure, value in job.final_values:
+        yield FINAL_VALUE, (job.name, measure), value
+    for one in job.recommendations:
+        labels = (job.name, one.endpoint_name, one.instance_type)
+        told = (one.model_latency, one.max_invocations, one.cost_hourly)
+        yield from ((family, labels, value) for family, value in zip(RECOMMENDED, told, strict=True))
+
+
+def _warm_pools(jobs: Iterable[Job]) -> Iterator[Value]:
+    """Yield how many warm pools there are, of jobs that have been described."""
+    pools = Tallies(
+        (job.instances[0][0] if len(job.instances) == 1 else "", job.warm_pool.status)
+        for job in jobs
+        if job.warm_pool and job.warm_pool.status in POOL_OPEN and job.instances
+    )
+    yield from ((POOLS, labels, float(number)) for labels, number in pools.items())
+
+
+def _used(pipelines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return when each pipeline that is listed last began an execution; 0 for one that never has."""
+    return {one["PipelineName"]: one.get("LastExecutionTime") or 0.0 for one in pipelines}
 
 
 def switched_off(target: Target, known: Known, now: float) -> Reading:

@@ -1,34 +1,52 @@
 """What is known of the jobs of a target: those that are open, and those whose end has yet to be described.
 
-A job is in the book from when it is first seen open, or ended after counting began, until its end has been counted. So
-it grows with what goes on, not with history. Pure: jobs go in, as listings and Describes tell them; events come out,
-and notes by which the next process follows the same jobs.
+A job is in the book from when it is first seen open, or ended after counting began, until its end has been counted, and
+as long as something of it goes on that counts by itself: instances in a warm pool, rules that judge it, steps that have
+yet to be listed. So it grows with what goes on, not with history. Pure: jobs go in, as listings and Describes tell
+them; events come out, and notes by which the next process follows the same jobs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct, structs
 
-from exporter.jobs import JOB_TYPES, Job, counts, identity
-from exporter.model import HOUR, MINUTE, Event, Target
+from exporter.jobs import JOB_TYPES, Job, Step, counts, identity
+from exporter.model import DAY, HOUR, MINUTE, Event, Target
 
 LAST_END = "ended"  # note of when a job last ended, by type and status
 OPEN = "open/"  # notes of jobs in the book, by identity
 SOONEST, LATEST = 1.0 * MINUTE, 15.0 * MINUTE  # between two Describes of a job; a twentieth of its age in between
 GIVE_UP = 10 * MINUTE  # after its end: what Describe has not told by then is not waited for
+LEFT = "left/"  # notes of jobs whose end is counted, but not all that they have left behind
+LEFT_FOR = DAY  # after its end: what has not come to an end by then never counts
+RECENT = "recent/"  # notes of jobs that show something after their end
+RECENTLY = HOUR  # and for how long
+
+POOL_OPEN = {"Available", "InUse"}
 
 _KEPT = ("job_type", "name", "status", "arn", "created", "started", "ended", "modified", "under")
+
+
+class Wants(NamedTuple):
+    """What is of interest besides a job's own life, since a family of it is on: it costs calls, or room."""
+
+    pools: bool = False
+    rules: bool = False
+    steps: bool = False
+    final_values: bool = False
+    recommendations: bool = False
 
 
 class Followed(Struct):
     """A job in the book: when it is to be described, and when its end was first seen (`over`, 0 while it is open).
 
-    `refused` says that it could not be described since then: who only waits for its turn is not given up.
+    `refused` says that it could not be described since then: who only waits for its turn is not given up. The end of a
+    `counted` one has been counted; only what it has left behind goes on.
     """
 
     job: Job
@@ -36,13 +54,15 @@ class Followed(Struct):
     over: float = 0.0
     described: bool = False
     refused: bool = False
+    counted: bool = False
 
 
 class Book:
     """The jobs of one target. Nothing before `begun` counts."""
 
-    def __init__(self, target: Target, notes: Mapping[str, Any], begun: float, now: float) -> None:
+    def __init__(self, target: Target, notes: Mapping[str, Any], begun: float, now: float, wants: Wants) -> None:
         self.target = target
+        self.wants = wants
         self.followed: dict[str, Followed] = {}
         self.events: list[Event] = []
         self.notes: dict[str, Any] = {}
@@ -52,15 +72,30 @@ class Book:
         self._done: dict[
             str, float
         ] = {}  # jobs whose end is counted, and when they were created: listed again for a while
+        self._recent: dict[str, Job] = {}  # jobs that have ended and show something all the same
         for name, note in notes.items():
-            if name.startswith(OPEN):
+            prefix, _, who = name.partition("/")
+            if f"{prefix}/" in {OPEN, LEFT}:
                 job = msgspec.convert(note, Job)
-                self.followed[name.removeprefix(OPEN)] = Followed(job, now, now if counts.ended(job) else 0.0)
+                over = counts.since(job, now) if f"{prefix}/" == LEFT else now if counts.ended(job) else 0.0
+                self.followed[who] = Followed(job, now, over, counted=f"{prefix}/" == LEFT)
+            elif f"{prefix}/" == RECENT:
+                self._recent[who] = msgspec.convert(note, Job)
 
     @property
     def jobs(self) -> Iterator[Job]:
         """All jobs that are open."""
         return (one.job for one in self.followed.values() if not one.over)
+
+    @property
+    def kept(self) -> Iterator[Job]:
+        """All jobs, open or not, of which something goes on."""
+        return (one.job for one in self.followed.values())
+
+    @property
+    def recent(self) -> Iterable[Job]:
+        """Jobs that ended a short while ago, with what they show after their end."""
+        return self._recent.values()
 
     def oldest(self, job_type: str) -> float:
         """Return when the oldest open job of a type was created: one that is not described has to be listed again."""
@@ -79,7 +114,9 @@ class Book:
         if before and before.job.status == job.status:
             return
         if counts.ended(job) and counts.since(job, now) < self._begun:
-            return  # nothing of it counts
+            if before is None and self.wants.pools and job.warm_pool and job.warm_pool.status in POOL_OPEN:
+                self._leave(who, job, now)
+            return  # nothing else of it counts
         if not self._old(job):
             self._count(counts.changes(self.target, job, now))
             self._count(counts.started(self.target, job))
@@ -98,6 +135,9 @@ class Book:
         """Take in what Describe tells of a followed job."""
         before = self.followed[who]
         job = _merged(before.job, job)
+        if before.counted:
+            self._learn_left(who, job, now)
+            return
         if self._old(job):  # of human loops nobody tells when they ended
             self._forget(who)
             return
@@ -116,9 +156,28 @@ class Book:
             age = now - (job.created or now)
             self._keep(who, Followed(job, now + min(LATEST, max(SOONEST, age / 20)), 0.0, described=True))
 
+    def _learn_left(self, who: str, job: Job, now: float) -> None:
+        """Take in what Describe tells of what an ended job has left behind."""
+        self._count(counts.pool(self.target, job, now))
+        self._count(counts.rules(self.target, job, now))
+        if self._goes_on(job):
+            self._leave(who, job, now)
+        else:
+            self._forget(who)
+
+    def step(self, who: str, steps: Iterable[Step], now: float) -> None:
+        """Take in all steps of a followed execution."""
+        one = self.followed[who]
+        self._count(counts.steps(self.target, one.job, steps, now))
+        if one.counted:
+            self._forget(who)
+
     def miss(self, who: str, now: float) -> None:
         """Learn that a followed job can't be described, for it is no longer there."""
         one = self.followed[who]
+        if one.counted:
+            self._forget(who)
+            return
         self._close(who, now) if one.over and not self._old(one.job) else self._forget(who)
 
     def wait(self, who: str, now: float) -> None:
@@ -141,7 +200,7 @@ class Book:
         waiting.sort(
             key=lambda item: (
                 -(item[1].job.created or 0.0) if self._old(item[1].job) else -math.inf,
-                not item[1].over,
+                not item[1].over or item[1].counted,
                 item[1].described,
                 item[1].due,
             )
@@ -151,11 +210,21 @@ class Book:
     def give_up(self, now: float) -> None:
         """Count the ends that Describe has told nothing of for so long: as what was listed."""
         for who, one in tuple(self.followed.items()):
-            if one.over and one.refused and now >= one.over + GIVE_UP:
+            if one.counted:
+                if now >= one.over + LEFT_FOR:
+                    self._forget(who)
+            elif one.over and one.refused and now >= one.over + GIVE_UP:
                 self._forget(who) if self._old(one.job) else self._close(who, now)
 
-    def tidy(self, listed: float) -> None:
-        """Forget ended jobs that no listing shows again: those created long before what has yet to be listed."""
+    def tidy(self, listed: float, now: float) -> None:
+        """Forget ended jobs that no listing shows again: those created long before what has yet to be listed.
+
+        And those that have shown long enough what they left.
+        """
+        for who, job in tuple(self._recent.items()):
+            if now >= (job.ended or 0.0) + RECENTLY:
+                del self._recent[who]
+                self.notes[RECENT + who] = None
         self._done = {who: created for who, created in self._done.items() if created >= listed - HOUR}
 
     def _old(self, job: Job) -> bool:
@@ -169,8 +238,7 @@ class Book:
 
     def _keep(self, who: str, one: Followed) -> None:
         self.followed[who] = one
-        kept = {name: getattr(one.job, name) for name in _KEPT}
-        self.notes[OPEN + who] = {name: value for name, value in kept.items() if value not in {None, ""}}
+        self.notes[OPEN + who] = _noted(one.job)
 
     def _close(self, who: str, now: float) -> None:
         """Count the end of a job, by what is known of it now, and follow it no more."""
@@ -182,10 +250,46 @@ class Book:
             self.notes[LAST_END] = {name: dict(ends) for name, ends in self.last_end.items()}
         self._done[who] = job.created or now
         self._forget(who)
+        self._remember(who, job, now)
+        for events in (counts.pool(self.target, job, now), counts.rules(self.target, job, now)):
+            self._count(events)
+        if self._goes_on(job) or (self.wants.steps and job.job_type == "pipeline_execution" and at >= self._begun):
+            self._leave(who, job, now)
+
+    def _goes_on(self, job: Job) -> bool:
+        """Say whether an ended job has left something behind that has yet to come to an end, and counts then."""
+        pool = self.wants.pools and job.warm_pool is not None and job.warm_pool.status in POOL_OPEN
+        return pool or (self.wants.rules and any(rule.status in counts.RULE_OPEN for rule in job.rules))
+
+    def _leave(self, who: str, job: Job, now: float) -> None:
+        """Follow what an ended job has left behind: as often as a job that began when it ended."""
+        over = counts.since(job, now)
+        first = who not in self.followed
+        due = now if first else now + min(LATEST, max(SOONEST, (now - over) / 20))
+        self.followed[who] = Followed(job, due, over, described=True, counted=True)
+        if first:
+            self.notes[LEFT + who] = _noted(job)
+
+    def _remember(self, who: str, job: Job, now: float) -> None:
+        """Keep what a job shows after its end."""
+        values = job.final_values if self.wants.final_values else ()
+        found = job.recommendations if self.wants.recommendations else ()
+        if values or found:
+            ended = counts.since(job, now)
+            kept = Job(job.job_type, job.name, job.status, ended=ended, final_values=values, recommendations=found)
+            self._recent[who] = kept
+            self.notes[RECENT + who] = msgspec.to_builtins(kept)
 
     def _forget(self, who: str) -> None:
-        if self.followed.pop(who, None):
-            self.notes[OPEN + who] = None
+        one = self.followed.pop(who, None)
+        if one:
+            self.notes[(LEFT if one.counted else OPEN) + who] = None
+
+
+def _noted(job: Job) -> dict[str, Any]:
+    """Return what the next process must know of a job in order to follow it."""
+    kept = {name: getattr(job, name) for name in _KEPT}
+    return {name: value for name, value in kept.items() if value not in {None, ""}}
 
 
 def _merged(before: Job | None, job: Job) -> Job:

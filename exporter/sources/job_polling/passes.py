@@ -45,6 +45,7 @@ class Passes:
     def __init__(self, kind: JobType, listed: float, now: float) -> None:
         """`listed` is what an earlier process has noted."""
         self.kind = kind
+        self.parents: list[dict[str, Any]] | None = None  # what the jobs belong to, as it was last listed
         self._begun = max(listed, now - OVERLAP)  # when the last head did
         self._open = [_Pass(listed - OVERLAP, head=False)] if listed < self._begun else []
 
@@ -111,9 +112,9 @@ class Passes:
         if parent is None:
             return [{}]
         listed = aws.pages(target, parent.listing.operation, **parent.listing.fixed)
-        found = [item for page in listed for item in page[parent.listing.member]]
+        self.parents = [item for page in listed for item in page[parent.listing.member]]
         return [
             {parent.parameter: item[parent.field]}
-            for item in found
-            if not parent.used or item.get(parent.used, lower) >= lower
+            for item in self.parents
+            if not parent.used or item.get(parent.used, 0.0) >= lower
         ]
