@@ -44,7 +44,7 @@ class Job:
         """Return the end of its ARN."""
         nested = {"pipeline_execution": "execution", "model_card_export": "export-job"}.get(self.kind.name)
         first = (*self.kind.resources, "")[0]
-        return f"{first}/{self.under}/{nested}/{self.name}" if nested else f"{first}/{self.name}"
+        return f"{first}/{self.under.lower()}/{nested}/{self.name}" if nested else f"{first}/{self.name}"
 
     def told(self, fields, now):
         """Return what AWS tells of it, where its fields say."""

@@ -187,6 +187,7 @@ def test_progress_and_values_are_those_of_open_jobs_and_values_stay_for_an_hour(
     for family in progress:
         assert room.shown(family) == {}
     assert room.shown(TOKENS) == {(): 1234}
+    room.polls(25)  # and it is listed no more
     room.restart()
     room.polls(1)
     assert room.shown("sagemaker_training_job_final_value") == {(name, "loss"): -0.5}
@@ -340,6 +341,30 @@ def test_the_last_execution_of_a_pipeline_is_known_though_it_ran_long_ago(room):
     room.polls(2)
     assert room.shown(LAST_STATUS) == {("old", "Failed"): 1, ("weekly", "Stopped"): 1}
     assert room.shown(LAST_SUCCESS) == {("weekly",): T0 - 8 * DAY}
+
+
+def test_a_pipeline_is_called_as_it_is_listed_whatever_its_arn_makes_of_it(room):
+    room.api.pipelines = {"DailyTrain": T0 + 10, "Old": T0 - 200 * DAY}
+    room.api.jobs.append(execution(T0 - 200 * DAY, (T0 - 199 * DAY, "Failed"), under="Old"))
+    room.poll()
+    job = execution(T0 + 10, (T0 + 100, "Succeeded"), under="DailyTrain")
+    room.api.jobs.append(job)
+    room.api.steps[job.name] = steps(a_step("a", "Lambda", (T0 + 20, "Starting"), (T0 + 30, "Succeeded")))
+    room.polls(1)
+    room.restart()
+    room.polls(5)
+    assert room.shown(EXECUTION_CHANGES) == {("DailyTrain", "Executing"): 1, ("DailyTrain", "Succeeded"): 1}
+    assert {labels[0] for labels in room.shown(STEP_CHANGES)} == {"DailyTrain"}
+    assert room.shown(LAST_STATUS) == {("DailyTrain", "Succeeded"): 1, ("Old", "Failed"): 1}
+    assert {labels[0] for labels in room.zeros(EXECUTION_CHANGES)} == {"DailyTrain", "Old"}
+
+
+def test_a_pipeline_whose_last_execution_is_not_listed_is_asked_for_once(room):
+    room.api.pipelines = {"daily": T0 - 200 * DAY}
+    room.poll()
+    room.polls(3)
+    assert room.api.calls["ListPipelineExecutions"] == 1
+    assert room.shown(LAST_STATUS) == {}
 
 
 def test_a_pipeline_that_is_gone_leaves_a_day_later_with_its_counters(room):

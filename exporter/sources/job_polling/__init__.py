@@ -164,7 +164,10 @@ class JobPolling:
         for who in book.due(now, self._every / 2)[:DESCRIBES]:
             job = book.followed[who].job
             if job.job_type == PIPELINES and book.followed[who].counted:
-                self._steps(target, kept, who, now, failed)
+                if self._wants.steps:
+                    self._steps(target, kept, who, now, failed)
+                else:  # since a reload
+                    book.miss(who, now)
                 continue
             kind = JOB_TYPES[job.job_type]
             how = kind.description
@@ -176,7 +179,7 @@ class JobPolling:
                 )
                 learnt = described(kind, answer)
                 book.learn(who, learnt, self._aws.now())
-                kept.parents.see(learnt)
+                kept.parents.see(structs.replace(learnt, under=job.under))
                 if self._wants.steps and job.job_type == PIPELINES and who in book.followed:
                     self._steps(target, kept, who, now, failed)
             except UnreadableError as error:
@@ -222,13 +225,15 @@ class JobPolling:
         if passes.behind or not self._on & {LAST_STATUS, LAST_SUCCESS} or passes.parents is None:
             return
         kind = JOB_TYPES[PIPELINES]
-        for name in islice(kept.parents.unknown(_used(passes.parents)), LAST_EXECUTIONS):
+        used = _used(passes.parents)
+        for name in tuple(islice(kept.parents.unknown(used), LAST_EXECUTIONS)):
             try:
                 page = self._aws.call(
                     target, kind.listing.operation, **{**kind.listing.fixed, "MaxResults": 1}, PipelineName=name
                 )
                 for item in page[kind.listing.member]:
-                    kept.parents.see(summary(kind, item))
+                    kept.parents.see(structs.replace(summary(kind, item), under=name))
+                kept.parents.ran(name, used[name])
             except (AwsError, UnreadableError) as error:
                 error_class = error.error_class if isinstance(error, AwsError) else "transient"
                 failed.append(Failure(kind.listing.operation, error_class, str(error)))

@@ -293,9 +293,10 @@ def _noted(job: Job) -> dict[str, Any]:
 
 
 def _merged(before: Job | None, job: Job) -> Job:
-    """Return what is known of a job after news of it: what the news does not tell stays."""
+    """Return what is known of a job after news of it: what the news does not tell stays, and so does its name."""
     if before is None:
         return job
     empty = structs.asdict(Job(job.job_type, job.name, job.status))
     told = {name: value for name, value in structs.asdict(job).items() if value != empty[name]}
-    return structs.replace(before, status=job.status, **{n: v for n, v in told.items() if n != "status"})
+    kept = {"status", "name", "under"}  # Describe takes the name of a nested job from its ARN, in lower case
+    return structs.replace(before, status=job.status, **{n: v for n, v in told.items() if n not in kept})

@@ -69,6 +69,13 @@ class Parents:
             if used.get(name, 0.0) > self._pipelines[name].created + HOUR:
                 yield name
 
+    def ran(self, name: str, at: float) -> None:
+        """Learn that a pipeline ran at a time, of which there is nothing more to know."""
+        one = self._pipelines[name]
+        if at > one.created:
+            one.created = at
+            self._note(name)
+
     def see(self, job: Job) -> None:
         """Take in a job that belongs to something."""
         if job.job_type == "monitoring_execution" and job.created is not None:
@@ -121,11 +128,13 @@ class Parents:
 
     def values(self, open_jobs: Iterable[Job]) -> Iterator[Value]:
         """Yield what is shown of the pipelines that are there; `open_jobs` are their executions."""
-        running = Tallies((job.under, job.status) for job in open_jobs)
-        for name in self._there:
+        running = {name: Tallies(dict.fromkeys(_OPEN, 0)) for name in self._there}
+        for job in open_jobs:
+            if job.under in running:
+                running[job.under][job.status] += 1
+        for name, statuses in running.items():
             one = self._pipelines[name]
-            for status in dict.fromkeys((*_OPEN, *(status for under, status in running if under == name))):
-                yield EXECUTIONS, (name, status), float(running[name, status])
+            yield from ((EXECUTIONS, (name, status), float(number)) for status, number in statuses.items())
             if one.status:
                 for status in dict.fromkeys((*CATALOGUE[LAST_STATUS].known("status"), one.status)):
                     yield LAST_STATUS, (name, status), float(status == one.status)

@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from msgspec import structs
+
 from exporter.aws import Aws, AwsError
 from exporter.jobs import Job, JobType, UnreadableError, summary
 from exporter.model import MINUTE, Target
@@ -72,19 +74,21 @@ class Passes:
         left = PAGES
         for one in tuple(self._open):
             before = one.pages
-            for item in self._through(one, aws, target, left):
+            for item, under in self._through(one, aws, target, left):
                 try:
-                    yield summary(self.kind, item)
+                    job = summary(self.kind, item)
                 except UnreadableError as error:
                     complain(error)
+                else:
+                    yield _named(job, under) if self.kind.nested and under else job
             left -= one.pages - before
             if one.todo:
                 return
             self._open.remove(one)
 
-    def _through(self, one: _Pass, aws: Aws, target: Target, most: int) -> Iterator[Any]:
-        """Yield the summaries on the next pages of a pass, so many at the most."""
-        listing = self.kind.listing
+    def _through(self, one: _Pass, aws: Aws, target: Target, most: int) -> Iterator[tuple[Any, str]]:
+        """Yield the summaries on the next pages of a pass, so many at the most, with the parent that they are of."""
+        listing, parent = self.kind.listing, self.kind.parent
         if one.todo is None:
             one.todo = deque(self._parents(aws, target, one.lower))
         for _ in range(most):
@@ -100,7 +104,8 @@ class Passes:
                     one.token = None
                     raise AwsError("transient", str(error)) from error
                 raise
-            yield from answer[listing.member]
+            under = one.todo[0][parent.parameter] if parent else ""
+            yield from ((item, under) for item in answer[listing.member])
             one.pages += 1
             one.token = answer.get("NextToken")
             if not one.token:
@@ -118,3 +123,8 @@ class Passes:
             for item in self.parents
             if not parent.used or item.get(parent.used, 0.0) >= lower
         ]
+
+
+def _named(job: Job, under: str) -> Job:
+    """Return a job with the name of its parent as that is listed: the ARN that it was taken from is in lower case."""
+    return structs.replace(job, under=under, name=f"{under}/{job.name.rpartition('/')[2]}")
