@@ -320,6 +320,7 @@ def _fed(reading: Reading, snapshot: Snapshot) -> Iterator[Effect]:
         told.update((family, labels) for labels in (chunk.labels if chunk else ()))
     told.update((effect.family, effect.labels) for effect in reading.seeds)
     told.update((effect.family, effect.labels) for event in reading.events for effect in event.effects)
+    told.update((one.effect.family, one.effect.labels) for one in reading.sightings)
     told.difference_update((effect.family, effect.labels) for effect in reading.ended)
     yield from (Effect(*one) for one in told)
 
@@ -332,6 +333,9 @@ def _without(reading: Reading, refused: Callable[[Sample | Effect], bool], fed: 
         "events": tuple(
             structs.replace(event, effects=tuple(effect for effect in event.effects if not refused(effect)))
             for event in reading.events
+        ),
+        "sightings": tuple(
+            structs.replace(one, counts=False) if refused(one.effect) else one for one in reading.sightings
         ),
         "hidden": (*reading.hidden, *(effect for effect in fed if refused(effect))),
     }

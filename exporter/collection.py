@@ -335,6 +335,7 @@ def _shown(reading: Reading) -> Iterator[tuple[str, int]]:
     yield from ((sample.family, len(sample.labels)) for sample in reading.samples)
     yield from ((column.family, labels) for column in reading.columns for labels in set(map(len, column.labels)))
     yield from ((effect.family, len(effect.labels)) for event in reading.events for effect in event.effects)
+    yield from ((one.effect.family, len(one.effect.labels)) for one in reading.sightings)
     yield from ((effect.family, len(effect.labels)) for effect in reading.seeds)
     yield from ((counter.family, len(read.resource.labels)) for read in reading.reads for counter in read.counters())
 

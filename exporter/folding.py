@@ -73,10 +73,18 @@ class Folding:
             else structs.replace(event, effects=effects)
             for event in reading.events
         )
+        effects = self._each(tuple(one.effect for one in reading.sightings), math.inf)
+        sightings = tuple(
+            one if effect is one.effect else structs.replace(one, effect=effect)
+            for one, effect in zip(reading.sightings, effects, strict=True)
+        )
         same = samples is reading.samples and seeds is reading.seeds and ended is reading.ended
+        same &= all(map(operator.is_, sightings, reading.sightings))
         if same and all(map(operator.is_, events, reading.events)):
             return reading
-        return structs.replace(reading, samples=_together(samples), seeds=seeds, ended=ended, events=events)
+        return structs.replace(
+            reading, samples=_together(samples), seeds=seeds, ended=ended, events=events, sightings=sightings
+        )
 
     def _forget(self, before: float) -> None:
         """Forget values that no reading has had since: what was seen once must not fill a bound for good."""

@@ -215,6 +215,20 @@ class Event(Struct, frozen=True):
     effects: tuple[Effect, ...]
 
 
+class Sighting(Struct, frozen=True):
+    """A thing was seen in a status that it can come back to: the last label of the effect.
+
+    Statuses stand in the order of their times, whoever saw them and in whatever order they are told; each run of one
+    status has its effect once, at its beginning. Where `counts` is False, it is remembered only. All who see a thing
+    call it by one name.
+    """
+
+    thing: str
+    at: float
+    effect: Effect
+    counts: bool = True
+
+
 class Failure(Struct, frozen=True):
     """A scope that could not be looked at, the class of the error, and a sentence for people."""
 
@@ -231,7 +245,8 @@ class Reading(Struct, frozen=True):
     `standings`, `switches` and `forget` (their totals too) are about resources that need no question. What events feed
     is 0 from its entry in `seeds` on, if nothing has been counted yet; it goes with its total when it is in `ended`,
     and out of sight, until it is seeded or counted again, when it is in `hidden`. Events before `not_before` are too
-    old to count. `notes` is the source's own state (None removes a note), committed with the rest.
+    old to count, and so are runs that begin before it; things in `unseen` are forgotten with what was seen of them.
+    `notes` is the source's own state (None removes a note), committed with the rest.
     `receipts` are confirmed at the origin once the reading is committed: a queue deletes what it has delivered only
     then. `tallies` tell of the run itself and last as long as the process. `attended` is for how long (seconds, in all)
     the source has run and listed completely, by which a resource that is not asked for very long is forgotten. A
@@ -254,6 +269,8 @@ class Reading(Struct, frozen=True):
     ended: tuple[Effect, ...] = ()
     hidden: tuple[Effect, ...] = ()
     events: tuple[Event, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    unseen: tuple[str, ...] = ()
     not_before: float = -math.inf
     notes: Mapping[str, Any] = {}
     receipts: tuple[Any, ...] = ()

@@ -11,7 +11,7 @@ Nothing here calls AWS, keeps anything or knows a family. Whatever AWS says, the
 
 from __future__ import annotations
 
-from exporter.jobs.facts import UnreadableError, described, step, summary, told
+from exporter.jobs.facts import described, step, summary, told
 from exporter.jobs.failures import REASONS, failed, failure
 from exporter.jobs.identities import entered, identity, stand_in
 from exporter.jobs.job import PHASES, Job, Recommendation, Rule, Step, Transition, WarmPool
@@ -30,6 +30,7 @@ from exporter.jobs.job_types import (
     Parent,
     spelled,
 )
+from exporter.jobs.objects import UnreadableError
 
 __all__ = [
     "JOB_STATUSES",

@@ -1,14 +1,11 @@
 """What is known of a job, read from a summary of a listing, from an answer of Describe, or from an event.
 
-AWS's JSON comes as plain objects, in its spelling: times of answers are seconds (2026-01-31T14:05:07.123Z is
-1769868307.123), those of events anything that the guides show. Fields that we don't know are left alone, and so are
-words of AWS that we don't; a field that we do know and that is not what it should be makes the whole unreadable.
+AWS's JSON comes as plain objects, in its spelling. Fields that we don't know are left alone, and so are words of AWS
+that we don't; a field that we do know and that is not what it should be makes the whole unreadable.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -16,17 +13,7 @@ from typing import Any
 from exporter.jobs.failures import bounded
 from exporter.jobs.job import PHASES, Job, Recommendation, Rule, Step, Transition, WarmPool
 from exporter.jobs.job_types import RULE_STATUSES, STEP_STATUSES, STEP_TYPES, Fields, JobType, spelled
-
-TIMES_IN_MS = 1e11  # a larger number is milliseconds: as seconds it would be after the year 5000
-LATEST = 253_402_300_800.0  # the year 10000
-MOST = 2**53  # beyond, numbers of JSON are not whole ones for certain
-
-_NUMBER = re.compile(r"\d{1,20}(?:\.\d{1,9})?(?:[eE]\+?\d{1,2})?", re.ASCII)
-_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-
-
-class UnreadableError(ValueError):
-    """What AWS said of a job can't be read. Says what of it and where it stands, never what stands there."""
+from exporter.jobs.objects import Object, UnreadableError
 
 
 def summary(kind: JobType, item: Any) -> Job:
@@ -51,7 +38,7 @@ def told(kind: JobType, envelope: Any) -> Job:
         raise UnreadableError(f"{where}: it has no detail")
     resources = outside.at("resources")
     if not isinstance(resources, list | None):
-        raise UnreadableError(f"{where}: resources is {_what(resources)}, not a list")
+        raise outside.odd("resources", resources, "a list")
     arns = tuple(one for one in resources or () if isinstance(one, str))
     return _Facts(kind, kind.event, outside.at("detail"), where, arns).job(sent=outside.time("time"))
 
@@ -61,14 +48,13 @@ def step(kind: JobType, item: Any) -> Step:
     return _Facts(kind, Fields(status="StepStatus"), item, f"{kind.name}, a step of it").step()
 
 
-class _Facts:
+class _Facts(Object):
     """An object of AWS's about a job, and where in it things stand. `arns` are told beside it."""
 
     def __init__(self, kind: JobType, fields: Fields, item: Any, where: str, arns: tuple[str, ...] = ()) -> None:
+        super().__init__(item, where)
         self._kind = kind
         self._fields = fields
-        self._item = item
-        self._where = where
         self._arns = arns
 
     def job(self, *, final: bool = False, sent: float | None = None) -> Job:
@@ -106,7 +92,7 @@ class _Facts:
             instances=tuple(self._instances()),
             run_seconds=run,
             billable_seconds=billable,
-            spot=self._yes(fields.spot),
+            spot=self.yes(fields.spot),
             max_runtime=next(filter(None, map(self.number, fields.max_runtime)), None),
             parent_type=parent_type,
             parent_name=parent_name,
@@ -136,7 +122,7 @@ class _Facts:
         loop = "" if turn is None else f"{self.text('IterationContext.ParentStepName')}[{turn}]/"
         metadata = self.at("Metadata")
         if not isinstance(metadata, dict | None):
-            raise self._odd("Metadata", metadata, "an object")
+            raise self.odd("Metadata", metadata, "an object")
         told = [word for word, about in (metadata or {}).items() if about is not None]
         return Step(
             loop + name,
@@ -164,80 +150,11 @@ class _Facts:
             self.number("Metrics.CostPerHour"),
         )
 
-    def at(self, path: str) -> Any:
-        """Return what stands at a path; None where nothing does."""
-        found = self._item
-        for name in path.split("."):
-            if found is None:
-                return None
-            if not isinstance(found, dict):
-                raise UnreadableError(f"{self._where}: what should hold {name} is {_what(found)}, not an object")
-            found = found.get(name)
-        return found
-
-    def text(self, path: str) -> str:
-        """Return a text; "" where there is none."""
-        found = self.at(path) if path else None
-        if not isinstance(found, str | None):
-            raise self._odd(path, found, "a text")
-        return found or ""
-
-    def time(self, path: str) -> float | None:
-        """Return a time in Unix seconds."""
-        found = self.at(path) if path else None
-        if isinstance(found, str) and _NUMBER.fullmatch(found):
-            found = float(found)
-        elif isinstance(found, str) and _ISO.fullmatch(found):
-            try:
-                parsed = datetime.fromisoformat(found)  # what lies behind microseconds is cut off
-            except ValueError:  # a 31st of February
-                raise self._odd(path, found, "a time") from None
-            found = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-        if found is None or found == "":
-            return None
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            raise self._odd(path, found, "a time")
-        seconds = found / 1000 if TIMES_IN_MS < found <= LATEST * 1000 else found
-        if not 0 <= seconds < LATEST:  # nor is what is not a number
-            raise self._odd(path, found, "a time")
-        return float(seconds)
-
-    def number(self, path: str) -> float | None:
-        """Return a number that is not negative."""
-        found = self.at(path) if path else None
-        if found is None:
-            return None
-        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= MOST:  # nor is NaN
-            raise self._odd(path, found, "a number of 0 or more")
-        return float(found)
-
-    def real(self, path: str) -> float | None:
-        """Return any number; None for what says that there is none (AWS writes NaN and infinities as texts)."""
-        found = self.at(path)
-        if found is None or found in ("NaN", "Infinity", "-Infinity"):
-            return None
-        if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < math.inf:
-            raise self._odd(path, found, "a number")
-        return float(found)
-
-    def whole(self, path: str) -> int | None:
-        """Return a whole number that is not negative."""
-        found = self.number(path)
-        if found is not None and not found.is_integer():
-            raise self._odd(path, found, "a whole number")
-        return None if found is None else int(found)
-
-    def _yes(self, path: str) -> bool | None:
-        found = self.at(path) if path else None
-        if not isinstance(found, bool | None):
-            raise self._odd(path, found, "true or false")
-        return found
-
     def _list(self, path: str) -> Iterator[_Facts]:
         """Yield the objects of a list, each to be read like this one."""
         found = self.at(path) if path else None
         if not isinstance(found, list | None):
-            raise self._odd(path, found, "a list")
+            raise self.odd(path, found, "a list")
         for n, one in enumerate(found or ()):
             yield _Facts(self._kind, self._fields, one, f"{self._where}: {path}[{n}]")
 
@@ -293,7 +210,7 @@ class _Facts:
     def _counts(self, path: str) -> tuple[tuple[str, int], ...]:
         found = self.at(path) if path else None
         if not isinstance(found, dict | None):
-            raise self._odd(path, found, "an object")
+            raise self.odd(path, found, "an object")
         inside = _Facts(self._kind, self._fields, found, f"{self._where}: {path}")
         counts = ((name, inside.whole(name)) for name in found or () if "." not in name)  # no counter's name has one
         return tuple((name, count) for name, count in counts if count is not None)
@@ -322,20 +239,7 @@ class _Facts:
             return None
         return _Facts(self._kind, self._fields, found, f"{self._where}: {path}").value()
 
-    def _odd(self, path: str, found: Any, wanted: str) -> UnreadableError:
-        return UnreadableError(f"{self._where}: {path} is {_what(found)}, not {wanted}")
-
 
 def _last(arn: str) -> str:
     """Return the name at the end of an ARN, or what is no ARN as it is."""
     return arn.rpartition("/")[2]
-
-
-def _what(value: Any) -> str:
-    """Return what something is, which does not tell what it says."""
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    named = {str: "a text", list: "a list", dict: "an object", type(None): "empty"}
-    return named.get(type(value), "something else")

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple, Self
 
 from msgspec import structs
 
+from exporter.ledger import runs
 from exporter.ledger.meter import Meter, Revision, Rules
 from exporter.ledger.store import Changes, Key, Spot, Store, Total
 from exporter.model import DAY, Effect, Event, Reading, Resource, Target
+
+RUNS = "runs"  # who the notes of things and their statuses belong to
 
 
 class Applied(NamedTuple):
@@ -177,7 +180,8 @@ class Stage:
             self._seed(effect, _key(effect, reading.target))
         self._note((reading.source, reading.target), reading.notes)
         outcomes, events = self._count(reading)
-        return Applied(outcomes, revisions, +short, lost, events)
+        seen, begun = self._sight(reading)
+        return Applied(Tallies(outcomes) + Tallies(seen), revisions, +short, lost, (*events, *begun))
 
     def _note(self, owner: tuple[str, Target | None], notes: Mapping[str, Any]) -> None:
         """Take notes that are not those in the books: one may be of a megabyte, and is seldom another."""
@@ -228,6 +232,30 @@ class Stage:
                     _take(effect, total)
         for kind in by_kind:
             self._forget[kind] = reading.not_before - DAY  # a day more than any event may be counted
+        return outcomes, counted
+
+    def _sight(self, reading: Reading) -> tuple[Mapping[str, int], Sequence[Event]]:
+        """Count the runs that sightings begin; return what became of these, and those that count, as events."""
+        owner = (RUNS, reading.target)
+        if reading.unseen:
+            self._note(owner, dict.fromkeys(reading.unseen))
+        outcomes: Tallies[str] = Tallies()
+        counted: list[Event] = []
+        for one in reading.sightings:
+            *labels, status = one.effect.labels
+            staged, kept = self._notes.get(owner, {}), self._books.notes.get(owner, {})
+            known = (staged[one.thing] if one.thing in staged else kept.get(one.thing)) or ()
+            history, begun = runs.seen(known, one.at, status)
+            self._note(owner, {one.thing: history})
+            fresh = [run for run in begun if run.at >= reading.not_before and one.counts]
+            for run in fresh:
+                effect = structs.replace(one.effect, labels=(*labels, run.status))
+                total = self.total(_key(effect, reading.target))
+                total.hidden = False
+                _take(effect, total)
+                if reading.target:
+                    counted.append(Event(RUNS, one.thing, run.at, reading.target, (effect,)))
+            outcomes["too_old" if one.at < reading.not_before else "counted" if fresh else "repeated"] += 1
         return outcomes, counted
 
 
