@@ -26,7 +26,7 @@ from exporter import __version__, footprint, logs
 from exporter.aws import AwsError, SameTargetError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
-from exporter.config import Config, Limits, doubts
+from exporter.config import Config, JobEvents, Limits, Queue, Sources, doubts
 from exporter.config import load as load_config
 from exporter.daemon import Daemon, Parts, SetupError
 from exporter.estimate import assumed, estimate, survey, told
@@ -133,7 +133,7 @@ def _run(options: Options) -> int:
 
 
 def _demo(options: Options) -> int:
-    from exporter.demo import FakeAws, access_key, default_world, serve  # noqa: PLC0415 - nobody else needs it
+    from exporter.demo import QUEUE, FakeAws, access_key, default_world, serve  # noqa: PLC0415 - nobody else needs it
 
     account, region = "123456789012", "us-east-1"
     clock = SystemClock(options.clock)
@@ -156,8 +156,12 @@ def _demo(options: Options) -> int:
     options.begin = options.begin or -3600.0
     options.listen = options.listen or ["127.0.0.1:10940"]
     quick = Limits(requests_per_second={"DescribeEndpoint": 20, "DescribeEndpointConfig": 20, "ListMetrics": 10})
-    config = _config(options) if options.config else _listening(Config(limits=quick), options)
-    note = "a make-believe AWS account, seed 1: 50 endpoints, 1 bad deployment in progress; no number here is real"
+    queues = {"events": Queue(url=fake.world.region(account, region).queues[QUEUE].url)}
+    sources = Sources(job_events=JobEvents(enabled=True))
+    usual = Config(limits=quick, queues=queues, sources=sources)
+    config = _config(options) if options.config else _listening(usual, options)
+    note = "a make-believe AWS account, seed 1: 50 endpoints, jobs that come and go, 1 bad deployment in progress"
+    note += "; no number here is real"
     print(note)
     with aws:
         return _serve(options, config, MemoryStore(), Gate(options.web_config), lambda: config, note)

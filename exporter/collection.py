@@ -233,6 +233,7 @@ class Collection:
             self._tally.add("query_results_total", *where, namespace, "short", amount=count)
         for outcome, count in applied.events.items() if reading.source in _TELLERS else ():
             self._tally.add("events_total", *where, reading.source, outcome, amount=count)
+        self._tally.take([tally for event in applied.counted for tally in event.tallies])
         if applied.lost_seconds:
             self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
 

@@ -349,7 +349,7 @@ class JobPolling(Struct, frozen=True, kw_only=True):
 
 
 class JobEvents(Struct, frozen=True, kw_only=True):
-    """SageMaker's events of jobs and other things, from EventBridge through a queue; not there yet."""
+    """SageMaker's events of jobs and other things, from EventBridge through a queue: told at once, best effort."""
 
     enabled: Enabled = False
     queue: Annotated[QueueName, About("The queue in `queues` that holds them.")] = "events"
@@ -539,9 +539,6 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
                 yield "url", f"must be given{_queue_hint('')}", ("url",)
             if given.external_id is not None and not given.role_arn:
                 yield "external_id", "is of no use without role_arn", ("role_arn",)
-        case JobEvents():
-            if given.enabled:
-                yield "enabled", "this source is not there yet", ()
         case CloudWatchMetrics():
             if not given.settle < given.deep_settle < 3 * 86_400:
                 text = "settle must be shorter than deep_settle, and that than 3d"
@@ -557,6 +554,9 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
                 yield "targets", "must not be empty; leave it out for the ambient account", ()
             yield from ((key, fault, ()) for key, fault in _same_targets(given.targets))
             yield from ((key, fault, ()) for key, fault in _same_queues(given.queues))
+            events = given.sources.job_events
+            if events.enabled and events.queue not in given.queues:
+                yield "sources.job_events.queue", f"there is no {events.queue!r} in queues", ("queues",)
         case Web():
             if not given.listen_addresses:
                 yield "listen_addresses", "must not be empty", ()

@@ -32,11 +32,12 @@ from exporter.model import Target
 from exporter.road import Road
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.prometheus import Page, Process, Renderer
-from exporter.sources import cloudwatch_alarms, cloudwatch_metrics, job_polling
+from exporter.sources import cloudwatch_alarms, cloudwatch_metrics, job_events, job_polling
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.cloudwatch_metrics.rests import months, spent_this_month
 from exporter.sources.inventory import InventorySource
+from exporter.sources.job_events import JobEvents
 from exporter.sources.job_polling import JobPolling
 from exporter.strict import ConfigError
 from exporter.tally import PREFIX, Tally
@@ -59,6 +60,7 @@ _SWITCHED_OFF = {  # by source: how to end the count of what it counts
     CloudWatchMetrics.name: cloudwatch_metrics.switched_off,
     CloudWatchAlarms.name: cloudwatch_alarms.switched_off,
     JobPolling.name: job_polling.switched_off,
+    JobEvents.name: job_events.switched_off,
 }
 
 _log = logging.getLogger(__name__)
@@ -79,11 +81,6 @@ class Made(NamedTuple):
     inventory: Inventory
     sources: Sources
     listeners: Listeners
-
-
-def _listeners(_: Config) -> Listeners:
-    """Return who hears which queue: a line for each source that does."""
-    return []
 
 
 class Parts:
@@ -130,8 +127,14 @@ class Parts:
             sources.append((CloudWatchAlarms(self.aws, known, config), alarms.every))
         jobs = config.sources.job_polling
         if jobs.enabled:
-            sources.append((JobPolling(self.aws, config), jobs.every))
-        return Made(config, inventory, sources, _listeners(config))
+            sources.append((JobPolling(self.aws, inventory, config), jobs.every))
+        listeners: Listeners = []
+        events = config.sources.job_events
+        if events.enabled:
+            heard = JobEvents(self.aws, config)
+            sources.append((heard, job_events.EVERY))
+            listeners.append((heard, events.queue))
+        return Made(config, inventory, sources, listeners)
 
     def use(self, made: Made) -> None:
         """Let a configuration be in force."""

@@ -205,14 +205,15 @@ class Event(Struct, frozen=True):
 
     Several sources may tell of the same event: identities are unique within a `kind`, whoever tells, and all who tell
     of a kind look back equally far. A kind is called by a source that tells of it, and what it is:
-    `cloudwatch_alarms/state`.
+    `cloudwatch_alarms/state`. Its `tallies` tell of the process, if it counts.
     """
 
     kind: str
     identity: str
     at: float
     target: Target
-    effects: tuple[Effect, ...]
+    effects: tuple[Effect, ...] = ()
+    tallies: tuple[Effect, ...] = ()
 
 
 class Sighting(Struct, frozen=True):

@@ -143,7 +143,7 @@ class Street:
             InventorySource(self.inventory, self.config),
             CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.admission, notes, self.begin),
             CloudWatchAlarms(self.aws, known, self.config),
-            JobPolling(self.aws, self.config),
+            JobPolling(self.aws, self.inventory, self.config),
         )
         self.sources = tuple(source for source in made if source.name in self.run)
         self.collection = Collection(self.ledger, self.clock, self.tally, self.admission)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exporter.catalogue.rows import (
+    JOBS,
     MEDIAN_AND_TAILS,
     MICROSECONDS,
     PERCENT,
@@ -11,6 +12,7 @@ from exporter.catalogue.rows import (
     gauge,
     listed,
     summary,
+    told,
 )
 from exporter.catalogue.shapes import VARIANT, VARIANT_HOSTS
 
@@ -541,5 +543,36 @@ ROWS = (
         ("endpoint_name",),
         "DescribeEndpoint MetricsConfig.MetricPublishFrequencyInSeconds, 60 when absent",
         on=False,
+    ),
+    told(
+        JOBS,
+        "counter",
+        "sagemaker_endpoint_state_changes_total",
+        "Times an endpoint entered a status, each change counted once.",
+        ("endpoint_name", "status"),
+        "SageMaker Endpoint State Change; ListEndpoints",
+        values={"status": "endpoint_status"},
+        seeded=True,
+    ),
+    told(
+        JOBS,
+        "counter",
+        "sagemaker_endpoint_deployments_total",
+        "Deployments of an endpoint that ended, by outcome.",
+        ("endpoint_name", "outcome"),
+        "SageMaker Endpoint Deployment State Change; DescribeEndpoint between two reads",
+        values={"outcome": "deployment_outcome"},
+        seeded=True,
+    ),
+    told(
+        JOBS,
+        "histogram",
+        "sagemaker_endpoint_deployment_duration_seconds",
+        "Time from the start to the end of an endpoint deployment.",
+        ("outcome",),
+        "PendingDeploymentSummary.StartTime to the change of EndpointStatus",
+        values={"outcome": "deployment_outcome"},
+        seeded=True,
+        buckets=(60, 120, 180, 300, 420, 600, 900, 1200, 1800, 2700, 3600, 7200, 14400),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exporter.catalogue.rows import (
+    JOBS,
     MEDIAN_AND_TAILS,
     MICROSECONDS,
     PERCENT,
@@ -11,6 +12,7 @@ from exporter.catalogue.rows import (
     gauge,
     listed,
     summary,
+    told,
 )
 
 COMPONENT = Shape(namespaces=("AWS/SageMaker",), dimensions={"InferenceComponentName": "inference_component_name"})
@@ -341,5 +343,15 @@ ROWS = (
         ("inference_component_name",),
         "DescribeScalableTargets MaxCapacity of DesiredCopyCount",
         stable=False,
+    ),
+    told(
+        JOBS,
+        "counter",
+        "sagemaker_inference_component_state_changes_total",
+        "Times an inference component entered a status, each change counted once.",
+        ("inference_component_name", "status"),
+        "ListInferenceComponents between two reads; no event exists",
+        values={"status": "inference_component_status"},
+        seeded=True,
     ),
 )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import MEDIAN_AND_TAILS, MILLISECONDS, Shape, counter, gauge, summary, told
+from exporter.catalogue.rows import JOBS, MEDIAN_AND_TAILS, MILLISECONDS, Shape, counter, gauge, summary, told
 
 JOB = Shape(namespaces=("/aws/sagemaker/InferenceRecommendationsJobs",), dimensions={"JobName": "job_name"})
-
-SOURCE = "job_events+job_polling"
 
 ROWS = (
     counter(
@@ -64,7 +62,7 @@ ROWS = (
         breakdowns=("recommender_job_by_endpoint",),
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_recommender_job_recommended_model_latency_seconds",
         "Model latency that an inference recommendation job measured for one recommended configuration.",
@@ -73,7 +71,7 @@ ROWS = (
         on=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_recommender_job_recommended_max_invocations",
         "Requests per minute that one recommended configuration can serve.",
@@ -82,7 +80,7 @@ ROWS = (
         on=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_recommender_job_recommended_cost_hourly_usd",
         "Hourly price of one recommended configuration.",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import told
-
-SOURCE = "job_events+job_polling"
+from exporter.catalogue.rows import JOBS, told
 
 ROWS = (
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_job_state_changes_total",
         "Times a job entered a status, counted once per job and status whether an event or polling told of it first.",
@@ -18,7 +16,7 @@ ROWS = (
         seeded=True,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_jobs",
         "Jobs that have not ended, by status.",
@@ -28,7 +26,7 @@ ROWS = (
         seeded=True,
     ),
     told(
-        SOURCE,
+        JOBS,
         "histogram",
         "sagemaker_job_duration_seconds",
         "Time from the creation of a job to its end, counted when the job ends.",
@@ -39,7 +37,7 @@ ROWS = (
         buckets=(30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 432000),
     ),
     told(
-        SOURCE,
+        JOBS,
         "histogram",
         "sagemaker_job_startup_seconds",
         "Time from the creation of a job to the start of its work, counted when the work starts.",
@@ -50,7 +48,7 @@ ROWS = (
         buckets=(5, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 21600),
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_job_failures_total",
         "Jobs that failed, by class of their failure reason.",
@@ -60,7 +58,7 @@ ROWS = (
         seeded=True,
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_job_run_instance_seconds_total",
         "Time that instances of ended jobs ran, each job counted as run time multiplied by its number of instances.",
@@ -69,7 +67,7 @@ ROWS = (
         values={"job_type": "job_type"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_job_billable_instance_seconds_total",
         "Time that AWS bills for instances of ended jobs, each job counted as billable time multiplied by its number of instances.",
@@ -78,7 +76,7 @@ ROWS = (
         values={"job_type": "job_type"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_job_last_end_timestamp_seconds",
         "Time at which the newest job with this type and final status ended.",
@@ -87,7 +85,7 @@ ROWS = (
         values={"job_type": "job_type", "status": "job_status"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_job_instances",
         "Instances that jobs not yet ended hold or wait for, by type.",
@@ -96,7 +94,7 @@ ROWS = (
         values={"job_type": "job_type"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "info",
         "sagemaker_job_info",
         "Facts about a job that has not ended, always 1.",
@@ -105,7 +103,7 @@ ROWS = (
         values={"job_type": "job_type", "spot": "yes_no", "parent_type": "parent_type"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "stateset",
         "sagemaker_job_status",
         "Status of a job that has not ended, 1 for the status that holds.",
@@ -115,7 +113,7 @@ ROWS = (
         on=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_job_created_timestamp_seconds",
         "Time at which a job that has not ended was created.",
@@ -124,7 +122,7 @@ ROWS = (
         values={"job_type": "job_type"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_job_start_timestamp_seconds",
         "Time at which the work of a job that has not ended started, absent before that.",
@@ -133,7 +131,7 @@ ROWS = (
         values={"job_type": "job_type"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_job_max_runtime_seconds",
         "Time after which a job that has not ended will be stopped.",
@@ -142,7 +140,7 @@ ROWS = (
         values={"job_type": "job_type"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_job_child_jobs",
         "Training jobs that an open tuning job has launched, by status.",
@@ -151,7 +149,7 @@ ROWS = (
         values={"job_type": ("hyperparameter_tuning",), "status": "child_job_status"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_job_child_jobs_limit",
         "Most training jobs that an open tuning job may launch.",
@@ -160,7 +158,7 @@ ROWS = (
         values={"job_type": ("hyperparameter_tuning",)},
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_job_child_objectives",
         "Training jobs of an open tuning job by state of their objective value.",
@@ -170,7 +168,7 @@ ROWS = (
         on=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_job_best_objective_value",
         "Best objective value that an open tuning or AutoML job has reached so far.",
@@ -178,5 +176,14 @@ ROWS = (
         "BestTrainingJob, BestCandidate final objective metric",
         values={"job_type": ("hyperparameter_tuning", "automl")},
         on=False,
+    ),
+    told(
+        "job_events",
+        "counter",
+        "sagemaker_service_events_total",
+        "SageMaker events received from EventBridge, each delivered event counted once, by kind and status.",
+        ("detail_type", "status"),
+        "EventBridge detail-type and the status field of its payload, empty where it has none",
+        values={"detail_type": "detail_type", "status": "event_status"},
     ),
 )

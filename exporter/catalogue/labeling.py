@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import Shape, counter, gauge, told
+from exporter.catalogue.rows import JOBS, Shape, counter, gauge, told
 
 ACCOUNT = Shape(namespaces=("AWS/SageMaker/LabelingJobs", "AWS/Sagemaker/LabelingJobs"), dimensions={})
 JOB = Shape(
     namespaces=("AWS/SageMaker/LabelingJobs", "AWS/Sagemaker/LabelingJobs"),
     dimensions={"LabelingJobName": "labeling_job_name"},
 )
-
-SOURCE = "job_events+job_polling"
 
 ROWS = (
     counter(
@@ -74,7 +72,7 @@ ROWS = (
         pace="cold",
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_labeling_job_objects",
         "Dataset objects of an open labeling job by what became of them.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import Shape, gauge, told
+from exporter.catalogue.rows import JOBS, Shape, gauge, told
 
 SCHEDULE = Shape(
     namespaces=("aws/sagemaker/Endpoints/model-metrics",),
@@ -12,8 +12,6 @@ BATCH_SCHEDULE = Shape(
     namespaces=("aws/sagemaker/ModelMonitoring/model-metrics",),
     dimensions={"MonitoringSchedule": "monitoring_schedule"},
 )
-
-SOURCE = "job_events+job_polling"
 
 ROWS = (
     gauge(
@@ -35,7 +33,7 @@ ROWS = (
         values={"measure": "model_quality_measure"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_model_monitor_executions_total",
         "Executions of a monitoring schedule that ended, by status.",

@@ -352,6 +352,14 @@ ROWS = (
         values={"source": _TELL_EVENTS},
     ),
     own(
+        "counter",
+        "missed_events_total",
+        "State changes that polling found although no event told of them.",
+        ("account_id", "region", "job_type"),
+        values={"job_type": "job_type"},
+        seeded=True,
+    ),
+    own(
         "gauge",
         "queue_messages",
         "Messages in a queue that the exporter reads, by state.",

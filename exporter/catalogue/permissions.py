@@ -17,6 +17,16 @@ ACTIONS: dict[str, tuple[str, ...]] = {
         "sagemaker:ListEndpoints",
         "sagemaker:ListInferenceComponents",
     ),
+    "job_events": (  # only where jobs are not polled
+        "sagemaker:DescribeHumanLoop",
+        "sagemaker:DescribeHyperParameterTuningJob",
+        "sagemaker:DescribeLabelingJob",
+        "sagemaker:DescribeModelCardExportJob",
+        "sagemaker:DescribePipelineExecution",
+        "sagemaker:DescribeProcessingJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:DescribeTransformJob",
+    ),
     "job_polling": (
         "sagemaker:DescribeAIBenchmarkJob",
         "sagemaker:DescribeAIRecommendationJob",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import MILLISECONDS, Shape, counter, gauge, summary, told
+from exporter.catalogue.rows import JOBS, MILLISECONDS, Shape, counter, gauge, summary, told
 
 PIPELINE = Shape(
     namespaces=("AWS/Sagemaker/ModelBuildingPipeline", "AWS/SageMaker/ModelBuildingPipeline"),
@@ -12,8 +12,6 @@ STEP = Shape(
     namespaces=("AWS/Sagemaker/ModelBuildingPipeline", "AWS/SageMaker/ModelBuildingPipeline"),
     dimensions={"PipelineName": "pipeline_name", "StepName": "step_name"},
 )
-
-SOURCE = "job_events+job_polling"
 
 ROWS = (
     counter(
@@ -113,7 +111,7 @@ ROWS = (
         pace="warm",
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_pipeline_executions",
         "Executions of a pipeline that have not ended, by status.",
@@ -123,7 +121,7 @@ ROWS = (
         seeded=True,
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_pipeline_execution_state_changes_total",
         "Times an execution of a pipeline entered a status, counted once per execution and status.",
@@ -133,7 +131,7 @@ ROWS = (
         seeded=True,
     ),
     told(
-        SOURCE,
+        JOBS,
         "stateset",
         "sagemaker_pipeline_last_execution_status",
         "Status of the newest execution of a pipeline, 1 for the status that holds.",
@@ -142,7 +140,7 @@ ROWS = (
         values={"status": "pipeline_execution_status"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_pipeline_last_success_timestamp_seconds",
         "Time at which an execution of a pipeline last ended with success.",
@@ -150,7 +148,7 @@ ROWS = (
         "event executionEndTime, or LastModifiedTime of a Succeeded execution",
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_pipeline_step_state_changes_total",
         "Times a pipeline step entered a status, by kind of step, counted once per execution, step, attempt and status.",
@@ -160,7 +158,7 @@ ROWS = (
         seeded=True,
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_pipeline_step_cache_hits_total",
         "Pipeline steps that took their result from an earlier execution.",

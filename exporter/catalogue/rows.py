@@ -266,6 +266,9 @@ def _ask(shape: Shape, metric: Values, stats: tuple[str, ...], scale: float, per
     return Question(shape=shape, metrics=metrics, stats=stats, scale=scale, period=period)
 
 
+JOBS = "job_events+job_polling"  # the source of what both tell of, each what the other may have missed
+
+
 def told(
     source: str, type_: Type, name: str, text: str, labels: tuple[str, ...], reads: str, **more: Unpack[More]
 ) -> Row:

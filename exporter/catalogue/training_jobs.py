@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import PERCENT, Shape, gauge, told
+from exporter.catalogue.rows import JOBS, PERCENT, Shape, gauge, told
 
 HOST = Shape(namespaces=("/aws/sagemaker/TrainingJobs",), dimensions={"Host": ("training_job_name", "host")})
 JOB = Shape(namespaces=("/aws/sagemaker/TrainingJobs",), dimensions={"TrainingJobName": "training_job_name"})
-SOURCE = "job_events+job_polling"
 
 ROWS = (
     told(
-        SOURCE,
+        JOBS,
         "histogram",
         "sagemaker_training_job_phase_seconds",
         "Time a training job spent in one phase of its run, counted when the phase ends.",
@@ -21,7 +20,7 @@ ROWS = (
         buckets=(1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400, 259200),
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_training_job_phase_changes_total",
         "Times a training job entered a phase of its run.",
@@ -31,7 +30,7 @@ ROWS = (
         seeded=True,
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_training_job_spot_interruptions_total",
         "Times a managed spot training job lost its instances.",
@@ -132,7 +131,7 @@ ROWS = (
         pace="warm",
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_training_job_warm_pools",
         "Warm pools that ended training jobs keep or have handed on, by status.",
@@ -141,7 +140,7 @@ ROWS = (
         values={"status": "warm_pool_status"},
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_training_job_warm_pool_billable_instance_seconds_total",
         "Time that AWS bills for instances kept in warm pools, counted when a pool ends.",
@@ -149,7 +148,7 @@ ROWS = (
         "WarmPoolStatus.ResourceRetainedBillableTimeInSeconds x InstanceCount",
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_training_job_billable_tokens_total",
         "Tokens that AWS bills for ended training jobs priced by token.",
@@ -159,7 +158,7 @@ ROWS = (
         stable=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "counter",
         "sagemaker_training_job_rule_evaluations_total",
         "Debugger and profiler rules of training jobs that ended, by result.",
@@ -170,7 +169,7 @@ ROWS = (
         on=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_training_job_current_step",
         "Step that an open training job has reached in its epoch.",
@@ -180,7 +179,7 @@ ROWS = (
         stable=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_training_job_steps_per_epoch",
         "Steps that one epoch of an open training job has.",
@@ -190,7 +189,7 @@ ROWS = (
         stable=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_training_job_current_epoch",
         "Epoch that an open training job has reached.",
@@ -200,7 +199,7 @@ ROWS = (
         stable=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_training_job_epochs_limit",
         "Epochs that an open training job will run at most.",
@@ -210,7 +209,7 @@ ROWS = (
         stable=False,
     ),
     told(
-        SOURCE,
+        JOBS,
         "gauge",
         "sagemaker_training_job_final_value",
         "Last value of an algorithm metric as SageMaker keeps it with the training job.",

@@ -8,11 +8,11 @@ clock that can be set. It imports nothing of ours. Any account works: its access
 number, with any secret (see `sts`). What AWS does not do is under `/_fake/` (see `control`).
 """
 
-from exporter.demo.default_world import default_world
+from exporter.demo.default_world import QUEUE, default_world
 from exporter.demo.fake import FakeAws
 from exporter.demo.series import Lateness
 from exporter.demo.server import Server, serve
 from exporter.demo.sts import access_key
 from exporter.demo.world import World
 
-__all__ = ["FakeAws", "Lateness", "Server", "World", "access_key", "default_world", "serve"]
+__all__ = ["QUEUE", "FakeAws", "Lateness", "Server", "World", "access_key", "default_world", "serve"]

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from exporter.demo.default_alarms import add_alarms
 from exporter.demo.job_lives import MIX, add_jobs, some_life
 from exporter.demo.jobs import Work
@@ -20,6 +22,7 @@ from exporter.demo.measures import Thing, behaviour
 from exporter.demo.names import NAMES, Row
 from exporter.demo.resources import Component, EndpointConfig, EndpointState, Role, ScalableTarget, Serverless, Variant
 from exporter.demo.resources import arn as arn_of
+from exporter.demo.rules import Road
 from exporter.demo.series import Schedule
 from exporter.demo.traffic import Surge, chance, number_of
 from exporter.demo.world import World
@@ -32,6 +35,11 @@ if TYPE_CHECKING:
 HOUR, DAY = 3600, 86400
 DAYS_AHEAD = 3
 """For how long jobs and bad deployments go on after the beginning."""
+
+QUEUE = "sagemaker-events"
+"""Into which SageMaker's events come."""
+
+BEST_EFFORT = Road(lost=0.05, repeated=0.05, redelivered=0.05, late=0.05, latest=600.0)
 
 SAMPLE_WORDS = {"{feature}": "age", "{X}": "DPL", "{metric name of the algorithm}": "validation:auc"}
 """What stands for the parts of metric names that users choose."""
@@ -130,8 +138,9 @@ def default_world(
 ) -> World:
     """Return a world with so many endpoints in each region of each account, as it stands at `begin` (default: now).
 
-    All of it has published for a day or more before. `spelling`: which of the names is in use where AWS's own pages
-    disagree (0: the likely one). Every account has a role `sagemaker-exporter` that anybody may assume.
+    Events come into a queue there, as well as EventBridge can. All of it has published for a day or more before.
+    `spelling`: which of the names is in use where AWS's own pages disagree (0: the likely one). Every account has a
+    role `sagemaker-exporter` that anybody may assume.
     """
     world = World(seed)
     now = int(time.time() if begin is None else begin)
@@ -147,6 +156,9 @@ def default_world(
             site.run_jobs()
             site.add_the_rest()
             add_alarms(world, account, region, now, [endpoint_name(nth) for nth in range(endpoints)])
+            dead = world.add_queue(account, region, f"{QUEUE}-dead")
+            redrive = orjson.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": "5"}).decode()
+            world.route(world.add_queue(account, region, QUEUE, RedrivePolicy=redrive), now, BEST_EFFORT)
     return world
 
 

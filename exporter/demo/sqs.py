@@ -155,6 +155,7 @@ def create_queue(call: Call) -> dict[str, Any]:
 def get_queue_attributes(call: Call) -> dict[str, Any]:
     """Answer GetQueueAttributes; the numbers are said to be approximate, and here they are exact."""
     queue = _queue(call)
+    call.world.flow(queue, call.now)
     waiting = [one for one in queue.messages.values() if one.received == 0 and one.visible > call.now]
     found = {name: queue.attribute(name) for name in ATTRIBUTES if queue.attribute(name)} | {
         "QueueArn": queue.arn,
@@ -208,6 +209,7 @@ def receive_message(call: Call) -> dict[str, Any]:
     hidden = _within(call, "VisibilityTimeout", int(queue.attribute("VisibilityTimeout")), 0, LONGEST_HIDDEN)
     now: float | None = call.now
     while now is not None:
+        call.world.flow(queue, now)
         found = list(_handed_out(call, queue, most, hidden, now))
         if found or now >= call.now + wait:
             named = given.get("MessageSystemAttributeNames") or given.get("AttributeNames") or []

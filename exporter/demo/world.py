@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exporter.demo.alarms import Alarm
 from exporter.demo.jobs import KINDS, Job, Jobs, Work, life
 from exporter.demo.resources import Component, Endpoint, EndpointConfig, EndpointState, Role, ScalableTarget, Variant
+from exporter.demo.rules import Road, Rule
 from exporter.demo.series import Arrivals, Generated, Lateness, Schedule, Scripted
 from exporter.demo.sqs import Queue
 from exporter.demo.stats import Stat
@@ -109,6 +110,7 @@ class World:
         self.lock = RLock()
         self.arrival = Condition(self.lock)  # of a message in any queue
         self.arrivals = Arrivals(lateness or Lateness(), cached)
+        self.rules: list[Rule] = []
         self.roles: dict[tuple[str, str], Role] = {}
         self._regions: dict[tuple[str, str], Region] = {}
         self._dimensions: dict[Dimensions, Dimensions] = {}  # each set once: a million series share them
@@ -402,6 +404,17 @@ class World:
         with self.lock:
             queue = self.region(account, region).queues[name] = Queue(account, region, name, attributes)
             return queue
+
+    def route(self, queue: Queue, since: float, road: Road | None = None) -> None:
+        """Let all events of the queue's account and region come into it, from a time on."""
+        with self.lock:
+            self.rules.append(Rule(queue, since, road or Road(delay=0.0)))
+
+    def flow(self, queue: Queue, now: float) -> None:
+        """Put what has come by now into a queue."""
+        for rule in self.rules:
+            if rule.queue is queue:
+                rule.flow(self, now)
 
     def send(self, queue: Queue, body: str, at: float) -> None:
         """Put a message into a queue, as EventBridge does."""

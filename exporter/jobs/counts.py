@@ -26,7 +26,8 @@ from exporter.model import Effect, Event, Target
 
 STATE, START, END, PHASE = "job_events/state", "job_events/start", "job_events/end", "job_events/phase"
 POOL, RULE, STEP = "job_events/pool", "job_events/rule", "job_events/step"
-KINDS = (STATE, START, END, PHASE, POOL, RULE, STEP)
+HEARD = "job_events/heard"  # that an event told of a change, or that none did for so long that it is missed
+KINDS = (STATE, START, END, PHASE, POOL, RULE, STEP, HEARD)
 
 CHANGES = "sagemaker_job_state_changes_total"
 DURATION = "sagemaker_job_duration_seconds"
@@ -36,6 +37,7 @@ RUN_SECONDS = "sagemaker_job_run_instance_seconds_total"
 BILLABLE_SECONDS = "sagemaker_job_billable_instance_seconds_total"
 PHASE_CHANGES = "sagemaker_training_job_phase_changes_total"
 PHASE_SECONDS = "sagemaker_training_job_phase_seconds"
+MISSED = "sagemaker_exporter_missed_events_total"
 INTERRUPTIONS = "sagemaker_training_job_spot_interruptions_total"
 POOL_SECONDS = "sagemaker_training_job_warm_pool_billable_instance_seconds_total"
 TOKENS = "sagemaker_training_job_billable_tokens_total"
@@ -87,6 +89,22 @@ def changes(target: Target, job: Job, now: float) -> Iterator[Event]:
             if job.job_type == "pipeline_execution":
                 effects.append(Effect(EXECUTIONS, (*labels[:2], job.under, status)))
             yield Event(STATE, who, at, target, tuple(effects))
+
+
+def heard(target: Target, job: Job, now: float) -> Iterator[Event]:
+    """Yield that an event has told of a job's changes of status."""
+    for event in changes(target, job, now):
+        yield Event(HEARD, event.identity, event.at, target)
+
+
+def missed(target: Target, job: Job, now: float) -> Iterator[Event]:
+    """Yield that no event has told of a job's changes of status: it counts only if none has."""
+    kind = JOB_TYPES[job.job_type]
+    for event in changes(target, job, now):
+        status = event.effects[0].labels[-1]
+        if kind.detail_type and (status in {spelled(kind, one) for one in kind.ended} or not kind.ends_only):
+            labels = (target.account_id, target.region, job.job_type)
+            yield Event(HEARD, event.identity, event.at, target, tallies=(Effect(MISSED, labels),))
 
 
 def started(target: Target, job: Job) -> Iterator[Event]:
@@ -186,6 +204,14 @@ def steps(target: Target, job: Job, told: Iterable[Step], now: float) -> Iterato
             yield Event(STEP, f"{named}#{status}", at, target, (effect,))
         if one.cached:
             yield Event(STEP, f"{named}#cached", max(seen.values()), target, (Effect(CACHE_HITS, where),))
+
+
+def unnamed(target: Target, job: Job, who: str, now: float) -> Iterator[Event]:
+    """Yield what counts of a job that nobody tells the creation of, by what stands in for its identity."""
+    at, where = since(job, now), (target.account_id, target.region, job.job_type)
+    yield Event(STATE, who, at, target, (Effect(CHANGES, (*where, job.status)),))
+    if failed(job):
+        yield Event(END, who, at, target, (Effect(FAILURES, (*where, failure(job))),))
 
 
 def dated(job: Job) -> bool:

@@ -171,6 +171,7 @@ class JobType(Struct, frozen=True):
     service: str = "sagemaker"
     nested: bool = False
     unique: bool = False
+    ends_only: bool = False  # events tell of nothing but its end
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -479,6 +480,7 @@ _ROWS = (
     ),
     JobType(
         name="labeling",
+        ends_only=True,
         detail_type="SageMaker Ground Truth Labeling Job State Change",
         listing=Listing("ListLabelingJobs", "LabelingJobSummaryList", fixed=_NEWEST_FIRST),
         summary=_fields("LabelingJob", **_LABELING),
@@ -608,6 +610,7 @@ _ROWS = (
     _generic("data_transformation", "DataTransformation"),
     JobType(
         name="human_loop",
+        ends_only=True,
         detail_type="SageMaker A2I HumanLoop Status Change",
         service="sagemaker-a2i-runtime",
         listing=Listing("ListHumanLoops", "HumanLoopSummaries", fixed={"SortOrder": "Descending", "MaxResults": 100}),

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter as Tallies
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -24,9 +25,11 @@ from msgspec import structs
 from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.config import Config
-from exporter.inventory import Census, Selection
+from exporter.inventory import Census, Inventory, Selection
 from exporter.jobs import JOB_TYPES, STEPS, Job, JobType, UnreadableError, counts, described, spelled, step, summary
-from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
+from exporter.jobs.things import Thing
+from exporter.model import DAY, HOUR, MINUTE, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
+from exporter.sources.job_polling import things
 from exporter.sources.job_polling.book import POOL_OPEN, Book, Wants
 from exporter.sources.job_polling.parents import LAST_STATUS, LAST_SUCCESS, Parents, Value
 from exporter.sources.job_polling.passes import Passes
@@ -34,6 +37,7 @@ from exporter.sources.job_polling.passes import Passes
 HORIZON = 45 * DAY  # what is older is never counted, whoever tells of it
 LONGEST = 30 * DAY  # a job is open: AWS stops a training job after 28
 DESCRIBES = 150  # in one run: 30 s at 5 a second; the rest follows in the next one
+HEARD_BY = 15 * MINUTE  # after the end of a job was polled: an event that is not there by then is missed
 UNKNOWN_FOR = HOUR  # a region that does not know a type of job is asked again so much later
 LAST_EXECUTIONS = 20  # of pipelines that have not run for so long that no pass shows it: asked for in one run
 PIPELINES = "pipeline_execution"
@@ -54,6 +58,7 @@ class _OfTarget:
         }
         self.book = Book(target, notes, self.begun, now, wants)
         self.parents = Parents(notes, lambda name: selection.admits(Census(), "job", name))
+        self.unheard: deque[tuple[float, Job]] = deque()  # ended jobs, and when their events are missed
         self.unknown: dict[str, float] = {}  # types that this region does not know, and until when that is believed
 
 
@@ -63,9 +68,11 @@ class JobPolling:
     name = "job_polling"
     thrifty = False
 
-    def __init__(self, aws: Aws, config: Config) -> None:
+    def __init__(self, aws: Aws, inventory: Inventory, config: Config) -> None:
         settings = config.sources.job_polling
         self._aws = aws
+        self._inventory = inventory
+        self._hears = config.sources.job_events.enabled
         self._every = settings.every
         self._last_good = settings.last_good or max(900.0, 3 * settings.every)
         self._selection = Selection(config.resources)
@@ -97,6 +104,8 @@ class JobPolling:
         book.tidy(min(one.listed for one in kept.passes.values()), now)
         if PIPELINES in looked:
             parents.tidy(now)
+        seen = things.look(target, self._inventory.census(target), known.notes, self._wants_thing, self._on, kept.begun)
+        missed = list(self._missed(target, kept, now))
         kept.run += 1
         listed = {name: one.listed for name, one in kept.passes.items()}
         return Reading(
@@ -106,11 +115,18 @@ class JobPolling:
             samples=tuple(self._samples(target, kept, looked, now + self._last_good)),
             looked=tuple(looked),
             failed=tuple(failed),
-            seeds=tuple(self._zeros(target, (*counts.SEEDS, *parents.seeds()))),
-            ended=tuple(self._zeros(target, parents.ended)),
-            events=tuple(self._shown(event) for event in book.events),
-            not_before=max(kept.begun, now - HORIZON),
-            notes={_BEGUN: kept.begun, _LISTED: listed, _RUN: kept.run, **book.notes, **parents.notes},
+            seeds=(
+                *self._zeros(target, (*counts.SEEDS, *parents.seeds())),
+                *(seed for seed in seen.seeds if seed.family in self._on),
+            ),
+            ended=(*self._zeros(target, parents.ended), *seen.ended),
+            events=tuple(
+                self._shown(event) for event in (*book.events, *seen.events, *missed) if event.at >= kept.begun
+            ),
+            sightings=tuple(seen.sightings),
+            unseen=tuple(seen.unseen),
+            not_before=now - HORIZON,  # `begun` is not for the ledger, which forgets identities by this: see job_events
+            notes={_BEGUN: kept.begun, _LISTED: listed, _RUN: kept.run, **book.notes, **parents.notes, **seen.notes},
             read_until=min(listed.values()),
         )
 
@@ -157,6 +173,18 @@ class JobPolling:
 
     def _wanted(self, job: Job) -> bool:
         return self._selection.admits(Census(), "job", job.under or job.name)
+
+    def _missed(self, target: Target, kept: _OfTarget, now: float) -> Iterator[Event]:
+        """Yield the changes of jobs that have ended, and of which an event should have told by now."""
+        if self._hears:
+            kept.unheard += [(now + HEARD_BY, job) for job in kept.book.closed]
+        kept.book.closed = []
+        while kept.unheard and kept.unheard[0][0] <= now:
+            yield from counts.missed(target, kept.unheard.popleft()[1], now)
+
+    def _wants_thing(self, census: Census, thing: Thing) -> bool:
+        kind = {"endpoint": "endpoint", "inference_component": "inference-component"}.get(thing.kind, "")
+        return self._selection.admits(census, kind, thing.label or thing.name)
 
     def _follow(self, target: Target, kept: _OfTarget, now: float, failed: list[Failure]) -> None:
         """Describe the jobs that are due, and list the steps of executions."""

@@ -66,6 +66,7 @@ class Book:
         self.followed: dict[str, Followed] = {}
         self.events: list[Event] = []
         self.notes: dict[str, Any] = {}
+        self.closed: list[Job] = []  # since they were last looked at
         self._begun = begun
         ended = notes.get(LAST_END, {})
         self.last_end: dict[str, dict[str, float]] = {name: dict(of_type) for name, of_type in ended.items()}
@@ -248,6 +249,7 @@ class Book:
         if at > of_type.get(job.status, 0.0):
             of_type[job.status] = at
             self.notes[LAST_END] = {name: dict(ends) for name, ends in self.last_end.items()}
+        self.closed.append(job)
         self._done[who] = job.created or now
         self._forget(who)
         self._remember(who, job, now)

@@ -1,0 +1,300 @@
+"""SageMaker's events, from EventBridge through a queue: what happened to jobs and other things, told at once.
+
+    sagemaker_service_events_total{...,detail_type="SageMaker Training Job State Change",status="Failed"} 3.0
+
+An event is best effort: lost, late, repeated, out of order. So nothing here decides that something is new: each fact
+has the identity by which `job_polling` knows it too, and the ledger counts it once, whoever comes first.
+
+Where jobs are polled as well, their ends are described there. Where they are not, those whose end has been told are
+described here, in a run now and then, and what Describe has not told ten minutes later counts without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from exporter.aws import Aws, AwsError
+from exporter.aws.queues import Told
+from exporter.catalogue import CATALOGUE
+from exporter.config import Config
+from exporter.inventory import Census, Selection
+from exporter.jobs import (
+    JOB_TYPES,
+    TOLD_BY,
+    Job,
+    JobType,
+    UnreadableError,
+    counts,
+    deployments,
+    described,
+    identity,
+    stand_in,
+)
+from exporter.jobs import told as job_told
+from exporter.jobs.detail_types import status_of
+from exporter.jobs.objects import Object
+from exporter.jobs.things import THINGS_TOLD_BY, Thing, sightings, thing_told
+from exporter.model import DAY, MINUTE, Effect, Event, Failure, Forecast, Known, Reading, Sighting, Target
+
+SERVICE = "aws.sagemaker"
+HORIZON = 45 * DAY  # what is older is never counted, whoever tells of it
+EVERY = 1.0 * MINUTE  # between two runs in which ends are described
+GIVE_UP = 10 * MINUTE  # after an end was told: it counts without what Describe tells
+DESCRIBES = 100  # in one run; the rest follows in the next one
+
+EVENTS = "sagemaker_service_events_total"
+NODES = "sagemaker_cluster_node_health_events_total"
+CLUSTERS = "sagemaker_cluster_events_total"
+ENVELOPE, NODE, CLUSTER_EVENT = "job_events/event", "job_events/node", "job_events/cluster"
+
+_BEGUN = "begun"
+_OWED = "owed/"  # notes of jobs whose end has been told and not yet described, by who they are
+_DEPLOYING = "deploying/"  # notes of deployments under way, by endpoint
+_TRAIL = " via CloudTrail"  # the end of the detail-types that are not SageMaker's own
+_NODE_HEALTH = "SageMaker HyperPod Cluster Node Health Event"
+_OF_CLUSTER = "SageMaker HyperPod Cluster Event"
+
+
+class _Owed(msgspec.Struct, frozen=True):
+    """A job whose end is to be described, and since when it is known."""
+
+    job: Job
+    since: float
+
+
+class JobEvents:
+    """Hears events of SageMaker, and describes the ends of jobs where nobody else does."""
+
+    name = "job_events"
+    thrifty = False
+
+    def __init__(self, aws: Aws, config: Config) -> None:
+        self._aws = aws
+        self._alone = not config.sources.job_polling.enabled
+        self._since = aws.now()  # when counting begins, if it never has
+        self._selection = Selection(config.resources)
+        self._on = {name for name, row in CATALOGUE.items() if self.name in row.sources and config.on(name)}
+
+    # -- hearing -----------------------------------------------------------------------------------------------------
+
+    def hears(self, told: Told) -> bool:
+        """Say whether this is for its ears."""
+        return told.source == SERVICE and not told.detail_type.endswith(_TRAIL)
+
+    def hear(self, target: Target, told: Sequence[Told], known: Known, now: float) -> Reading:
+        """Return what events tell. Raises `UnreadableError` for one that can't be read: it is left in the queue."""
+        begun = known.notes.get(_BEGUN, self._since)
+        notes: dict[str, Any] = {_BEGUN: begun}
+        events: list[Event] = []
+        seen: list[Sighting] = []
+        for one in told:
+            detail = Object(one.detail, one.detail_type)
+            if not one.replayed:
+                events.append(_service_event(target, one, detail))
+            kind, thing = TOLD_BY.get(one.detail_type), THINGS_TOLD_BY.get(one.detail_type)
+            if kind:
+                events += self._job(target, kind, one, notes, now)
+            elif thing:
+                found = thing_told(thing, one.detail, one.at)
+                if found and self._wants(found):
+                    seen += sightings(target, found)
+            if one.detail_type in deployments.TELL:
+                events += self._deployment(target, one, {**known.notes, **notes}, notes)
+            if one.detail_type == _NODE_HEALTH:
+                events.append(_node_health(target, one, detail))
+            elif one.detail_type == _OF_CLUSTER:
+                events.append(_cluster_event(target, one, detail))
+        fresh, old = _since(begun, events)
+        return Reading(
+            self.name,
+            target,
+            now,
+            events=tuple(self._shown(event) for event in fresh),
+            sightings=tuple(
+                structs.replace(one, counts=one.at >= begun) for one in seen if one.effect.family in self._on
+            ),
+            not_before=now - HORIZON,
+            notes=notes,
+            tallies=tuple(_too_old(target, old)),
+        )
+
+    def _job(self, target: Target, kind: JobType, one: Told, notes: dict[str, Any], now: float) -> Iterator[Event]:
+        """Yield what an event about a job tells. A job whose creation it does not tell has yet to be described."""
+        job = job_told(kind, {"detail": one.detail, "resources": list(one.resources), "time": one.at})
+        if not self._selection.admits(Census(), "job", job.under or job.name):
+            return
+        yield from counts.changes(target, job, now)
+        yield from counts.heard(target, job, now)
+        yield from counts.started(target, job)
+        yield from counts.phases(target, job)
+        who = identity(target, job) or stand_in(target, job)
+        if self._alone and who and (counts.ended(job) or identity(target, job) is None):
+            notes[_OWED + who] = msgspec.to_builtins(_Owed(job, now))
+
+    def _deployment(
+        self, target: Target, one: Told, known: Mapping[str, Any], notes: dict[str, Any]
+    ) -> Iterator[Event]:
+        """Yield the end of a deployment; note one that has begun."""
+        look = deployments.told(one.detail, one.at)
+        if self._selection.admits(Census(), "endpoint", look.endpoint):
+            name = _DEPLOYING + look.endpoint
+            under_way, event = deployments.follow(target, known.get(name), look)
+            if under_way != known.get(name):
+                notes[name] = under_way
+            if event:
+                yield event
+
+    def _wants(self, thing: Thing) -> bool:
+        kind = "endpoint" if thing.kind == "endpoint" else ""
+        return self._selection.admits(Census(), kind, thing.label or thing.name)
+
+    # -- describing --------------------------------------------------------------------------------------------------
+
+    def confirm(self, receipts: tuple[Any, ...]) -> None:
+        """Do nothing: a queue is confirmed by who reads it."""
+
+    def read(self, target: Target, known: Known, now: float) -> Reading:
+        """Describe the jobs whose end has been told."""
+        begun = known.notes.get(_BEGUN, self._since)
+        owed = {name: msgspec.convert(note, _Owed) for name, note in known.notes.items() if name.startswith(_OWED)}
+        events: list[Event] = []
+        notes: dict[str, Any] = {_BEGUN: begun}
+        failed: list[Failure] = []
+        throttled = False
+        for name, one in sorted(owed.items(), key=lambda item: item[1].since)[:DESCRIBES]:
+            job: Job | None = None
+            try:
+                job = None if throttled else self._described(target, one.job)
+                gone = job is None and not throttled
+            except (AwsError, UnreadableError) as error:
+                reason = error.error_class if isinstance(error, AwsError) else "transient"
+                gone, throttled = reason == "absent", reason == "throttled"
+                if not gone:
+                    failed.append(Failure(_operation(one.job), reason, str(error)))
+            if job is None and not gone and now < one.since + GIVE_UP:
+                continue
+            events += _ended(target, job or one.job, now)
+            notes[name] = None
+        return Reading(
+            self.name,
+            target,
+            now,
+            failed=tuple(failed),
+            events=tuple(self._shown(event) for event in _since(begun, events)[0]),
+            seeds=tuple(self._seeds(target)) if self._alone else (),
+            not_before=now - HORIZON,
+            notes=notes,
+        )
+
+    def _described(self, target: Target, job: Job) -> Job | None:
+        """Return what Describe tells of a job; None where AWS describes none of its type."""
+        kind = JOB_TYPES[job.job_type]
+        how = kind.description
+        if how is None or (how.by_arn and not job.arn):
+            return None
+        name = job.arn if how.by_arn else job.name
+        return described(kind, self._aws.call(target, how.operation, **how.fixed, **{how.parameter: name}))
+
+    def survey(self, target: Target, now: float) -> tuple[Failure, ...]:  # noqa: ARG002 - nothing is to be listed
+        """List nothing: how many events there will be is not to be known."""
+        return ()
+
+    def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - see survey
+        """Return what an hour takes in which nothing happens."""
+        return Forecast((EVERY,), {})
+
+    # -- showing -----------------------------------------------------------------------------------------------------
+
+    def _shown(self, event: Event) -> Event:
+        """Return an event with its effects on families that are on."""
+        if all(effect.family in self._on for effect in event.effects):
+            return event
+        return structs.replace(event, effects=tuple(effect for effect in event.effects if effect.family in self._on))
+
+    def _seeds(self, target: Target) -> Iterator[Effect]:
+        """Yield zeros of all that may come to count of jobs: polling does, where it runs."""
+        where = (target.account_id, target.region)
+        for seed in counts.SEEDS:
+            if seed.family in self._on:
+                yield Effect(seed.family, (*where, *seed.labels), 0.0, seed.buckets)
+
+
+def _since(begun: float, events: Iterable[Event]) -> tuple[list[Event], int]:
+    """Return the events since counting began, and how many were before.
+
+    That is not left to the ledger: it forgets identities by the same limit, and others look further back.
+    """
+    found = list(events)
+    fresh = [event for event in found if event.at >= begun]
+    return fresh, len(found) - len(fresh)
+
+
+def _too_old(target: Target, number: int) -> Iterator[Effect]:
+    if number:
+        where = (target.account_id, target.region, JobEvents.name, "too_old")
+        yield Effect("sagemaker_exporter_events_total", where, float(number))
+
+
+def _ended(target: Target, job: Job, now: float) -> Iterator[Event]:
+    """Yield all that is known of a job that has ended; by what stands in for its identity, where it has none."""
+    if identity(target, job):
+        yield from counts.changes(target, job, now)
+        yield from counts.started(target, job)
+        yield from counts.phases(target, job)
+        yield from counts.end(target, job, now)
+        return
+    who = stand_in(target, job)
+    if who:
+        yield from counts.unnamed(target, job, who, now)
+
+
+def _operation(job: Job) -> str:
+    how = JOB_TYPES[job.job_type].description
+    return how.operation if how else job.job_type
+
+
+def _service_event(target: Target, told: Told, detail: Object) -> Event:
+    """Return that an event came, by the id of its envelope."""
+    labels = (target.account_id, target.region, told.detail_type, status_of(told.detail_type, detail))
+    return Event(ENVELOPE, told.id, told.at, target, (Effect(EVENTS, labels),))
+
+
+def _node_health(target: Target, told: Told, detail: Object) -> Event:
+    labels = (
+        target.account_id,
+        target.region,
+        _named(detail, "ClusterName", "ClusterArn"),
+        detail.text("HealthSummary.HealthStatus"),
+        detail.text("HealthSummary.RepairAction"),
+    )
+    return Event(NODE, told.id, told.at, target, (Effect(NODES, labels),))
+
+
+def _cluster_event(target: Target, told: Told, detail: Object) -> Event:
+    """Return what a cluster logged: it has an id of its own, by which a listing knows it too."""
+    at = detail.time("EventDetails.EventTime")
+    labels = (
+        target.account_id,
+        target.region,
+        _named(detail, "EventDetails.ClusterName", "EventDetails.ClusterArn"),
+        detail.text("EventDetails.EventLevel"),
+        detail.text("EventDetails.ResourceType"),
+    )
+    who = detail.text("EventDetails.EventId") or told.id
+    return Event(CLUSTER_EVENT, who, told.at if at is None else at, target, (Effect(CLUSTERS, labels),))
+
+
+def _named(detail: Object, name: str, arn: str) -> str:
+    found = detail.text(name) or detail.text(arn).rpartition("/")[2]
+    if not found:
+        raise UnreadableError(f"an event of a cluster: {name} is missing")
+    return found
+
+
+def switched_off(target: Target, known: Known, now: float) -> Reading:
+    """Return a reading that forgets what is owed on a target: what is told while it is off is not counted."""
+    return Reading(JobEvents.name, target, now, notes=dict.fromkeys(known.notes))
