@@ -83,6 +83,12 @@ class Made(NamedTuple):
     listeners: Listeners
 
 
+def _listeners(config: Config, aws: Aws) -> Listeners:
+    """Return who hears which queue: a line for each source that does."""
+    events = config.sources.job_events
+    return [(JobEvents(aws, config), events.queue)] if events.enabled else []
+
+
 class Parts:
     """What every command that reads AWS needs. `configure` makes the sources; what they have learnt of the world stays.
 
@@ -128,12 +134,8 @@ class Parts:
         jobs = config.sources.job_polling
         if jobs.enabled:
             sources.append((JobPolling(self.aws, inventory, config), jobs.every))
-        listeners: Listeners = []
-        events = config.sources.job_events
-        if events.enabled:
-            heard = JobEvents(self.aws, config)
-            sources.append((heard, job_events.EVERY))
-            listeners.append((heard, events.queue))
+        listeners = _listeners(config, self.aws)
+        sources += [(listener, job_events.EVERY) for listener, _ in listeners if isinstance(listener, JobEvents)]
         return Made(config, inventory, sources, listeners)
 
     def use(self, made: Made) -> None:

@@ -19,7 +19,8 @@ from exporter.ledger.memory import MemoryStore
 
 TEXT = f"""
 targets: [{{regions: [{REGION}]}}]
-sources: {{cloudwatch_metrics: {{enabled: false}}, cloudwatch_alarms: {{enabled: false}}}}
+sources: {{cloudwatch_metrics: {{enabled: false}}, cloudwatch_alarms: {{enabled: false}},
+  job_polling: {{enabled: false}}}}
 web: {{listen_addresses: ["127.0.0.1:0"]}}
 """
 EVENTS = f'events: {{url: "{URL}"}}'
@@ -67,7 +68,7 @@ def running(monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", one.server.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
         pairs = [(one.heard[queue], queue) for queue in queues]
-        monkeypatch.setattr(of_daemon, "_listeners", lambda config: [p for p in pairs if p[1] in config.queues])
+        monkeypatch.setattr(of_daemon, "_listeners", lambda config, _: [p for p in pairs if p[1] in config.queues])
         one.start()
         return one
 

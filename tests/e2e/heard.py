@@ -12,5 +12,5 @@ from listening import Counting
 from exporter import cli, daemon
 
 if __name__ == "__main__":
-    daemon._listeners = lambda _: [(Counting(), "events")]
+    daemon._listeners = lambda *_: [(Counting(), "events")]
     cli.main()

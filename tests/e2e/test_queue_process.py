@@ -20,7 +20,8 @@ HELD = 60  # seconds for which the exporter hides what it receives
 CONFIG = f"""
 targets: [{{regions: [{REGION}]}}]
 queues: {{events: {{url: "{URL}"}}}}
-sources: {{cloudwatch_metrics: {{enabled: false}}, cloudwatch_alarms: {{enabled: false}}}}
+sources: {{cloudwatch_metrics: {{enabled: false}}, cloudwatch_alarms: {{enabled: false}},
+  job_polling: {{enabled: false}}}}
 web: {{zero_hold: 0s}}
 """
 
@@ -90,7 +91,7 @@ def test_a_daemon_that_waits_for_messages_stops_at_once(daemon):
     program, fake, start = daemon
     fake.world.add_queue(ACCOUNT, REGION, "events")
     start()
-    wait_until(lambda: fake.bill.requests["sqs.ReceiveMessage"], what="a poll")
+    wait_until(lambda: fake.bill.requests["sqs.ReceiveMessage"] and program.answers("/-/ready"), what="a poll")
     code, took = program.stop()
     assert code == 0
     assert took < 5.0  # a poll takes 20 s; 2 s are what it should be, on a machine that does nothing else
