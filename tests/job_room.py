@@ -129,6 +129,8 @@ class Api:
             token = {"NextToken": page["NextToken"]}
 
     def _pipeline(self, name, used):
+        begun = [job.created for job in self.jobs if job.under == name and job.created <= self.now()]
+        used = used or max(begun, default=None)
         return {"PipelineName": name} | ({"LastExecutionTime": used} if used else {})
 
     def _steps(self, params):

@@ -29,6 +29,8 @@ RECENTLY = HOUR  # and for how long
 
 POOL_OPEN = {"Available", "InUse"}
 
+BASIS = "basis"  # in such a note: see Followed
+
 _KEPT = ("job_type", "name", "status", "arn", "created", "started", "ended", "modified", "under")
 
 
@@ -46,7 +48,8 @@ class Followed(Struct):
     """A job in the book: when it is to be described, and when its end was first seen (`over`, 0 while it is open).
 
     `refused` says that it could not be described since then: who only waits for its turn is not given up. The end of a
-    `counted` one has been counted; only what it has left behind goes on.
+    `counted` one has been counted; only what it has left behind goes on. `basis` is a status that it may have been in
+    since before counting began, where AWS does not tell since when.
     """
 
     job: Job
@@ -55,6 +58,7 @@ class Followed(Struct):
     described: bool = False
     refused: bool = False
     counted: bool = False
+    basis: str = ""
 
 
 class Book:
@@ -79,7 +83,8 @@ class Book:
             if f"{prefix}/" in {OPEN, LEFT}:
                 job = msgspec.convert(note, Job)
                 over = counts.since(job, now) if f"{prefix}/" == LEFT else now if counts.ended(job) else 0.0
-                self.followed[who] = Followed(job, now, over, counted=f"{prefix}/" == LEFT)
+                basis = note.get(BASIS, "")
+                self.followed[who] = Followed(job, now, over, counted=f"{prefix}/" == LEFT, basis=basis)
             elif f"{prefix}/" == RECENT:
                 self._recent[who] = msgspec.convert(note, Job)
 
@@ -118,8 +123,10 @@ class Book:
             if before is None and self.wants.pools and job.warm_pool and job.warm_pool.status in POOL_OPEN:
                 self._leave(who, job, now)
             return  # nothing else of it counts
+        unplaced = before is None and not counts.dated(job) and (job.created or 0.0) < self._begun
+        basis = before.basis if before else job.status if unplaced else ""
         if not self._old(job):
-            self._count(counts.changes(self.target, job, now))
+            self._count(counts.changes(self.target, job, now), basis)
             self._count(counts.started(self.target, job))
         if not counts.ended(job) and not counts.open_(job):  # it is being removed
             self._forget(who)
@@ -127,7 +134,13 @@ class Book:
         over = now if counts.ended(job) else 0.0
         self._keep(
             who,
-            Followed(_merged(before.job if before else None, job), now, over, before is not None and before.described),
+            Followed(
+                _merged(before.job if before else None, job),
+                now,
+                over,
+                before is not None and before.described,
+                basis=basis,
+            ),
         )
         if over and JOB_TYPES[job.job_type].description is None:
             self._close(who, now)
@@ -147,15 +160,16 @@ class Book:
             counts.started(self.target, job),
             counts.phases(self.target, job),
         ):
-            self._count(events)
+            self._count(events, before.basis)
         if counts.ended(job):
-            self._keep(who, Followed(job, now, before.over or now, described=True))
+            self._keep(who, Followed(job, now, before.over or now, described=True, basis=before.basis))
             self._close(who, now)
         elif not counts.open_(job):
             self._forget(who)
         else:
             age = now - (job.created or now)
-            self._keep(who, Followed(job, now + min(LATEST, max(SOONEST, age / 20)), 0.0, described=True))
+            due = now + min(LATEST, max(SOONEST, age / 20))
+            self._keep(who, Followed(job, due, 0.0, described=True, basis=before.basis))
 
     def _learn_left(self, who: str, job: Job, now: float) -> None:
         """Take in what Describe tells of what an ended job has left behind."""
@@ -234,12 +248,17 @@ class Book:
 
     # -- the pages ---------------------------------------------------------------------------------------------------
 
-    def _count(self, events: Iterable[Event]) -> None:
-        self.events += (event for event in events if event.at >= self._begun)
+    def _count(self, events: Iterable[Event], basis: str = "") -> None:
+        """Count events, but not that a job is in the status that it may have been in before counting began."""
+        self.events += (
+            event
+            for event in events
+            if event.at >= self._begun and not (event.kind == counts.STATE and event.effects[0].labels[-1] == basis)
+        )
 
     def _keep(self, who: str, one: Followed) -> None:
         self.followed[who] = one
-        self.notes[OPEN + who] = _noted(one.job)
+        self.notes[OPEN + who] = {**_noted(one.job), **({BASIS: one.basis} if one.basis else {})}
 
     def _close(self, who: str, now: float) -> None:
         """Count the end of a job, by what is known of it now, and follow it no more."""
