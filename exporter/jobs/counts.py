@@ -26,8 +26,9 @@ from exporter.model import Effect, Event, Target
 
 STATE, START, END, PHASE = "job_events/state", "job_events/start", "job_events/end", "job_events/phase"
 POOL, RULE, STEP = "job_events/pool", "job_events/rule", "job_events/step"
+EXECUTION = "job_events/execution"  # the state of one, by its pipeline: the name of that is not told by everybody
 HEARD = "job_events/heard"  # that an event told of a change, or that none did for so long that it is missed
-KINDS = (STATE, START, END, PHASE, POOL, RULE, STEP, HEARD)
+KINDS = (STATE, START, END, PHASE, POOL, RULE, STEP, EXECUTION, HEARD)
 
 CHANGES = "sagemaker_job_state_changes_total"
 DURATION = "sagemaker_job_duration_seconds"
@@ -85,16 +86,17 @@ def changes(target: Target, job: Job, now: float) -> Iterator[Event]:
         if who:
             at = job.created if status == first and job.created is not None else since(job, now)
             labels = (target.account_id, target.region, job.job_type, status)
-            effects = [Effect(CHANGES, labels)]
+            yield Event(STATE, who, at, target, (Effect(CHANGES, labels),))
             if job.job_type == "pipeline_execution":
-                effects.append(Effect(EXECUTIONS, (*labels[:2], job.under, status)))
-            yield Event(STATE, who, at, target, tuple(effects))
+                of_pipeline = Effect(EXECUTIONS, (*labels[:2], job.under, status))
+                yield Event(EXECUTION, who, at, target, (of_pipeline,))
 
 
 def heard(target: Target, job: Job, now: float) -> Iterator[Event]:
     """Yield that an event has told of a job's changes of status."""
     for event in changes(target, job, now):
-        yield Event(HEARD, event.identity, event.at, target)
+        if event.kind == STATE:
+            yield Event(HEARD, event.identity, event.at, target)
 
 
 def missed(target: Target, job: Job, now: float) -> Iterator[Event]:
@@ -102,7 +104,11 @@ def missed(target: Target, job: Job, now: float) -> Iterator[Event]:
     kind = JOB_TYPES[job.job_type]
     for event in changes(target, job, now):
         status = event.effects[0].labels[-1]
-        if kind.detail_type and (status in {spelled(kind, one) for one in kind.ended} or not kind.ends_only):
+        if (
+            event.kind == STATE
+            and kind.detail_type
+            and (status in {spelled(kind, one) for one in kind.ended} or not kind.ends_only)
+        ):
             labels = (target.account_id, target.region, job.job_type)
             yield Event(HEARD, event.identity, event.at, target, tallies=(Effect(MISSED, labels),))
 

@@ -27,15 +27,18 @@ from exporter.jobs import (
     TOLD_BY,
     Job,
     JobType,
+    Step,
     UnreadableError,
     counts,
     deployments,
     described,
     identity,
+    spelled,
     stand_in,
 )
 from exporter.jobs import told as job_told
 from exporter.jobs.detail_types import status_of
+from exporter.jobs.job_types import STEP_STATUSES, STEP_TYPES
 from exporter.jobs.objects import Object
 from exporter.jobs.things import THINGS_TOLD_BY, Thing, sightings, thing_told
 from exporter.model import DAY, MINUTE, Effect, Event, Failure, Forecast, Known, Reading, Sighting, Target
@@ -55,6 +58,7 @@ _BEGUN = "begun"
 _OWED = "owed/"  # notes of jobs whose end has been told and not yet described, by who they are
 _DEPLOYING = "deploying/"  # notes of deployments under way, by endpoint
 _TRAIL = " via CloudTrail"  # the end of the detail-types that are not SageMaker's own
+_OF_STEP = "SageMaker Model Building Pipeline Execution Step Status Change"
 _NODE_HEALTH = "SageMaker HyperPod Cluster Node Health Event"
 _OF_CLUSTER = "SageMaker HyperPod Cluster Event"
 
@@ -104,7 +108,9 @@ class JobEvents:
                     seen += sightings(target, found)
             if one.detail_type in deployments.TELL:
                 events += self._deployment(target, one, {**known.notes, **notes}, notes)
-            if one.detail_type == _NODE_HEALTH:
+            if one.detail_type == _OF_STEP and self._alone:  # or polling lists it, with the pipeline's name as it is
+                events += _steps(target, one, detail)
+            elif one.detail_type == _NODE_HEALTH:
                 events.append(_node_health(target, one, detail))
             elif one.detail_type == _OF_CLUSTER:
                 events.append(_cluster_event(target, one, detail))
@@ -127,7 +133,9 @@ class JobEvents:
         job = job_told(kind, {"detail": one.detail, "resources": list(one.resources), "time": one.at})
         if not self._selection.admits(Census(), "job", job.under or job.name):
             return
-        yield from counts.changes(target, job, now)
+        for event in counts.changes(target, job, now):
+            if self._alone or event.kind != counts.EXECUTION:  # the name of the pipeline is in lower case here
+                yield event
         yield from counts.heard(target, job, now)
         yield from counts.started(target, job)
         yield from counts.phases(target, job)
@@ -261,6 +269,24 @@ def _service_event(target: Target, told: Told, detail: Object) -> Event:
     """Return that an event came, by the id of its envelope."""
     labels = (target.account_id, target.region, told.detail_type, status_of(told.detail_type, detail))
     return Event(ENVELOPE, told.id, told.at, target, (Effect(EVENTS, labels),))
+
+
+def _steps(target: Target, told: Told, detail: Object) -> Iterator[Event]:
+    """Yield that a step of an execution entered a status."""
+    pipeline, _, execution = detail.text("pipelineExecutionArn").partition(":pipeline/")[2].partition("/execution/")
+    name, status, kind = detail.text("stepName"), detail.text("currentStepStatus"), detail.text("stepType")
+    if not (pipeline and execution and name and status):
+        raise UnreadableError("an event of a step: it does not tell which step of what entered which status")
+    step = Step(
+        name,
+        spelled(STEP_STATUSES, status),
+        next((word for word in STEP_TYPES if word in {kind, f"{kind}Job"}), kind),
+        started=detail.time("stepStartTime"),
+        ended=detail.time("stepEndTime"),
+        cached=detail.at("cacheHitResult") is not None,
+    )
+    job = Job("pipeline_execution", f"{pipeline}/{execution}", "Executing", under=pipeline)
+    yield from counts.steps(target, job, [step], told.at)
 
 
 def _node_health(target: Target, told: Told, detail: Object) -> Event:

@@ -253,7 +253,8 @@ class Book:
         self.events += (
             event
             for event in events
-            if event.at >= self._begun and not (event.kind == counts.STATE and event.effects[0].labels[-1] == basis)
+            if event.at >= self._begun
+            and not (event.kind in {counts.STATE, counts.EXECUTION} and event.effects[0].labels[-1] == basis)
         )
 
     def _keep(self, who: str, one: Followed) -> None:
