@@ -7,7 +7,9 @@
 /_fake/endpoints  POST {account, region, name, per_minute}; DELETE {account, region, name}
 /_fake/jobs       POST {account, region, kind, name}, and at will parent and what jobs.life takes: a job, created now;
                   DELETE {account, region, kind, name}
-/_fake/changes    POST {account, region, start, end}: the truth about jobs
+/_fake/things     POST {account, region, kind, name}, and at will status, id, parent, tags and facts in the service
+                  model's names: a thing, created now, or changed where it exists; DELETE {account, region, resource}
+/_fake/changes    POST {account, region, start, end}: the truth about jobs, and about things
 /_fake/truth      POST arguments of World.truth
 /_fake/bill       GET; POST {"enforced": true}
 /_fake/calls      GET the newest calls
@@ -23,6 +25,8 @@ import orjson
 from exporter.demo.default_world import open_endpoint
 from exporter.demo.jobs import life
 from exporter.demo.series import Lateness
+from exporter.demo.things import KINDS as THINGS
+from exporter.demo.things import Thing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,11 +90,44 @@ def _delete_job(fake: FakeAws, given: dict[str, Any]) -> Any:
     return {"deleted": job.resource}
 
 
+def _put_thing(fake: FakeAws, given: dict[str, Any]) -> Any:
+    world, now = fake.world, fake.now()
+    where = given["account"], given["region"]
+    own = {name: given.get(name, "") for name in ("id", "parent")}
+    resource = Thing(THINGS[given["kind"]], given["name"], now, [], **own).resource
+    thing = world.region(*where).things.find(resource, now)
+    if thing is None:
+        return {"added": world.add_thing(at=now, **given).resource}
+    changed = {name: value for name, value in given.items() if name[:1].isupper()}
+    world.change_thing(*where, thing, now, given.get("status"), **changed)
+    return {"changed": resource}
+
+
+def _delete_thing(fake: FakeAws, given: dict[str, Any]) -> Any:
+    where, now = (given["account"], given["region"]), fake.now()
+    thing = fake.world.region(*where).things.find(given["resource"], now)
+    if thing is None:
+        raise KeyError(given["resource"])
+    fake.world.delete_thing(*where, thing, now)
+    return {"deleted": thing.resource}
+
+
 def _changes(fake: FakeAws, given: dict[str, Any]) -> Any:
-    return [
+    jobs = [
         {"at": change.at, "kind": change.job.kind.name, "resource": change.job.resource, **change.step._asdict()}
         for change in fake.world.job_changes(**given)
     ]
+    things = [
+        {
+            "at": turn.at,
+            "kind": turn.thing.kind.name,
+            "resource": turn.thing.resource,
+            "status": turn.state.status,
+            "gone": turn.gone,
+        }
+        for turn in fake.world.thing_changes(**given)
+    ]
+    return sorted(jobs + things, key=lambda change: change["at"])
 
 
 def _add_fault(fake: FakeAws, given: dict[str, Any]) -> Any:
@@ -126,5 +163,7 @@ _ACTS: dict[tuple[str, str], Callable[[FakeAws, Any], Any]] = {
     ("DELETE", "jobs"): _delete_job,
     ("GET", "lateness"): _lateness,
     ("POST", "lateness"): _lateness,
+    ("POST", "things"): _put_thing,
+    ("DELETE", "things"): _delete_thing,
     ("POST", "truth"): lambda fake, given: {"value": fake.world.truth(**given)},
 }

@@ -29,10 +29,13 @@ from exporter.demo.job_shapes import (
     written,
 )
 from exporter.demo.resources import arn
+from exporter.demo.thing_shapes import NOTEBOOK, NOTEBOOK_CONFIG
+from exporter.demo.thing_shapes import View as ThingView
 from exporter.demo.traffic import chance, number_of
 
 if TYPE_CHECKING:
     from exporter.demo.resources import Endpoint, EndpointConfig, EndpointState
+    from exporter.demo.things import Change
     from exporter.demo.world import Region, World
 
 
@@ -302,6 +305,42 @@ def _of_endpoints(place: Region, start: float, end: float) -> Iterator[tuple[flo
             yield config.created, _endpoint_config(place, config)
 
 
+# Other things
+
+
+def _notebook(view: ThingView, status: str) -> _Told:
+    left_out = ("Url", "DirectInternetAccess", "VolumeSizeInGB", "RootAccess", "PlatformIdentifier")
+    detail = {name: value for name, value in written(NOTEBOOK, view).items() if name not in left_out}
+    detail = _timed(detail, _ms) | {"NotebookInstanceStatus": status, "Tags": dict(view.thing.tags)}
+    return _Told("SageMaker Notebook Instance State Change", [detail["NotebookInstanceArn"]], detail)
+
+
+def _notebook_config(view: ThingView, _: str) -> _Told:
+    detail = _timed(written(NOTEBOOK_CONFIG, view), _ms) | {"Tags": dict(view.thing.tags)}
+    own = detail["NotebookInstanceLifecycleConfigArn"]
+    return _Told("SageMaker Notebook Lifecycle Config State Change", [own], detail)
+
+
+_THING_TELLERS: dict[str, Callable[[ThingView, str], _Told]] = {
+    "notebook_instance": _notebook,
+    "notebook_lifecycle_config": _notebook_config,
+}
+"""Of the other kinds SageMaker sends nothing."""
+
+
+def _of_thing(place: Region, change: Change) -> _Told | None:
+    """Return what is sent when a thing comes, enters another status, or goes."""
+    tell = _THING_TELLERS.get(change.thing.kind.name)
+    status = change.state.status
+    if change.gone:  # what goes is deleted from then on, as endpoints are
+        status = next((one for one in change.thing.kind.statuses if one.capitalize() == "Deleting"), status)
+    elif change.before and change.before.status == status:
+        return None
+    if tell is None or (change.gone and change.state.status == status != ""):
+        return None
+    return tell(ThingView(place, change.thing, change.at), status)
+
+
 # Sending
 
 
@@ -315,6 +354,10 @@ def events(world: World, account: str, region: str, start: float, end: float) ->
             one = tell(View(place, change.job, change.at)) if tell else None
             if one:
                 told.append((change.at, change.place, one))
+        for turn in place.things.changes(start, end):
+            one = _of_thing(place, turn)
+            if one:
+                told.append((turn.at, turn.number, one))
         told += [
             (at, nth, _Told(detail_type, list(resources), detail))
             for nth, (at, detail_type, resources, detail) in enumerate(place.notices)

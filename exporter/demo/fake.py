@@ -2,8 +2,8 @@
 
 Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
 as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I, which speaks REST. The
-operations are in `cloudwatch`, `cloudwatch_alarms`, `sagemaker`, `job_calls`, `autoscaling`, `sqs`, `tagging` and
-`sts`.
+operations are in `cloudwatch`, `cloudwatch_alarms`, `sagemaker`, `job_calls`, `thing_calls`, `autoscaling`, `sqs`,
+`tagging` and `sts`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from xml.sax.saxutils import escape
 
 import orjson
 
-from exporter.demo import autoscaling, cloudwatch, cloudwatch_alarms, job_calls, sagemaker, sqs, sts, tagging
+from exporter.demo import (
+    autoscaling,
+    cloudwatch,
+    cloudwatch_alarms,
+    job_calls,
+    sagemaker,
+    sqs,
+    sts,
+    tagging,
+    thing_calls,
+)
 from exporter.demo.bill import Bill
 from exporter.demo.call import Answer, AwsError, Call
 from exporter.demo.control import CONTROL, control
@@ -45,7 +55,9 @@ _BY_TARGET = {
         "cloudwatch", "monitoring", cloudwatch.OPERATIONS | cloudwatch_alarms.OPERATIONS
     ),
     "ResourceGroupsTaggingAPI_20170126": _Service("tagging", "tagging", tagging.OPERATIONS),
-    "SageMaker": _Service("sagemaker", "sagemaker", sagemaker.OPERATIONS | job_calls.OPERATIONS),
+    "SageMaker": _Service(
+        "sagemaker", "sagemaker", sagemaker.OPERATIONS | job_calls.OPERATIONS | thing_calls.OPERATIONS
+    ),
 }
 _STS = _Service("sts", "sts", sts.OPERATIONS)
 _A2I = _Service("sagemaker-a2i-runtime", "sagemaker", job_calls.A2I_OPERATIONS)

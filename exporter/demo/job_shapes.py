@@ -8,10 +8,10 @@ it tells no order, the newest comes first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from exporter.demo.jobs import KINDS, name_of
 from exporter.demo.resources import arn
@@ -45,10 +45,11 @@ def sagemaker_arn(place: Region, resource: str) -> str:
 
 Fact = Callable[[View], Any]
 Members = dict[str, Fact]
+_View = TypeVar("_View")
 
 
-def written(members: Members, view: View) -> dict[str, Any]:
-    """Return the members that the job has."""
+def written(members: Mapping[str, Callable[[_View], Any]], view: _View) -> dict[str, Any]:
+    """Return the members that a job, or another thing, has."""
     facts = {name: fact(view) for name, fact in members.items()}
     return {name: value for name, value in facts.items() if value is not None}
 

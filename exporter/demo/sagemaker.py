@@ -1,7 +1,7 @@
 """SageMaker: lists and descriptions of endpoints, their configurations, and inference components, and their tags.
 
 Shapes, defaults and limits are those of the service model 2017-07-24. The facts are in `world`; jobs, and what they
-belong to, are in `job_calls`.
+belong to, are in `job_calls`, all other things in `thing_calls`.
 """
 
 from __future__ import annotations
@@ -308,6 +308,9 @@ def resources(call: Call) -> Iterator[tuple[str, dict[str, str]]]:
         yield _arn(call, f"endpoint/{endpoint.name}"), endpoint.tags
     for component in call.place.components_at(call.now):
         yield _arn(call, f"inference-component/{component.name}"), component.tags
+    for thing in call.place.things:
+        if thing.exists(call.now):
+            yield _arn(call, thing.resource), thing.tags
     yield from call.place.tags.items()
 
 

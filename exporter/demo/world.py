@@ -20,13 +20,16 @@ from exporter.demo.series import Arrivals, Generated, Lateness, Schedule, Script
 from exporter.demo.sqs import Queue
 from exporter.demo.stats import Stat
 from exporter.demo.stats import statistic as statistic_named
+from exporter.demo.things import KINDS as THINGS
+from exporter.demo.things import State, Thing, Things
 from exporter.demo.traffic import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from exporter.demo.jobs import Change, Life
     from exporter.demo.series import Dimensions, Series
+    from exporter.demo.things import Change as Turn
     from exporter.demo.traffic import Behaviour
 
 Key = tuple[str, str, "Dimensions"]
@@ -50,6 +53,7 @@ class Region:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)  # of other resources, by ARN
     alarms: dict[str, list[Alarm]] = field(default_factory=dict)
     jobs: Jobs = field(default_factory=Jobs)
+    things: Things = field(default_factory=Things)
     notices: list[tuple[float, str, tuple[str, ...], dict[str, Any]]] = field(default_factory=list)  # see World.notify
     queues: dict[str, Queue] = field(default_factory=dict)
 
@@ -361,6 +365,55 @@ class World:
         with self.lock:
             return self.region(account, region).jobs.changes(start, end)
 
+    def add_thing(
+        self,
+        account: str,
+        region: str,
+        kind: str,
+        name: str,
+        at: float,
+        *,
+        status: str = "",
+        id: str = "",  # noqa: A002 - what AWS calls it
+        parent: str = "",
+        tags: Mapping[str, str] | None = None,
+        **facts: Any,
+    ) -> Thing:
+        """Create what is neither an endpoint nor a job (see things.KINDS), in its usual status if none is given.
+
+        `id`: what stands in its ARN, if not the name. `parent`: what it belongs to, as it stands in ARNs. `facts` bear
+        the service model's names. ValueError: the name is in use, or there is no such status.
+        """
+        of = THINGS[kind]
+        state = State(at, status or next(iter(of.statuses), ""), facts)
+        with self.lock:
+            return self.region(account, region).things.add(Thing(of, name, at, [state], id, parent, dict(tags or {})))
+
+    def change_thing(
+        self,
+        account: str,
+        region: str,
+        thing: Thing,
+        at: float,
+        status: str | None = None,
+        *,
+        without: Collection[str] = (),
+        **facts: Any,
+    ) -> None:
+        """Let a thing enter a status, or have other facts, from `at` on; what was to come later does not come."""
+        with self.lock:
+            self.region(account, region).things.enter(thing, at, status, facts, without)
+
+    def delete_thing(self, account: str, region: str, thing: Thing, at: float) -> None:
+        """Remove a thing, and what belongs to it."""
+        with self.lock:
+            self.region(account, region).things.delete(thing, at)
+
+    def thing_changes(self, account: str, region: str, start: float, end: float) -> list[Turn]:
+        """Return the truth about things: every state that one enters from `start` on and before `end`, in order."""
+        with self.lock:
+            return self.region(account, region).things.changes(start, end)
+
     def notify(
         self,
         account: str,
@@ -370,7 +423,7 @@ class World:
         detail: dict[str, Any],
         resources: Sequence[str] = (),
     ) -> None:
-        """Let SageMaker send an event about what this world does not have: notebooks, model packages, clusters, ..."""
+        """Let SageMaker send an event about what this world does not have: tasks of workers, evaluations, ..."""
         with self.lock:
             self.region(account, region).notices.append((at, detail_type, tuple(resources), detail))
 

@@ -11,9 +11,8 @@ import pytest
 from asking import ACCOUNT, NOW, REGION, when
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
 from fake_transport import plug
+from service_model import MODELS, impossible, snake
 
 from exporter.demo import FakeAws, World, access_key
 from exporter.demo import job_shapes as shapes
@@ -21,10 +20,6 @@ from exporter.demo.job_calls import FILTERS
 from exporter.demo.job_shapes import APIS, HUMAN_LOOP
 from exporter.demo.jobs import JOB_TYPES, KINDS, Work, life
 
-MODELS = {
-    name: ServiceModel(Loader().load_service_model(name, "service-2"))
-    for name in ("sagemaker", "sagemaker-a2i-runtime")
-}
 LISTED = [api for api in (*APIS, HUMAN_LOOP) if api.lists]
 PARENTS = {
     "pipeline_execution": ("pipeline", "train", "pipeline/train"),
@@ -55,10 +50,6 @@ def model(api, operation):
 
 def arn(resource):
     return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{resource}"
-
-
-def snake(operation, client):
-    return next(name for name, known in client.meta.method_to_api_mapping.items() if known == operation)
 
 
 def ids(api):
@@ -168,32 +159,6 @@ def everything(ask, api, **given):
     while "NextToken" in pages[-1]:
         pages.append(ask(api, api.lists, **necessary(api), **given, NextToken=pages[-1]["NextToken"]))
     return [page[api.result] for page in pages]
-
-
-def impossible(shape, value, path=""):
-    """What in an answer the service model does not have, or has otherwise."""
-    if shape.type_name == "structure":
-        for name in shape.required_members:
-            if name not in value:
-                yield f"{path}.{name} is missing"
-        for name, member in value.items():
-            if name not in shape.members:
-                yield f"{path}.{name} is unknown"
-            else:
-                yield from impossible(shape.members[name], member, f"{path}.{name}")
-    elif shape.type_name == "list":
-        for member in value:
-            yield from impossible(shape.member, member, f"{path}[]")
-    elif shape.type_name == "map":
-        return
-    elif shape.type_name == "string":
-        if not isinstance(value, str) or (shape.enum and value not in shape.enum):
-            yield f"{path}: {value!r}"
-    elif shape.type_name == "boolean":
-        if not isinstance(value, bool):
-            yield f"{path}: {value!r}"
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        yield f"{path}: {value!r}"
 
 
 class Raw:

@@ -153,6 +153,33 @@ class TestControl:
         assert request(server, "DELETE", "/_fake/jobs", where)[0] == 400
         assert request(server, "POST", "/_fake/jobs", where | {"ends": "Gone"})[0] == 400
 
+    def test_things(self, server, over_http, fake):
+        thing = {"account": ACCOUNT, "region": REGION, "kind": "notebook_instance", "name": "Anna"}
+        facts = {"status": "Pending", "InstanceType": "ml.t3.medium", "tags": {"team": "risk"}}
+        resource = "notebook-instance/Anna"
+        assert request(server, "POST", "/_fake/things", thing | facts) == (200, {"added": resource})
+        fake.advance(60)
+        assert request(server, "POST", "/_fake/things", thing | {"status": "InService"}) == (200, {"changed": resource})
+        client = over_http("sagemaker")
+        answer = client.describe_notebook_instance(NotebookInstanceName="Anna")
+        assert (answer["NotebookInstanceStatus"], answer["InstanceType"]) == ("InService", "ml.t3.medium")
+        fake.advance(60)
+        gone = {"account": ACCOUNT, "region": REGION, "resource": resource}
+        assert request(server, "DELETE", "/_fake/things", gone) == (200, {"deleted": resource})
+        assert client.list_notebook_instances()["NotebookInstances"] == []
+        between = {"account": ACCOUNT, "region": REGION, "start": NOW, "end": NOW + 1000}
+        assert request(server, "POST", "/_fake/changes", between)[1] == [
+            {"at": at, "kind": "notebook_instance", "resource": resource, "status": status, "gone": gone}
+            for at, status, gone in (
+                (NOW, "Pending", False),
+                (NOW + 60, "InService", False),
+                (NOW + 120, "InService", True),
+            )
+        ]
+        assert request(server, "DELETE", "/_fake/things", gone)[0] == 400
+        assert request(server, "POST", "/_fake/things", thing | {"kind": "yacht"})[0] == 400
+        assert request(server, "POST", "/_fake/things", thing | {"status": "Sleeping"})[0] == 400
+
     def test_bill_and_calls(self, server, over_http):
         over_http("cloudwatch").list_metrics()
         assert request(server, "GET", "/_fake/bill")[1]["requests"] == {"cloudwatch.ListMetrics": 1}
