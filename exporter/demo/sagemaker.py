@@ -59,6 +59,29 @@ def list_inference_components(call: Call) -> dict[str, Any]:
     return _listing(call, summaries, "InferenceComponent")
 
 
+def list_endpoint_configs(call: Call) -> dict[str, Any]:
+    """Answer ListEndpointConfigs."""
+    summaries = [
+        {
+            "EndpointConfigName": config.name,
+            "EndpointConfigArn": _arn(call, f"endpoint-config/{config.name}"),
+            "CreationTime": config.created,
+        }
+        for config in call.place.configs.values()
+        if config.created <= call.now
+    ]
+    for name in call.parameters:
+        if name not in _OF_CONFIGS:
+            raise invalid(f"{name} is not a parameter of ListEndpointConfigs")
+    one_of(call.parameters, "SortBy", ("Name", "CreationTime"), "CreationTime")
+    return _listing(call, summaries, "EndpointConfig")
+
+
+_OF_CONFIGS = frozenset(
+    {"CreationTimeAfter", "CreationTimeBefore", "MaxResults", "NameContains", "NextToken", "SortBy", "SortOrder"}
+)
+
+
 def _listing(call: Call, summaries: list[dict[str, Any]], noun: str) -> dict[str, Any]:
     given = call.parameters
     bounds: list[tuple[str, Callable[[dict[str, Any], Any], bool]]] = [
@@ -327,6 +350,7 @@ OPERATIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "DescribeEndpoint": describe_endpoint,
     "DescribeEndpointConfig": describe_endpoint_config,
     "DescribeInferenceComponent": describe_inference_component,
+    "ListEndpointConfigs": list_endpoint_configs,
     "ListEndpoints": list_endpoints,
     "ListInferenceComponents": list_inference_components,
     "ListTags": list_tags,

@@ -12,7 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exporter.demo.call import AwsError, invalid
+from exporter.demo.job_shapes import of_kind as jobs_of_kind
 from exporter.demo.job_shapes import sagemaker_arn, written
+from exporter.demo.jobs import KINDS as JOBS
 from exporter.demo.sagemaker import LONGEST_PAGE, constraint, one_of
 from exporter.demo.thing_shapes import APIS, View, arn_of, created, of_kind
 from exporter.demo.things import KINDS
@@ -21,12 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exporter.demo.call import Call
-    from exporter.demo.thing_shapes import Api
+    from exporter.demo.thing_shapes import Api, Fact
     from exporter.demo.things import Thing
 
 _NUMBERS = ("MaxResults", "Version")
-_OF_STATUS = ("AlertStatus", "FeatureGroupStatusEquals", "Status", "StatusEquals", "TrackingServerStatus")
-_VALUES: dict[str, tuple[str, ...]] = {}
+_OF_STATUS = ("FeatureGroupStatusEquals", "Status", "StatusEquals", "TrackingServerStatus")
+_VALUES: dict[str, tuple[str, ...]] = {
+    "AccountDefaultStatus": ("ENABLED", "DISABLED"),
+    "CrossAccountFilterOption": ("SameAccount", "CrossAccount"),
+    "ModelApprovalStatus": ("Approved", "Rejected", "PendingManualApproval"),
+    "ModelPackageType": ("Versioned", "Unversioned", "Both"),
+    "OfflineStoreStatusEquals": ("Active", "Blocked", "Disabled"),
+    "ResourceType": ("Cluster", "InstanceGroup", "Instance"),
+}
 """Of filters that the service model knows all values of, besides those of the status."""
 _LONGEST_TOKEN, _LONGEST_PART = 8192, 63
 
@@ -47,7 +56,7 @@ def list_things(api: Api, call: Call) -> dict[str, Any]:
     key = api.sorts.get(given.get("SortBy", api.sort), created)
 
     def place(view: View) -> tuple[Any, ...]:
-        return key(view) or 0, view.thing.created, view.thing.number, view.now
+        return key(view), view.thing.created, view.thing.number, view.now
 
     descending = given.get("SortOrder", api.order).upper() == "DESCENDING"
     found.sort(key=place, reverse=descending)
@@ -100,9 +109,16 @@ def _parent(api: Api, call: Call) -> str:
         if api.required:
             raise constraint("null", api.within, "Member must not be null")
         return ""
-    thing = _found(call, api.parent, asked)
+    if api.parent in JOBS:
+        job = call.place.jobs.find(api.parent, asked.lower(), call.now)
+        if job is None:
+            raise _unknown(call, api.parent, jobs_of_kind(api.parent).unknown, JOBS[api.parent].path, asked)
+        return job.resource
+    thing = next(iter(_candidates(call, api.parent, asked)), None)
     if thing is None:
-        raise _unknown(of_kind(api.parent), call, asked)
+        raise _unknown(call, api.parent, of_kind(api.parent).unknown, KINDS[api.parent].path, asked)
+    if api.kind == "cluster_event" and thing.fact("NodeProvisioningMode", call.now) != "Continuous":
+        raise invalid(f"{api.lists} is only supported for clusters with NodeProvisioningMode Continuous")
     return thing.resource
 
 
@@ -111,56 +127,61 @@ def describe_thing(api: Api, call: Call) -> dict[str, Any]:
     for name, value in call.parameters.items():
         if name not in api.by and name not in api.optional:
             raise invalid(f"{name} is not a parameter of {api.describes}")
-        if name in api.by and name not in _NUMBERS:
+        if name in _NUMBERS:
+            _of_type(name, value, int, "number")
+        elif name in api.by:
             _of_type(name, value, str, "string")
-    given = {name: call.parameters.get(name) for name in api.by}
-    for name, value in given.items():
-        if value in (None, "") and name not in api.optional:
+    given = {name: value for name in api.by if (value := call.parameters.get(name)) not in (None, "")}
+    for name in api.by:
+        if name not in given and name not in api.optional:
             raise constraint("null", name, "Member must not be null")
-    *_, last = given
-    asked = str(given[last])
-    for thing in _candidates(call, api.kind, asked):
+    choice = [name for name in api.by if name in api.optional]
+    if choice and not api.newest and not any(name in given for name in choice):
+        raise invalid(f"One of {', '.join(choice)} must be given")
+    *_, last = api.by
+    if last in given:
+        things = _candidates(call, api.kind, str(given[last]))
+    else:
+        things = call.place.things.listing(api.kind, call.now)[::-1]
+    for thing in things:
         view = View(call.place, thing, call.now)
-        if all(_is(view, call, name, fact(view), given[name]) for name, fact in api.by.items() if name != last):
+        if all(_is(view, call, name, api.by[name], given[name]) for name in given if name != last):
             answer = written(api.description, view)
             return {api.inside: answer} if api.inside else answer
+    asked = str(given.get(last, ""))
     _check_name(last, asked)
-    raise _unknown(api, call, asked)
+    raise _unknown(call, api.kind, api.unknown, api.of.path, asked)
 
 
-def _is(view: View, call: Call, name: str, has: Any, wanted: Any) -> bool:
+def _is(view: View, call: Call, name: str, fact: Fact, wanted: Any) -> bool:
     """Tell whether a parameter besides the name is that of the thing; clusters are known by name and by ARN."""
     if name == "ClusterName":
-        cluster = _found(call, "cluster", wanted)
-        return bool(cluster and cluster.resource == view.thing.parent)
-    return bool(has == (wanted or None))
+        return any(cluster.resource == view.thing.parent for cluster in _candidates(call, "cluster", wanted))
+    return bool(fact(view) == wanted)
 
 
 def _candidates(call: Call, kind: str, asked: str) -> list[Thing]:
     """Return what a parameter names, by its name, id or ARN."""
-    if not asked.startswith("arn:"):
-        return call.place.things.called(kind, asked, call.now)
-    thing = call.place.things.find(asked.split(":", 5)[-1], call.now)
-    if thing and thing.kind is KINDS[kind] and arn_of(View(call.place, thing, call.now)) == asked.lower():
-        return [thing]
-    return []
-
-
-def _found(call: Call, kind: str, asked: str) -> Thing | None:
-    return next(iter(_candidates(call, kind, asked)), None)
+    if asked.startswith("arn:"):
+        thing = call.place.things.find(asked.split(":", 5)[-1], call.now)
+        whole = thing and thing.kind is KINDS[kind] and arn_of(View(call.place, thing, call.now)) == asked.lower()
+        return [thing] if thing and whole else []
+    *_, fact = of_kind(kind).by.values()
+    things = call.place.things.called(kind, asked, call.now)
+    return [thing for thing in things if str(fact(View(call.place, thing, call.now))) == asked]
 
 
 def _check_name(parameter: str, asked: str) -> None:
     pattern = "[a-zA-Z0-9]([-_.]*[a-zA-Z0-9])*"
-    if not asked.startswith("arn:") and not re.fullmatch(pattern, asked):
+    if asked and not asked.startswith("arn:") and not re.fullmatch(pattern, asked):
         raise constraint(asked, parameter, f"Member must satisfy regular expression pattern: {pattern}")
 
 
-def _unknown(api: Api, call: Call, asked: str) -> AwsError:
+def _unknown(call: Call, kind: str, unknown: tuple[str, str], path: str, asked: str) -> AwsError:
     """Return the error for what does not exist, in AWS's words as far as they are known."""
-    code, text = api.unknown
-    whole = asked if asked.startswith("arn:") else sagemaker_arn(call.place, f"{api.of.path}/{asked}")
-    return AwsError(code, text.format(name=asked, arn=whole, what=api.kind.replace("_", " ")))
+    code, text = unknown
+    whole = asked if asked.startswith("arn:") else sagemaker_arn(call.place, f"{path}/{asked}")
+    return AwsError(code, text.format(name=asked, arn=whole, what=kind.replace("_", " ")))
 
 
 OPERATIONS: dict[str, Callable[[Call], dict[str, Any]]] = {

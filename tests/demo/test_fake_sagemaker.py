@@ -72,6 +72,24 @@ class TestListEndpoints:
         assert message(raised)[0] == "ValidationException"
 
 
+class TestListEndpointConfigs:
+    def test_pages_and_bounds(self, in_memory, world, clock):
+        client = in_memory("sagemaker")
+        pages = list(client.get_paginator("list_endpoint_configs").paginate())
+        found = [one["EndpointConfigName"] for page in pages for one in page["EndpointConfigs"]]
+        assert found == [f"Endpoint-{number:02d}-config" for number in range(25)]
+        assert len(pages) == 3
+        since = client.list_endpoint_configs(CreationTimeAfter=when(NOW - 3 * DAY), SortBy="Name")
+        assert [one["EndpointConfigName"] for one in since["EndpointConfigs"]] == found[2::-1]
+        with pytest.raises(ClientError, match="enum value set"):
+            client.list_endpoint_configs(SortBy="Status")
+        world.region(ACCOUNT, REGION).configs["later"] = EndpointConfig("later", NOW + 60)
+        assert client.list_endpoint_configs(NameContains="later")["EndpointConfigs"] == []
+        clock.now = NOW + 60
+        (config,) = client.list_endpoint_configs(NameContains="LATER")["EndpointConfigs"]
+        assert config["EndpointConfigArn"] == arn("endpoint-config/later")
+
+
 class TestDescribeEndpoint:
     def test_everything_the_model_has(self, over_http, world):
         config = EndpointConfig(

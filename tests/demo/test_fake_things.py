@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 from types import SimpleNamespace
 
 import orjson
 import pytest
+import yaml
 from asking import ACCOUNT, NOW, REGION, when
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -19,6 +21,7 @@ from exporter.demo.events import events
 from exporter.demo.thing_shapes import APIS
 from exporter.demo.things import KINDS
 
+CONTRACT = yaml.load((Path(__file__).parent.parent / "contract" / "families.yaml").read_text(), yaml.CSafeLoader)
 MODEL = MODELS["sagemaker"]
 LISTED = [api for api in APIS if api.lists]
 DESCRIBED = [api for api in APIS if api.describes]
@@ -26,11 +29,44 @@ WHERE = ACCOUNT, REGION
 
 FACTS = {
     "notebook_instance": {"InstanceType": "ml.t3.medium", "DefaultCodeRepository": "https://example.org/code"},
+    "cluster": {"NodeProvisioningMode": "Continuous", "ImageVersionStatus": "UpToDate", "NodeRecovery": "Automatic"},
+    "cluster_node": {"InstanceGroupName": "workers", "InstanceType": "ml.g5.xlarge"},
+    "cluster_event": {"ResourceType": "Instance", "EventLevel": "Info", "InstanceGroupName": "workers"},
+    "training_plan": {
+        "InstanceType": "ml.p5.48xlarge",
+        "TotalInstanceCount": 4,
+        "StartTime": NOW,
+        "EndTime": NOW + 7200,
+    },
+    "feature_group": {"OnlineStoreConfig": {"EnableOnlineStore": True}, "OnlineStoreTotalSizeBytes": 2048},
+    "app": {"AppType": "JupyterLab", "InstanceType": "ml.t3.medium"},
+    "space": {"AppType": "JupyterLab", "EbsVolumeSizeInGb": 20},
 }
 """What things of a kind must have, for the model demands it, and some of what they may have."""
-PARENTS = {}
-"""(kind, name, id) of what a kind belongs to."""
-HOLDERS = {"ListMonitoringAlerts": "quality-hourly"}
+CLUSTER = ("cluster", "hyperpod", "abcdefghijkl", FACTS["cluster"])
+DOMAIN = ("domain", "team-a", "d-abcdefghijkl", {})
+PARENTS = {
+    "cluster_node": CLUSTER,
+    "cluster_event": CLUSTER,
+    "cluster_instance_group": CLUSTER,
+    "cluster_scheduler_config": CLUSTER,
+    "compute_quota": CLUSTER,
+    "model_package": ("model_package_group", "fraud", "", {}),
+    "user_profile": DOMAIN,
+    "space": DOMAIN,
+    "app": DOMAIN,
+    "image_version": ("image", "torch", "", {}),
+}
+"""What a kind belongs to: kind, name, id, facts."""
+IDS = {
+    "cluster": "{nth:012d}",
+    "cluster_scheduler_config": "{nth:012d}",
+    "compute_quota": "{nth:012d}",
+    "domain": "d-{nth:012d}",
+    "image_version": "{nth}",
+    "model_package": "{nth}",
+}
+"""Of kinds whose ARNs do not end in the name."""
 
 
 def arn(resource):
@@ -102,7 +138,7 @@ def raw(fake):
 
 
 @pytest.fixture
-def of_kind(add):
+def of_kind(add, world):
     """Add `many` things of a kind, a minute apart and the newest now, in turn in each status; return them by age."""
 
     def of_kind(kind, many=3):
@@ -110,8 +146,10 @@ def of_kind(add):
         if kind in PARENTS:
             holder, name, own, facts = PARENTS[kind]
             parent = add(holder, name, NOW - 10**6, id=own, **facts).resource
+        if kind == "app":
+            parent = add("space", "studio", NOW - 10**6, parent=parent).resource
         if kind == "monitoring_alert":
-            parent = "monitoring-schedule/quality-hourly"
+            parent = world.add_job(*WHERE, "monitoring_schedule", "quality-hourly", NOW - 10**6).resource
         statuses = KINDS[kind].statuses or ("",)
         return [
             add(
@@ -120,7 +158,7 @@ def of_kind(add):
                 NOW - 60 * nth,
                 status=statuses[nth % len(statuses)],
                 parent=parent,
-                **({"id": own_id(kind, nth)} if kind in OWN else {}),
+                id=IDS.get(kind, "").format(nth=nth),
                 **FACTS.get(kind, {}),
             )
             for nth in range(many)
@@ -129,29 +167,22 @@ def of_kind(add):
     return of_kind
 
 
-OWN = {}
-
-
-def own_id(kind, nth):
-    return OWN[kind].format(nth=nth)
-
-
 def necessary(api):
-    """The parameters that a list operation demands."""
-    if not api.within or not (api.required or api.assumed):
-        return {}
-    return {api.within: HOLDERS.get(api.lists) or PARENTS[api.kind][1]}
+    """The parameters without which a list operation does not list what `of_kind` has added."""
+    if api.kind == "monitoring_alert":
+        return {"MonitoringScheduleName": "quality-hourly"}
+    return {api.within: PARENTS[api.kind][1]} if api.within else {}
 
 
-def named(api, thing):
-    view = shapes.View(None, thing, NOW)
-    given = {}
-    for parameter, fact in api.by.items():
-        if parameter == "ClusterName" and api.kind != "cluster":
-            given[parameter] = PARENTS[api.kind][1]
-        else:
-            given[parameter] = fact(view)
-    return {name: value for name, value in given.items() if value is not None}
+@pytest.fixture
+def named(world):
+    def named(api, thing):
+        """The parameters that name a thing for a describe operation."""
+        view = shapes.View(world.region(*WHERE), thing, NOW)
+        given = {parameter: fact(view) for parameter, fact in api.by.items()}
+        return {name: value for name, value in given.items() if value is not None}
+
+    return named
 
 
 def everything(ask, api, **given):
@@ -168,6 +199,13 @@ def spelt(members, fact):
 
 
 class TestTheModel:
+    def test_every_kind_of_the_contract_is_listed(self, ask):
+        for kind in CONTRACT["resource_types"]:
+            assert ask(kind["list"])
+            of = next((api.of for api in APIS if api.lists == kind["list"]), None)
+            if of:
+                assert sorted(of.statuses) == sorted(kind["statuses"])
+
     def test_statuses_are_those_of_the_model(self):
         for api in APIS:
             shape = MODEL.operation_model(api.lists).output_shape.members[api.result].member
@@ -200,7 +238,7 @@ class TestTheModel:
         assert list(impossible(MODEL.operation_model(api.lists).output_shape, answer)) == []
 
     @pytest.mark.parametrize("api", DESCRIBED, ids=ids)
-    def test_descriptions_have_what_the_model_has(self, api, of_kind, raw):
+    def test_descriptions_have_what_the_model_has(self, api, of_kind, named, raw):
         for thing in of_kind(api.kind, 9):
             status, answer = raw(api.describes, named(api, thing))
             assert status == 200, answer
@@ -209,15 +247,15 @@ class TestTheModel:
 
 class TestPages:
     @pytest.mark.parametrize("api", LISTED, ids=ids)
-    def test_usual_size_and_order(self, api, of_kind, ask):
+    def test_usual_size_and_order(self, api, of_kind, ask, world):
         things = of_kind(api.kind, 132)
         pages = everything(ask, api)
         assert {len(page) for page in pages[:-1]} == {api.size}
         assert sum(map(len, pages)) == 132
         assert list(chain.from_iterable(everything(ask, api, MaxResults=100))) == list(chain.from_iterable(pages))
-        member = spelt(api.summary, shapes.own) or spelt(api.summary, shapes.name)
+        member = next(filter(None, (spelt(api.summary, fact) for fact in (shapes.own, shapes.name, shapes.arn_of))))
         key = api.sorts.get(api.sort, shapes.created)
-        views = [shapes.View(None, thing, NOW) for thing in things[::-1]]
+        views = [shapes.View(world.region(*WHERE), thing, NOW) for thing in things[::-1]]
         expected = sorted(views, key=lambda view: (key(view), view.thing.created))
         if api.order.upper() == "DESCENDING":
             expected.reverse()
@@ -287,7 +325,7 @@ class TestRefusals:
         assert (status, answer["__type"]) == (400, code)
 
     @pytest.mark.parametrize("api", DESCRIBED, ids=ids)
-    def test_what_does_not_exist(self, api, of_kind, raw):
+    def test_what_does_not_exist(self, api, of_kind, named, raw):
         (thing,) = of_kind(api.kind, 1)
         given = named(api, thing)
         *_, last = given
