@@ -1,7 +1,8 @@
 """EventBridge: what SageMaker sends when something in the world changes, and how it arrives.
 
 The same truth that the API answers from, written down as the events of each type are: times as texts of milliseconds,
-numbers or ISO 8601, statuses of endpoints in capitals, pipelines in lowerCamel, labeling jobs with hardly anything.
+numbers or ISO 8601, statuses of endpoints in capitals and those of images not, pipelines in lowerCamel, labeling jobs
+with hardly anything.
 Sending is best effort, by AWS's own words: what `deliveries` yields is lost, repeated, late and out of order by chance,
 and the same for the same seed.
 """
@@ -29,7 +30,17 @@ from exporter.demo.job_shapes import (
     written,
 )
 from exporter.demo.resources import arn
-from exporter.demo.thing_shapes import NOTEBOOK, NOTEBOOK_CONFIG
+from exporter.demo.thing_shapes import (
+    ALGORITHM,
+    CLUSTER,
+    CLUSTER_EVENT_DETAILS,
+    FEATURE_GROUP,
+    MODEL_DESCRIPTION,
+    MODEL_PACKAGE,
+    NOTEBOOK,
+    NOTEBOOK_CONFIG,
+    TRACKING_SERVER,
+)
 from exporter.demo.thing_shapes import View as ThingView
 from exporter.demo.traffic import chance, number_of
 
@@ -64,6 +75,10 @@ def iso(at: float) -> str:
 
 def _iso_ms(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _iso_ns(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z")
 
 
 def _ms(at: float) -> int:
@@ -199,10 +214,24 @@ def _monitoring_schedule(view: View) -> _Told:
     return _Told("SageMaker Monitoring Schedule State Change", [detail["MonitoringScheduleArn"]], detail)
 
 
+def _model_card(view: View) -> _Told:
+    detail = {
+        "CreationTime": _iso_ns(view.job.created),
+        "CreatedBy": {},
+        "LastModifiedTime": _iso_ns(view.now),
+        "LastModifiedBy": {},
+        "ModelCardName": view.job.name,
+        "ModelCardStatus": view.state.status,
+        "ModelCardVersion": 1,
+    }
+    return _Told("SageMaker Model Card State Change", [view.arn(view.job.resource)], detail)
+
+
 _TELLERS: dict[str, Callable[[View], _Told | None]] = {
     "human_loop": _human_loop,
     "hyperparameter_tuning": _tuning,
     "labeling": _labeling,
+    "model_card": _model_card,
     "model_card_export": _model_card_export,
     "monitoring_schedule": _monitoring_schedule,
     "pipeline_execution": _pipeline_execution,
@@ -321,23 +350,161 @@ def _notebook_config(view: ThingView, _: str) -> _Told:
     return _Told("SageMaker Notebook Lifecycle Config State Change", [own], detail)
 
 
-_THING_TELLERS: dict[str, Callable[[ThingView, str], _Told]] = {
+def _cluster(view: ThingView, status: str) -> _Told:
+    left_out = ("Orchestrator", "NodeRecovery", "NodeProvisioningMode")
+    detail = {name: value for name, value in written(CLUSTER, view).items() if name not in left_out}
+    detail = {"FailureMessage": ""} | _timed(detail, _ms) | {"ClusterStatus": status}
+    return _Told("SageMaker HyperPod Cluster State Change", [detail["ClusterArn"]], detail)
+
+
+def _cluster_node(view: ThingView, _: str) -> _Told | None:
+    health, place = view.fact("HealthSummary"), view.place
+    cluster = place.things.find(view.thing.parent, view.now)
+    if health is None or cluster is None:
+        return None
+    own = view.arn(cluster.resource)
+    detail = {"ClusterName": cluster.name, "ClusterArn": own, "InstanceId": view.thing.own, "HealthSummary": health}
+    return _Told("SageMaker HyperPod Cluster Node Health Event", [own], detail)
+
+
+def _cluster_event(view: ThingView, _: str) -> _Told:
+    told = _timed(written(CLUSTER_EVENT_DETAILS, view), _ms)
+    return _Told("SageMaker HyperPod Cluster Event", [told["ClusterArn"]], {"EventDetails": told})
+
+
+def _feature_group(view: ThingView, status: str) -> _Told:
+    detail = {name: value for name, value in written(FEATURE_GROUP, view).items() if name in _OF_FEATURE_GROUPS}
+    spelt = {"Created": "Active"}.get(status, status)  # as in AWS's sample, and not in its API
+    detail = _timed(detail, _ms) | {"FeatureGroupStatus": spelt, "Tags": dict(view.thing.tags)}
+    return _Told("SageMaker Feature Group State Change", [detail["FeatureGroupArn"]], detail)
+
+
+_OF_FEATURE_GROUPS = frozenset(
+    {
+        "FeatureGroupArn",
+        "FeatureGroupName",
+        "RecordIdentifierFeatureName",
+        "EventTimeFeatureName",
+        "FeatureDefinitions",
+        "CreationTime",
+        "OnlineStoreConfig",
+        "OfflineStoreConfig",
+        "OfflineStoreStatus",
+        "RoleArn",
+    }
+)
+
+
+def _model(view: ThingView, _: str) -> _Told:
+    left_out = ("EnableNetworkIsolation",)
+    detail = {name: value for name, value in written(MODEL_DESCRIPTION, view).items() if name not in left_out}
+    detail = _timed(detail, _ms) | {"Tags": dict(view.thing.tags)}
+    return _Told("SageMaker Model State Change", [detail["ModelArn"]], detail)
+
+
+def _model_package(view: ThingView, status: str) -> _Told:
+    left_out = ("CreatedBy", "LastModifiedBy")
+    detail = {name: value for name, value in written(MODEL_PACKAGE, view).items() if name not in left_out}
+    if view.thing.parent:
+        detail["ModelPackageName"] = None
+    detail = _timed(detail, _iso_ms) | {"ModelPackageStatus": status}
+    changed = view.thing.states.index(view.state)
+    if changed:
+        before = view.thing.states[changed - 1].facts
+        detail["UpdatedModelPackageFields"] = [
+            name for name, value in view.state.facts.items() if before.get(name) != value
+        ]
+    return _Told("SageMaker Model Package State Change", [detail["ModelPackageArn"]], detail)
+
+
+def _algorithm(view: ThingView, _: str) -> _Told:
+    told = written(ALGORITHM, view)
+    detail = {name: told[name] for name in ("AlgorithmName", "AlgorithmArn", "AlgorithmDescription")}
+    detail |= {"CertifyForMarketplace": False, "Tags": dict(view.thing.tags)}
+    return _Told("SageMaker Algorithm State Change", [told["AlgorithmArn"]], detail)
+
+
+def _camel(status: str) -> str:
+    """Return a status in capitals as the events of images have it."""
+    return "".join(part.capitalize() for part in status.split("_"))
+
+
+def _image(view: ThingView, status: str) -> _Told:
+    own = view.arn(view.thing.resource)
+    detail = {
+        "ImageName": view.thing.name,
+        "ImageArn": own,
+        "ImageStatus": _camel(status),
+        "Version": float(len(view.of("image_version"))),
+        "Tags": dict(view.thing.tags),
+    }
+    return _Told("SageMaker Image State Change", [own], detail)
+
+
+def _image_version(view: ThingView, status: str) -> _Told:
+    own = view.arn(view.thing.resource)
+    detail = {
+        "ImageArn": view.arn(view.thing.parent),
+        "ImageVersionArn": own,
+        "ImageVersionStatus": _camel(status),
+        "Version": float(view.thing.own),
+        "Tags": dict(view.thing.tags),
+    }
+    return _Told("SageMaker Image Version State Change", [own], detail)
+
+
+def _tracking_server(view: ThingView, status: str) -> _Told:
+    state = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status)
+    told = written(TRACKING_SERVER, view)
+    left_out = ("CreatedBy", "LastModifiedBy")  # of the rest nothing is published: by analogy
+    detail = _timed({name: value for name, value in told.items() if name not in left_out}, _ms)
+    return _Told(f"SageMaker Tracking Server {state}", [told["TrackingServerArn"]], detail)
+
+
+_THING_TELLERS: dict[str, Callable[[ThingView, str], _Told | None]] = {
+    "algorithm": _algorithm,
+    "cluster": _cluster,
+    "cluster_event": _cluster_event,
+    "cluster_node": _cluster_node,
+    "feature_group": _feature_group,
+    "image": _image,
+    "image_version": _image_version,
+    "mlflow_tracking_server": _tracking_server,
+    "model": _model,
+    "model_package": _model_package,
     "notebook_instance": _notebook,
     "notebook_lifecycle_config": _notebook_config,
 }
 """Of the other kinds SageMaker sends nothing."""
 
+_TOLD_BY_FACTS: dict[str, tuple[str, ...]] = {
+    "cluster_node": ("HealthSummary",),
+    "feature_group": ("OfflineStoreStatus",),
+    "model_package": ("ModelApprovalStatus", "ModelLifeCycle"),
+}
+"""What is told of when it changes, besides the status."""
+
+_UNTOLD = frozenset({"cluster_event", "cluster_node"})
+"""What is not told of when it goes."""
+
 
 def _of_thing(place: Region, change: Change) -> _Told | None:
     """Return what is sent when a thing comes, enters another status, or goes."""
-    tell = _THING_TELLERS.get(change.thing.kind.name)
-    status = change.state.status
-    if change.gone:  # what goes is deleted from then on, as endpoints are
-        status = next((one for one in change.thing.kind.statuses if one.capitalize() == "Deleting"), status)
-    elif change.before and change.before.status == status:
+    kind, status, before = change.thing.kind, change.state.status, change.before
+    tell = _THING_TELLERS.get(kind.name)
+    if tell is None or (change.gone and kind.name in _UNTOLD):
         return None
-    if tell is None or (change.gone and change.state.status == status != ""):
-        return None
+    if change.gone and kind.name == "mlflow_tracking_server":
+        status = "Deleted"  # no status of the API
+    elif change.gone:  # what goes is being deleted from then on, as endpoints are
+        status = next((one for one in kind.statuses if one.capitalize() == "Deleting"), status)
+        if kind.statuses and status == change.state.status:
+            return None  # that was told of already
+    elif before:
+        facts = _TOLD_BY_FACTS.get(kind.name, ())
+        same = all(change.state.facts.get(name) == before.facts.get(name) for name in facts)
+        if same and (before.status == status or kind.name == "cluster_node"):
+            return None
     return tell(ThingView(place, change.thing, change.at), status)
 
 

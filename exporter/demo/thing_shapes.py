@@ -338,7 +338,7 @@ _NODE: Members = {
         "ImageVersionStatus",
     ),
 }
-CLUSTER_EVENT: Members = {
+_CLUSTER_EVENT: Members = {
     "EventId": own,
     "ClusterArn": _parent_arn,
     "ClusterName": _parent_name,
@@ -346,10 +346,13 @@ CLUSTER_EVENT: Members = {
     "EventTime": created,
     **_told("InstanceGroupName", "InstanceId", "Description", "EventLevel", "OperationId"),
 }
-_EVENT_DETAILS: Members = {
-    **CLUSTER_EVENT,
-    "EventDetails": lambda view: {"EventMetadata": view.fact("EventMetadata") or {}},
-}
+
+
+def _metadata(view: View) -> dict[str, Any]:
+    return {"EventMetadata": view.fact("EventMetadata") or {view.fact("ResourceType"): {}}}
+
+
+CLUSTER_EVENT_DETAILS: Members = {**_CLUSTER_EVENT, "EventDetails": _metadata}
 _NO_CLUSTER = "ResourceNotFound", "Cluster with name {name} was not found"
 
 
@@ -446,10 +449,10 @@ _HYPERPOD = (
         "cluster_event",
         "ListClusterEvents",
         "Events",
-        CLUSTER_EVENT,
+        _CLUSTER_EVENT,
         "DescribeClusterEvent",
         {"ClusterName": _parent_name, "EventId": own},
-        _EVENT_DETAILS,
+        CLUSTER_EVENT_DETAILS,
         "EventDetails",
         filters={
             "EventTimeAfter": CREATED["CreationTimeAfter"],

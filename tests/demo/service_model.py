@@ -22,6 +22,8 @@ def impossible(shape, value, path=""):
         for name in shape.required_members:
             if name not in value:
                 yield f"{path}.{name} is missing"
+        if shape.is_tagged_union and len(value) != 1:
+            yield f"{path} has not exactly one member"
         for name, member in value.items():
             if name not in shape.members:
                 yield f"{path}.{name} is unknown"

@@ -18,6 +18,7 @@ from service_model import MODELS, impossible, snake
 from exporter.demo import access_key
 from exporter.demo import thing_shapes as shapes
 from exporter.demo.events import events
+from exporter.demo.jobs import life
 from exporter.demo.thing_shapes import APIS
 from exporter.demo.things import KINDS
 
@@ -429,6 +430,452 @@ class TestNotebooks:
         assert sent[0].envelope["detail"] == sent[1].envelope["detail"]
         (listed,) = client.list_notebook_instance_lifecycle_configs()["NotebookInstanceLifecycleConfigs"]
         assert listed["NotebookInstanceLifecycleConfigName"] == "auto-stop"
+
+
+class TestClusters:
+    @pytest.fixture
+    def cluster(self, add):
+        eks = {"Eks": {"ClusterArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/train"}}
+        facts = {"NodeProvisioningMode": "Continuous", "NodeRecovery": "Automatic", "Orchestrator": eks}
+        return add("cluster", "HyperPod", NOW, id="abcdefghijkl", status="Creating", **facts)
+
+    @pytest.fixture
+    def nodes(self, add, cluster):
+        for group, wanted in (("controller", 1), ("workers", 3)):
+            facts = {"InstanceType": "ml.g5.xlarge", "TargetCount": wanted, "ImageVersionStatus": "UpToDate"}
+            add("cluster_instance_group", group, NOW, parent=cluster.resource, status="Creating", **facts)
+        return [
+            add(
+                "cluster_node",
+                f"{group}-{nth}",
+                NOW + 60 * (nth + 1),
+                id=f"i-{group[0]}{nth:016x}",
+                parent=cluster.resource,
+                status="Pending",
+                InstanceGroupName=group,
+                InstanceType="ml.g5.xlarge",
+            )
+            for group, wanted in (("controller", 1), ("workers", 3))
+            for nth in range(wanted)
+        ]
+
+    def test_groups_count_their_nodes(self, cluster, nodes, change, world, client, clock):
+        for node in nodes:
+            change(node, node.created + 30, "Running")
+        group = world.region(*WHERE).things.find("cluster-instance-group/abcdefghijkl/workers", NOW)
+        change(group, NOW + 230, "InService")
+        world.delete_thing(*WHERE, nodes[-1], NOW + 1000)
+
+        def counts(at):
+            clock.now = at
+            answer = client.describe_cluster(ClusterName="HyperPod")
+            groups = answer["InstanceGroups"]
+            return [
+                (one["InstanceGroupName"], one["Status"], one["CurrentCount"], one["TargetCount"]) for one in groups
+            ]
+
+        assert counts(NOW + 1) == [("controller", "Creating", 0, 1), ("workers", "Creating", 0, 3)]
+        assert counts(NOW + 90) == [("controller", "Creating", 1, 1), ("workers", "Creating", 1, 3)]
+        assert counts(NOW + 300) == [("controller", "Creating", 1, 1), ("workers", "InService", 3, 3)]
+        assert counts(NOW + 1000) == [("controller", "Creating", 1, 1), ("workers", "InService", 2, 3)]
+        by_arn = client.describe_cluster(ClusterName=arn("cluster/abcdefghijkl"))
+        assert by_arn["Orchestrator"]["Eks"]["ClusterArn"].endswith("cluster/train")
+        with pytest.raises(ClientError, match=r"ResourceNotFound.*Cluster with name abcdefghijkl was not found"):
+            client.describe_cluster(ClusterName="abcdefghijkl")
+
+    def test_nodes_by_group_and_age(self, cluster, nodes, change, client, clock):
+        change(nodes[2], NOW + 400, "Failure", Message="The GPU has fallen off the bus")
+        clock.now = NOW + 500
+        for name in ("HyperPod", arn("cluster/abcdefghijkl")):
+            listed = client.list_cluster_nodes(ClusterName=name, InstanceGroupNameContains="work")
+            assert [one["InstanceId"] for one in listed["ClusterNodeSummaries"]] == [node.id for node in nodes[1:]]
+            late = client.list_cluster_nodes(ClusterName=name, CreationTimeAfter=when(NOW + 60))
+            assert len(late["ClusterNodeSummaries"]) == 2
+        assert listed["ClusterNodeSummaries"][1]["InstanceStatus"] == {
+            "Status": "Failure",
+            "Message": "The GPU has fallen off the bus",
+        }
+        described = client.describe_cluster_node(ClusterName="HyperPod", NodeId=nodes[2].id)["NodeDetails"]
+        assert described["InstanceStatus"]["Status"] == "Failure"
+        with pytest.raises(ClientError, match="One of NodeLogicalId, NodeId must be given"):
+            client.describe_cluster_node(ClusterName="HyperPod")
+        with pytest.raises(ClientError, match="ResourceNotFound"):
+            client.list_cluster_nodes(ClusterName="other")
+
+    def test_events_are_listed_and_sent(self, cluster, nodes, add, world, client, clock):
+        for nth, (level, kind) in enumerate((("Info", "Cluster"), ("Warn", "Instance"), ("Error", "InstanceGroup"))):
+            facts = {"EventLevel": level, "ResourceType": kind, "Description": f"Event {nth}"}
+            if kind == "Instance":
+                facts["InstanceId"] = nodes[0].id
+            add(
+                "cluster_event",
+                f"e{nth}",
+                NOW + 60 * nth,
+                id=f"0000000{nth}-0000-4000-8000-000000000000",
+                parent=cluster.resource,
+                **facts,
+            )
+        clock.now = NOW + 120
+        listed = client.list_cluster_events(ClusterName="HyperPod")["Events"]
+        assert [one["EventLevel"] for one in listed] == ["Error", "Warn", "Info"]
+        (one,) = client.list_cluster_events(ClusterName="HyperPod", ResourceType="Instance")["Events"]
+        assert client.list_cluster_events(ClusterName="HyperPod", NodeId=nodes[0].id)["Events"] == [one]
+        assert len(client.list_cluster_events(ClusterName="HyperPod", EventTimeAfter=when(NOW))["Events"]) == 2
+        described = client.describe_cluster_event(ClusterName="HyperPod", EventId=one["EventId"])["EventDetails"]
+        assert described == {**one, "EventDetails": {"EventMetadata": {"Instance": {}}}}
+        sent = [event.envelope for event in events(world, *WHERE, NOW, NOW + 121)]
+        told = [event for event in sent if event["detail-type"] == "SageMaker HyperPod Cluster Event"]
+        assert [event["detail"]["EventDetails"]["EventId"] for event in told] == [
+            one["EventId"] for one in reversed(listed)
+        ]
+        assert told[1]["detail"]["EventDetails"] == {
+            **one,
+            "EventTime": (NOW + 60) * 1000,
+            "EventDetails": {"EventMetadata": {"Instance": {}}},
+        }
+        assert told[1]["resources"] == [arn("cluster/abcdefghijkl")]
+
+    def test_other_clusters_have_no_events_to_list(self, add, client):
+        add("cluster", "slurm", id="bcdefghijklm")
+        with pytest.raises(ClientError, match=r"ValidationException.*NodeProvisioningMode Continuous"):
+            client.list_cluster_events(ClusterName="slurm")
+
+    def test_what_is_sent_of_clusters_and_nodes(self, cluster, nodes, change, world):
+        change(cluster, NOW + 500, "InService")
+        health = {
+            "HealthStatus": "Unhealthy",
+            "HealthStatusReason": "NvidiaErrorTerminate",
+            "RepairAction": "Replace",
+            "Recommendation": "Replace the node",
+        }
+        change(nodes[1], NOW + 600, "Failure", HealthSummary=health)
+        change(nodes[1], NOW + 700, "Running", without=["HealthSummary"])
+        world.delete_thing(*WHERE, cluster, NOW + 900)
+        sent = events(world, *WHERE, NOW, NOW + 1000)
+        told = [(event.at - NOW, event.envelope["detail-type"], event.envelope["detail"]) for event in sent]
+        state = "SageMaker HyperPod Cluster State Change"
+        assert [(at, detail["ClusterStatus"]) for at, kind, detail in told if kind == state] == [
+            (0, "Creating"),
+            (500, "InService"),
+            (900, "Deleting"),
+        ]
+        (described,) = [detail for at, kind, detail in told if at == 500]
+        assert described["FailureMessage"] == ""
+        assert described["CreationTime"] == NOW * 1000
+        workers = described["InstanceGroups"][1]
+        assert (workers["InstanceGroupName"], workers["Status"], workers["TargetCount"]) == ("workers", "Creating", 3)
+        ((at, detail),) = [(at, detail) for at, kind, detail in told if kind != state]
+        assert at == 600
+        assert detail == {
+            "ClusterName": "HyperPod",
+            "ClusterArn": arn("cluster/abcdefghijkl"),
+            "InstanceId": nodes[1].id,
+            "HealthSummary": health,
+        }
+
+    def test_a_cluster_takes_its_nodes_along(self, cluster, nodes, world, add):
+        later = add("cluster_node", "later", NOW + 5000, id="i-9", parent=cluster.resource, InstanceGroupName="workers")
+        world.delete_thing(*WHERE, cluster, NOW + 900)
+        things = world.region(*WHERE).things
+        assert [len(things.listing("cluster_node", at)) for at in (NOW + 899, NOW + 900, NOW + 6000)] == [4, 0, 0]
+        assert later not in [turn.thing for turn in things.changes(NOW, NOW + 10**4)]
+
+
+class TestTrainingPlans:
+    def test_instances_in_use(self, add, change, client, clock):
+        plan = add(
+            "training_plan",
+            "h100-spring",
+            NOW,
+            status="Scheduled",
+            InstanceType="ml.p5.48xlarge",
+            TotalInstanceCount=8,
+            InUseInstanceCount=0,
+            UpfrontFee="123456.78",
+            CurrencyCode="USD",
+            StartTime=NOW + 3600,
+            EndTime=NOW + 73 * 3600,
+            AvailableSpareInstanceCount=1,
+        )
+        change(plan, NOW + 3600, "Active")
+        change(plan, NOW + 4000, InUseInstanceCount=5, UnhealthyInstanceCount=1)
+        clock.now = NOW + 4000
+        (listed,) = client.list_training_plans(Filters=[{"Name": "Status", "Value": "Active"}])["TrainingPlanSummaries"]
+        assert (
+            client.list_training_plans(Filters=[{"Name": "Status", "Value": "Failed"}])["TrainingPlanSummaries"] == []
+        )
+        assert (listed["TotalInstanceCount"], listed["InUseInstanceCount"], listed["AvailableInstanceCount"]) == (
+            8,
+            5,
+            2,
+        )
+        described = client.describe_training_plan(TrainingPlanName="h100-spring")
+        assert (described["UnhealthyInstanceCount"], described["AvailableSpareInstanceCount"]) == (1, 1)
+        assert (described["UpfrontFee"], described["CurrencyCode"]) == ("123456.78", "USD")
+        assert (described["StartTime"], described["EndTime"]) == (when(NOW + 3600), when(NOW + 73 * 3600))
+        assert described["DurationHours"] == 72
+        (reserved,) = described["ReservedCapacitySummaries"]
+        assert (reserved["InstanceType"], reserved["Status"]) == ("ml.p5.48xlarge", "Active")
+        assert client.list_training_plans(StartTimeAfter=when(NOW + 3600))["TrainingPlanSummaries"] == []
+        assert len(client.list_training_plans(StartTimeBefore=when(NOW + 3601))["TrainingPlanSummaries"]) == 1
+
+
+class TestFeatureGroups:
+    def test_a_life(self, add, change, world, client, clock):
+        group = add(
+            "feature_group",
+            "customers",
+            NOW,
+            status="Creating",
+            OnlineStoreConfig={"EnableOnlineStore": True, "StorageType": "InMemory"},
+            OnlineStoreTotalSizeBytes=lambda now: int(10 * (now - NOW)),
+            ThroughputConfig={
+                "ThroughputMode": "Provisioned",
+                "ProvisionedReadCapacityUnits": 40,
+                "ProvisionedWriteCapacityUnits": 20,
+            },
+        )
+        change(group, NOW + 60, "Created", OfflineStoreStatus={"Status": "Active"})
+        change(group, NOW + 600, OfflineStoreStatus={"Status": "Blocked", "BlockedReason": "The bucket is gone"})
+        change(group, NOW + 700, LastUpdateStatus={"Status": "Failed", "FailureReason": "x"})
+        (listed,) = client.list_feature_groups()["FeatureGroupSummaries"]
+        assert "OfflineStoreStatus" not in listed
+        clock.now = NOW + 700
+        (listed,) = client.list_feature_groups(OfflineStoreStatusEquals="Blocked")["FeatureGroupSummaries"]
+        assert client.list_feature_groups(OfflineStoreStatusEquals="Active")["FeatureGroupSummaries"] == []
+        described = client.describe_feature_group(FeatureGroupName="customers")
+        for answer in (listed, described):
+            assert answer["FeatureGroupStatus"] == "Created"
+            assert answer["OfflineStoreStatus"]["Status"] == "Blocked"
+        assert described["OnlineStoreTotalSizeBytes"] == 7000
+        assert described["LastUpdateStatus"]["Status"] == "Failed"
+        assert described["ThroughputConfig"]["ProvisionedReadCapacityUnits"] == 40
+        sent = events(world, *WHERE, NOW, NOW + 1000)
+        assert [event.at - NOW for event in sent] == [0, 60, 600]
+        details = [event.envelope["detail"] for event in sent]
+        assert [detail["FeatureGroupStatus"] for detail in details] == ["Creating", "Active", "Active"]
+        assert details[2]["OfflineStoreStatus"]["Status"] == "Blocked"
+        assert details[0]["CreationTime"] == NOW * 1000
+        assert sent[0].envelope["resources"] == [arn("feature-group/customers")]
+
+
+class TestMonitoringAlerts:
+    def test_alerts_of_a_schedule_and_their_history(self, add, change, world, client, clock):
+        for schedule in ("quality", "bias"):
+            parent = world.add_job(*WHERE, "monitoring_schedule", schedule, NOW - 900).resource
+            alert = add(
+                "monitoring_alert", "too-many-violations", parent=parent, DatapointsToAlert=2, EvaluationPeriod=3
+            )
+        change(alert, NOW + 100, "InAlert")
+        change(alert, NOW + 200, DatapointsToAlert=1)
+        change(alert, NOW + 300, "OK")
+        clock.now = NOW + 250
+        (told,) = client.list_monitoring_alerts(MonitoringScheduleName="bias")["MonitoringAlertSummaries"]
+        assert (told["AlertStatus"], told["DatapointsToAlert"], told["EvaluationPeriod"]) == ("InAlert", 1, 3)
+        (other,) = client.list_monitoring_alerts(MonitoringScheduleName="quality")["MonitoringAlertSummaries"]
+        assert other["AlertStatus"] == "OK"
+        with pytest.raises(ClientError, match=r"ResourceNotFound.*monitoring schedule with name: nix"):
+            client.list_monitoring_alerts(MonitoringScheduleName="nix")
+        clock.now = NOW + 300
+
+        def past(**given):
+            pages = client.get_paginator("list_monitoring_alert_history").paginate(**given)
+            return [
+                (one["MonitoringScheduleName"], one["AlertStatus"], one["CreationTime"])
+                for page in pages
+                for one in page["MonitoringAlertHistory"]
+            ]
+
+        whole = [("bias", "OK", when(NOW + 300)), ("bias", "InAlert", when(NOW + 100)), ("bias", "OK", when(NOW))]
+        assert past(MonitoringScheduleName="bias") == whole
+        assert past(MonitoringScheduleName="bias", PaginationConfig={"PageSize": 1}) == whole
+        assert len(past()) == 4
+        assert past(StatusEquals="InAlert") == whole[1:2]
+        assert past(CreationTimeAfter=when(NOW + 100)) == whole[:1]
+
+
+class TestTheRegistry:
+    def test_versions_and_approvals(self, add, change, world, client, clock):
+        group = add("model_package_group", "fraud")
+        first, second = (
+            add("model_package", f"fraud-{nth}", NOW + nth, id=str(nth), parent=group.resource, status="InProgress")
+            for nth in (1, 2)
+        )
+        change(first, NOW + 60, "Completed")
+        change(first, NOW + 120, ModelApprovalStatus="Approved")
+        change(second, NOW + 60, "Failed")
+        add("model_package", "marketplace", NOW)
+        clock.now = NOW + 120
+        given = {"ModelPackageGroupName": "fraud"}
+        listed = client.list_model_packages(**given)["ModelPackageSummaryList"]
+        assert [
+            (one["ModelPackageVersion"], one["ModelPackageStatus"], one["ModelApprovalStatus"]) for one in listed
+        ] == [(1, "Completed", "Approved"), (2, "Failed", "PendingManualApproval")]
+        assert "ModelPackageName" not in listed[0]
+        by_arn = client.list_model_packages(
+            ModelPackageGroupName=arn("model-package-group/fraud"), ModelApprovalStatus="Approved"
+        )
+        assert by_arn["ModelPackageSummaryList"] == listed[:1]
+        (alone,) = client.list_model_packages()["ModelPackageSummaryList"]
+        assert alone["ModelPackageName"] == "marketplace"
+        assert len(client.list_model_packages(ModelPackageType="Both")["ModelPackageSummaryList"]) == 3
+        described = client.describe_model_package(ModelPackageName=arn("model-package/fraud/1"))
+        assert (described["ModelPackageVersion"], described["LastModifiedTime"]) == (1, when(NOW + 120))
+        with pytest.raises(ClientError, match="model-package/fraud/3 does not exist"):
+            client.describe_model_package(ModelPackageName=arn("model-package/fraud/3"))
+        with pytest.raises(ClientError, match="model-package-group/nix does not exist"):
+            client.list_model_packages(ModelPackageGroupName="nix")
+        sent = [
+            event for event in events(world, *WHERE, NOW, NOW + 900) if "/fraud/1" in event.envelope["resources"][0]
+        ]
+        assert {event.envelope["detail-type"] for event in sent} == {"SageMaker Model Package State Change"}
+        details = [event.envelope["detail"] for event in sent]
+        assert [(one["ModelPackageStatus"], one["ModelApprovalStatus"]) for one in details] == [
+            ("InProgress", "PendingManualApproval"),
+            ("Completed", "PendingManualApproval"),
+            ("Completed", "Approved"),
+        ]
+        assert details[2]["UpdatedModelPackageFields"] == ["ModelApprovalStatus"]
+        assert (details[2]["ModelPackageGroupName"], details[2]["ModelPackageVersion"]) == ("fraud", 1)
+        assert details[2]["ModelPackageName"] is None
+        assert details[2]["LastModifiedTime"].endswith("02:00.000Z")
+
+    def test_models_and_algorithms_tell_when_they_come_and_go(self, add, world):
+        for kind in ("model", "algorithm"):
+            world.delete_thing(*WHERE, add(kind, "churn"), NOW + 60)
+        sent = events(world, *WHERE, NOW, NOW + 100)
+        assert [(event.at - NOW, event.envelope["detail-type"]) for event in sent] == [
+            (0, "SageMaker Model State Change"),
+            (0, "SageMaker Algorithm State Change"),
+            (60, "SageMaker Model State Change"),
+            (60, "SageMaker Algorithm State Change"),
+        ]
+        assert sent[0].envelope["detail"]["CreationTime"] == NOW * 1000
+        assert set(sent[1].envelope["detail"]) == {
+            "AlgorithmName",
+            "AlgorithmArn",
+            "AlgorithmDescription",
+            "CertifyForMarketplace",
+            "Tags",
+        }
+
+
+class TestStudio:
+    @pytest.fixture
+    def domain(self, add):
+        return add("domain", "team-a", id="d-abcdefghijkl")
+
+    def test_spaces_and_apps(self, add, change, domain, client, clock, world):
+        profile = add("user_profile", "anna", parent=domain.resource)
+        space = add("space", "shared", parent=domain.resource, AppType="JupyterLab", EbsVolumeSizeInGb=20)
+        facts = {
+            "AppType": "JupyterLab",
+            "InstanceType": "ml.t3.medium",
+            "LastUserActivityTimestamp": lambda at: at - 60,
+        }
+        app = add("app", "default", parent=space.resource, id="JupyterLab/default", status="Pending", **facts)
+        canvas = add("app", "default", NOW + 1, parent=profile.resource, id="Canvas/default", AppType="Canvas")
+        change(app, NOW + 50, "InService")
+        change(space, NOW + 80, EbsVolumeSizeInGb=100)
+        clock.now = NOW + 100
+        apps = client.list_apps()["Apps"]
+        assert [(one.get("SpaceName"), one.get("UserProfileName")) for one in apps] == [
+            ("shared", None),
+            (None, "anna"),
+        ]
+        assert client.list_apps(SpaceNameEquals="shared")["Apps"] == apps[:1]
+        assert client.list_apps(UserProfileNameEquals="anna", DomainIdEquals="d-abcdefghijkl")["Apps"] == apps[1:]
+        named = {"DomainId": "d-abcdefghijkl", "AppName": "default"}
+        described = client.describe_app(**named, SpaceName="shared", AppType="JupyterLab")
+        assert (described["Status"], described["ResourceSpec"]) == ("InService", {"InstanceType": "ml.t3.medium"})
+        assert described["LastUserActivityTimestamp"] == when(NOW + 40)
+        assert described["AppArn"] == arn("app/d-abcdefghijkl/shared/jupyterlab/default")
+        other = client.describe_app(**named, UserProfileName="anna", AppType="Canvas")
+        assert other["CreationTime"] == when(NOW + 1)
+        with pytest.raises(ClientError, match="One of UserProfileName, SpaceName must be given"):
+            client.describe_app(**named, AppType="Canvas")
+        with pytest.raises(ClientError, match="ResourceNotFound"):
+            client.describe_app(**named, UserProfileName="anna", AppType="JupyterLab")
+        (listed,) = client.list_spaces()["Spaces"]
+        disk = {"EbsStorageSettings": {"EbsVolumeSizeInGb": 100}}
+        assert listed["SpaceSettingsSummary"] == {"AppType": "JupyterLab", "SpaceStorageSettings": disk}
+        one = client.describe_space(DomainId="d-abcdefghijkl", SpaceName="shared")
+        assert one["SpaceSettings"]["SpaceStorageSettings"] == disk
+        world.delete_thing(*WHERE, domain, NOW + 100)
+        assert (client.list_apps()["Apps"], client.list_spaces()["Spaces"], client.list_domains()["Domains"]) == (
+            [],
+            [],
+            [],
+        )
+        assert canvas.deleted == NOW + 100
+
+    def test_domains_are_known_by_id(self, domain, client):
+        assert client.describe_domain(DomainId="d-abcdefghijkl")["DomainName"] == "team-a"
+        with pytest.raises(ClientError, match=r"Domain \[team-a\] does not exist"):
+            client.describe_domain(DomainId="team-a")
+
+
+class TestTheRest:
+    def test_tracking_servers(self, add, change, world, client, clock):
+        server = add("mlflow_tracking_server", "mlflow", status="Creating", TrackingServerSize="Medium")
+        change(server, NOW + 60, "CreateFailed")
+        change(server, NOW + 120, "Created")
+        change(server, NOW + 180, "Stopped")
+        active = []
+        for clock.now in (NOW, NOW + 120, NOW + 180):
+            (listed,) = client.list_mlflow_tracking_servers()["TrackingServerSummaries"]
+            active.append((listed["TrackingServerStatus"], listed["IsActive"]))
+        assert active == [("Creating", "Inactive"), ("Created", "Active"), ("Stopped", "Inactive")]
+        assert client.describe_mlflow_tracking_server(TrackingServerName="mlflow")["TrackingServerSize"] == "Medium"
+        world.delete_thing(*WHERE, server, NOW + 240)
+        sent = [event.envelope["detail-type"] for event in events(world, *WHERE, NOW, NOW + 300)]
+        assert sent == [
+            f"SageMaker Tracking Server {state}"
+            for state in ("Creating", "Create Failed", "Created", "Stopped", "Deleted")
+        ]
+
+    def test_images_and_their_versions(self, add, change, world, client):
+        image = add("image", "torch", NOW - 60, status="CREATING")
+        change(image, NOW - 50, "CREATED")
+        for nth in (1, 2):
+            add("image_version", f"torch-{nth}", NOW - 40 + nth, id=str(nth), parent=image.resource)
+        world.delete_thing(*WHERE, image, NOW + 60)
+        assert client.describe_image(ImageName="torch")["ImageStatus"] == "CREATED"
+        versions = client.list_image_versions(ImageName="torch")["ImageVersions"]
+        assert [one["Version"] for one in versions] == [2, 1]
+        assert client.describe_image_version(ImageName="torch")["Version"] == 2
+        assert client.describe_image_version(ImageName="torch", Version=1)["ImageVersionArn"] == arn(
+            "image-version/torch/1"
+        )
+        with pytest.raises(ClientError, match="No Image with the name nix found"):
+            client.list_image_versions(ImageName="nix")
+        sent = [event.envelope for event in events(world, *WHERE, NOW - 60, NOW + 100)]
+        told = [event["detail"].get("ImageStatus") or event["detail"]["ImageVersionStatus"] for event in sent]
+        assert told == ["Creating", "Created", "Created", "Created", "Deleting", "Deleting", "Deleting"]
+        assert sent[2]["detail"] == {
+            "ImageArn": arn("image/torch"),
+            "ImageVersionArn": arn("image-version/torch/1"),
+            "ImageVersionStatus": "Created",
+            "Version": 1.0,
+            "Tags": {},
+        }
+
+    def test_model_cards(self, world):
+        card = world.add_job(*WHERE, "model_card", "credit", NOW, lives=life("model_card", waits=60))
+        sent = events(world, *WHERE, NOW, NOW + 100)
+        assert [(event.at - NOW, event.envelope["detail"]["ModelCardStatus"]) for event in sent] == [
+            (0, "Draft"),
+            (30, "PendingReview"),
+            (60, "Approved"),
+        ]
+        assert sent[1].envelope["detail"]["LastModifiedTime"] == "2027-01-15T08:00:30.000000000Z"
+        assert sent[1].envelope["resources"] == [arn(card.resource)]
+
+    def test_workteams_have_members(self, add, client):
+        add("workteam", "labelers", UserGroups=["day", "night"])
+        (listed,) = client.list_workteams()["Workteams"]
+        assert len(listed["MemberDefinitions"]) == 2
+        assert client.describe_workteam(WorkteamName="labelers")["Workteam"] == listed
 
 
 class TestTheWorld:
