@@ -1,7 +1,8 @@
 """The world of the demo, made from a seed.
 
 Endpoints of every kind under day and night traffic, one of them in the middle of a bad deployment, jobs that come and
-go, alarms, and a little of everything else that SageMaker publishes. The names are AWS's (`names`), the numbers made up
+go, notebooks and clusters and all other things (`default_things`), alarms, and a little of everything else that
+SageMaker publishes. The names are AWS's (`names`), the numbers made up
 (`measures`).
 """
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from exporter.demo.default_alarms import add_alarms
+from exporter.demo.default_things import add_things
 from exporter.demo.job_lives import MIX, add_jobs, some_life
 from exporter.demo.jobs import Work
 from exporter.demo.measures import Thing, behaviour
@@ -155,6 +157,7 @@ def default_world(
                 site.open_endpoint(endpoint_name(nth), created, replace(kind, per_minute=per_minute))
             site.run_jobs()
             site.add_the_rest()
+            add_things(world, account, region, now, now + DAYS_AHEAD * DAY)
             add_alarms(world, account, region, now, [endpoint_name(nth) for nth in range(endpoints)])
             dead = world.add_queue(account, region, f"{QUEUE}-dead")
             redrive = orjson.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": "5"}).decode()
@@ -333,8 +336,8 @@ class _Site:
                 if row.fixed.get("Type", kinds[0]) == kinds[0]:
                     whole = tuple(names for names in row.sets if set(names) == set(values))
                     self.publish([replace(row, sets=whole)], values, thing, schedules)
-        for resource in ("feature-group/customers", "pipeline/train-and-register"):
-            self.place.tags[arn_of("sagemaker", self.region, self.account, resource)] = {"team": "features"}
+        pipeline = arn_of("sagemaker", self.region, self.account, "pipeline/train-and-register")
+        self.place.tags[pipeline] = {"team": "features"}
 
 
 def _measured(row: Row) -> str:

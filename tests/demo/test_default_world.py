@@ -5,13 +5,19 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import orjson
 import pytest
 import yaml
 from asking import ACCOUNT, NOW, REGION, ask, points, query
+from service_model import MODELS, impossible
 
-from exporter.demo import FakeAws, default_world
+from exporter.demo import FakeAws, access_key, default_world
+from exporter.demo.events import events
 from exporter.demo.jobs import JOB_TYPES
 from exporter.demo.names import NAMES
+from exporter.demo.thing_shapes import APIS as THING_APIS
+from exporter.demo.thing_shapes import View
+from exporter.demo.things import KINDS as THINGS
 
 CONTRACT = yaml.load((Path(__file__).parent.parent / "contract" / "families.yaml").read_text(), yaml.CSafeLoader)
 
@@ -224,6 +230,111 @@ def test_jobs_publish_while_they_run(demo):
     assert publishing == running
 
 
+def statuses(place, kind, at=NOW):
+    return Counter(thing.state(at).status for thing in place.things.listing(kind, at))
+
+
+def test_a_few_of_each_thing(demo):
+    place = demo.world.region(ACCOUNT, REGION)
+    assert statuses(place, "notebook_instance") == {"InService": 3, "Stopped": 1, "Failed": 1}
+    assert statuses(place, "domain") == {"InService": 2}
+    assert statuses(place, "space") == statuses(place, "app") == {"InService": 3}
+    assert statuses(place, "feature_group") == {"Created": 3, "CreateFailed": 1}
+    assert statuses(place, "cluster") == {"InService": 1}
+    assert statuses(place, "cluster_instance_group") == {"InService": 3}
+    assert statuses(place, "cluster_node") == {"Running": 7}
+    assert statuses(place, "training_plan") == {"Active": 1}
+    assert statuses(place, "monitoring_alert") == {"InAlert": 1, "OK": 2}
+    assert statuses(place, "model_package_group") == {"Completed": 3}
+    assert sum(statuses(place, "model_package").values()) >= 9
+    assert statuses(place, "mlflow_tracking_server").keys() <= {"Created", "Updated"}
+    for kind in THINGS:
+        assert place.things.listing(kind, NOW), kind
+    for alert in place.things.listing("monitoring_alert", NOW):
+        assert place.jobs.exists(alert.parent, NOW)
+
+
+def test_what_publishes_is_there(demo):
+    place = demo.world.region(ACCOUNT, REGION)
+    named = {
+        name: {dict(series.dimensions)[name] for series in series_of(demo) if name in dict(series.dimensions)}
+        for name in ("ClusterName", "FeatureGroupName", "ReservationName", "MonitoringSchedule")
+    }
+    kinds = {"ClusterName": "cluster", "FeatureGroupName": "feature_group", "ReservationName": "training_plan"}
+    for name, kind in kinds.items():
+        assert named[name] <= {thing.name for thing in place.things.listing(kind, NOW)}
+    assert named["MonitoringSchedule"] <= {job.name for job in place.jobs.listing("monitoring_schedule")}
+    for config in place.configs.values():
+        for variant in config.variants:
+            assert variant.model is None or place.things.called("model", variant.model, NOW)
+
+
+@pytest.mark.parametrize("api", THING_APIS, ids=lambda api: api.lists)
+def test_answers_about_things_are_possible(demo, api):
+    scope = f"{access_key(ACCOUNT)}/20270115/{REGION}/sagemaker/aws4_request"
+    place = demo.world.region(ACCOUNT, REGION)
+
+    def answer(operation, given):
+        headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}", "X-Amz-Target": f"SageMaker.{operation}"}
+        status, _, body = demo.handle("POST", "/", headers, orjson.dumps(given))
+        told = orjson.loads(body)
+        assert status == 200, told
+        assert list(impossible(MODELS["sagemaker"].operation_model(operation).output_shape, told)) == []
+        return told
+
+    holders = {thing.parent for thing in place.things.listing(api.kind, NOW)} if api.within else {None}
+    listed = []
+    for holder in holders:
+        whole = place.things.find(holder, NOW) if holder else None
+        name = whole.name if whole else (holder or "").partition("/")[2]
+        listed += answer(api.lists, {"MaxResults": 100} | ({api.within: name} if holder else {}))[api.result]
+    things = place.things.listing(api.kind, NOW)
+    assert len(listed) == len(things) if not api.past else len(listed) > len(things)
+    for thing in things if api.describes else ():
+        view = View(place, thing, NOW)
+        given = {name: value for name, fact in api.by.items() if (value := fact(view)) is not None}
+        assert answer(api.describes, given)
+
+
+def test_events_of_things_are_sent(demo):
+    sent = events(demo.world, ACCOUNT, REGION, NOW - 3600, NOW + 3 * 86400)
+    told = Counter(
+        event.envelope["detail-type"].removeprefix("SageMaker ") for event in sent if orjson.dumps(event.envelope)
+    )
+    assert {
+        "Notebook Instance State Change",
+        "HyperPod Cluster State Change",
+        "HyperPod Cluster Node Health Event",
+        "HyperPod Cluster Event",
+        "Feature Group State Change",
+        "Model Package State Change",
+        "Tracking Server Updating",
+    } <= told.keys()
+    assert len({event.envelope["id"] for event in sent}) == len(sent)
+
+
+def test_things_change_over_the_days(demo):
+    place = demo.world.region(ACCOUNT, REGION)
+    for day in range(3):
+        turns = place.things.changes(NOW + 86400 * day, NOW + 86400 * (day + 1))
+        entered = {(turn.thing.kind.name, turn.state.status) for turn in turns}
+        assert {
+            ("notebook_instance", "Stopping"),
+            ("app", "Pending"),
+            ("cluster", "Updating"),
+            ("cluster_instance_group", "Degraded"),
+            ("cluster_node", "Failure"),
+            ("monitoring_alert", "InAlert"),
+            ("model_package", "Completed"),
+        } <= entered
+        assert any(turn.gone and turn.thing.kind.name == "cluster_node" for turn in turns)
+    sick = next(turn for turn in place.things.changes(NOW, NOW + 7200) if turn.state.status == "Failure")
+    nodes = [sum(statuses(place, "cluster_node", at).values()) for at in (sick.at, sick.at + 3600)]
+    assert nodes[0] == nodes[1]
+    assert statuses(place, "cluster_node", sick.at)["Failure"] == 1
+    assert statuses(place, "cluster_node", sick.at + 3600)["Failure"] == 0
+
+
 def test_the_same_seed_gives_the_same_world():
     def prints(seed):
         world = default_world(seed, 5, ("1" * 12,), ("eu-west-1",), NOW)
@@ -232,10 +343,13 @@ def test_the_same_seed_gives_the_same_world():
             (series.namespace, series.metric, series.dimensions, series.points(NOW - 1200, NOW, NOW))
             for series in place.listing
         ]
-        return series, [(change.at, change.job.name, change.step) for change in place.jobs.changes(0, 2 * NOW)]
+        jobs = [(change.at, change.job.name, change.step) for change in place.jobs.changes(0, 2 * NOW)]
+        things = [(turn.at, turn.thing.resource, turn.state.status) for turn in place.things.changes(0, 2 * NOW)]
+        return series, jobs, things
 
     assert prints(3) == prints(3)
-    assert prints(3) != prints(4)
+    for one, other in zip(prints(3), prints(4), strict=True):
+        assert one != other
 
 
 def test_accounts_and_regions_each_have_their_own():
