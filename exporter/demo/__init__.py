@@ -1,6 +1,6 @@
 """A fake AWS: the demo's make-believe account, and the double that tests talk to through the ordinary SDK.
 
-    world (series, resources, jobs) -> fake (who calls, faults, bill) -> server (a loopback port)
+    world (series, resources, jobs, things) -> fake (who calls, faults, bill) -> server (a loopback port)
                  `-> events (what EventBridge sends)
 
 It behaves like AWS as far as is known, not like our client; knows the truth that a client should arrive at; and has a

@@ -77,7 +77,12 @@ def _check(api: Api, given: dict[str, Any]) -> None:
             raise invalid(f"{name} is not a parameter of {api.lists}")
         if name.endswith(("After", "Before")):
             _of_type(name, value, int | float, "timestamp")
-        elif name not in (*_NUMBERS, "Filters", "IncludeNodeLogicalIds"):
+        elif name == "Filters":
+            _check_filters(api, value)
+        elif name == "IncludeNodeLogicalIds":
+            if not isinstance(value, bool):
+                raise AwsError("SerializationException", f"{name} is not a boolean")
+        elif name not in _NUMBERS:
             _of_type(name, value, str, "string")
             if name in _OF_STATUS:
                 one_of(given, name, api.of.statuses, "")
@@ -93,6 +98,14 @@ def _check(api: Api, given: dict[str, Any]) -> None:
     if api.sorts:
         one_of(given, "SortOrder", api.orders, api.order)
         one_of(given, "SortBy", tuple(api.sorts), api.sort)
+
+
+def _check_filters(api: Api, filters: Any) -> None:
+    if not isinstance(filters, list) or not all(isinstance(one, dict) for one in filters):
+        raise AwsError("SerializationException", "Filters is not a list of structures")
+    for one in filters:
+        one_of(one, "Name", ("Status",), "")
+        one_of(one, "Value", api.of.statuses, "")
 
 
 def _of_type(name: str, value: Any, types: Any, called: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -224,6 +225,15 @@ class TestTheModel:
             assert set(api.orders) == set(shape.members["SortOrder"].enum)
             assert api.sort in api.sorts
 
+    @pytest.mark.parametrize("api", LISTED, ids=ids)
+    def test_defaults_are_those_that_the_model_tells(self, api):
+        members = MODEL.operation_model(api.lists).input_shape.members
+        for parameter, default in (("SortBy", api.sort), ("SortOrder", api.order), ("MaxResults", str(api.size))):
+            text = re.sub(r"<.*?>", "", members[parameter].documentation) if parameter in members else ""
+            told = re.search(r"default (?:value )?(?:for MaxResults )?is (\w+)|(\d+) by default", text)
+            if told and (api.lists, parameter) != ("ListWorkteams", "SortBy"):  # its text names no value of its own
+                assert default == (told[1] or told[2])
+
     @pytest.mark.parametrize("api", DESCRIBED, ids=ids)
     def test_what_names_one_is_that_of_the_model(self, api):
         shape = MODEL.operation_model(api.describes).input_shape
@@ -323,6 +333,27 @@ class TestRefusals:
     )
     def test_what_breaks_the_model(self, raw, given, code):
         status, answer = raw("ListNotebookInstances", given)
+        assert (status, answer["__type"]) == (400, code)
+
+    @pytest.mark.parametrize(
+        ("operation", "given", "code"),
+        [
+            ("ListTrainingPlans", {"Filters": "Active"}, "SerializationException"),
+            ("ListTrainingPlans", {"Filters": ["Active"]}, "SerializationException"),
+            ("ListTrainingPlans", {"Filters": [{"Name": "Status", "Value": "Sleeping"}]}, "ValidationException"),
+            ("ListTrainingPlans", {"Filters": [{"Name": "Size", "Value": "Active"}]}, "ValidationException"),
+            ("ListClusterNodes", {"ClusterName": "x", "IncludeNodeLogicalIds": "yes"}, "SerializationException"),
+            ("ListClusterNodes", {"ClusterName": 5}, "SerializationException"),
+            ("ListClusterNodes", {}, "ValidationException"),
+            ("ListModelPackages", {"ModelPackageType": "All"}, "ValidationException"),
+            ("ListFeatureGroups", {"OfflineStoreStatusEquals": "Open"}, "ValidationException"),
+            ("DescribeImageVersion", {"ImageName": "x", "Version": "1"}, "SerializationException"),
+            ("DescribeDomain", {"DomainId": ["x"]}, "SerializationException"),
+            ("DescribeDomain", {"DomainId": "d x"}, "ValidationException"),
+        ],
+    )
+    def test_what_breaks_the_model_of_others(self, raw, operation, given, code):
+        status, answer = raw(operation, given)
         assert (status, answer["__type"]) == (400, code)
 
     @pytest.mark.parametrize("api", DESCRIBED, ids=ids)
