@@ -215,6 +215,15 @@ class TestTheModel:
             if member:
                 assert sorted(api.of.statuses) == sorted(shape.members[member].enum), api.kind
 
+    def test_the_bill_knows_all_operations_as_actions(self, fake, raw):
+        for api in APIS:
+            for operation in filter(None, (api.lists, api.describes)):
+                raw(operation, {})
+        asked = {operation for api in APIS for operation in (api.lists, api.describes) if operation}
+        (actions,) = fake.bill.actions.values()
+        assert actions == {f"sagemaker:{operation}" for operation in asked}
+        assert fake.bill.requests == {f"sagemaker.{operation}": 1 for operation in asked}
+
     @pytest.mark.parametrize("api", LISTED, ids=ids)
     def test_parameters_are_those_of_the_model(self, api):
         shape = MODEL.operation_model(api.lists).input_shape
@@ -301,6 +310,10 @@ class TestPages:
                     assert len(found) == sum(thing.state(NOW).status == status for thing in things)
                 with pytest.raises(ClientError, match="enum value set"):
                     everything(ask, api, **{name: "Sleeping"})
+
+    def test_a_full_page_may_be_the_last(self, of_kind, ask):
+        of_kind("notebook_instance", 20)
+        assert [len(page) for page in everything(ask, shapes.of_kind("notebook_instance"))] == [10, 10]
 
     def test_what_comes_meanwhile_shifts_nothing(self, add, of_kind, client):
         of_kind("notebook_instance", 25)
@@ -506,6 +519,7 @@ class TestClusters:
             ]
 
         assert counts(NOW + 1) == [("controller", "Creating", 0, 1), ("workers", "Creating", 0, 3)]
+        assert counts(NOW + 89) == counts(NOW + 1)  # what is pending does not count
         assert counts(NOW + 90) == [("controller", "Creating", 1, 1), ("workers", "Creating", 1, 3)]
         assert counts(NOW + 300) == [("controller", "Creating", 1, 1), ("workers", "InService", 3, 3)]
         assert counts(NOW + 1000) == [("controller", "Creating", 1, 1), ("workers", "InService", 2, 3)]
@@ -565,6 +579,8 @@ class TestClusters:
             "EventDetails": {"EventMetadata": {"Instance": {}}},
         }
         assert told[1]["resources"] == [arn("cluster/abcdefghijkl")]
+        world.delete_thing(*WHERE, cluster, NOW + 130)
+        assert len(events(world, *WHERE, NOW + 121, NOW + 200)) == 1  # of the cluster
 
     def test_other_clusters_have_no_events_to_list(self, add, client):
         add("cluster", "slurm", id="bcdefghijklm")
@@ -580,7 +596,9 @@ class TestClusters:
             "Recommendation": "Replace the node",
         }
         change(nodes[1], NOW + 600, "Failure", HealthSummary=health)
+        change(nodes[1], NOW + 650, "ShuttingDown")  # as sick as before
         change(nodes[1], NOW + 700, "Running", without=["HealthSummary"])
+        change(nodes[2], NOW + 800, HealthSummary=health)
         world.delete_thing(*WHERE, cluster, NOW + 900)
         sent = events(world, *WHERE, NOW, NOW + 1000)
         told = [(event.at - NOW, event.envelope["detail-type"], event.envelope["detail"]) for event in sent]
@@ -595,9 +613,9 @@ class TestClusters:
         assert described["CreationTime"] == NOW * 1000
         workers = described["InstanceGroups"][1]
         assert (workers["InstanceGroupName"], workers["Status"], workers["TargetCount"]) == ("workers", "Creating", 3)
-        ((at, detail),) = [(at, detail) for at, kind, detail in told if kind != state]
-        assert at == 600
-        assert detail == {
+        sick = [(at, detail) for at, kind, detail in told if kind != state]
+        assert [(at, detail["InstanceId"]) for at, detail in sick] == [(600, nodes[1].id), (800, nodes[2].id)]
+        assert sick[0][1] == {
             "ClusterName": "HyperPod",
             "ClusterArn": arn("cluster/abcdefghijkl"),
             "InstanceId": nodes[1].id,
