@@ -97,9 +97,15 @@ def _parent_name(view: View) -> str:
     return whole.name if whole else parent(view)
 
 
+def _fact(name: str, view: View) -> Any:
+    if name.startswith("Failure") and "failed" not in view.state.status.lower():
+        return None  # a reason is told for as long as it is one
+    return view.fact(name)
+
+
 def _told(*names: str) -> dict[str, Fact]:
     """Return members that are facts of the same name."""
-    return {one: partial(lambda name, view: view.fact(name), one) for one in names}
+    return {one: partial(_fact, one) for one in names}
 
 
 def _always(value: Any) -> Fact:
@@ -401,7 +407,12 @@ _PLAN: Members = {
     "TotalUltraServerCount": _always(0),
     "ReservedCapacitySummaries": _capacity,
 }
-_CLUSTER_ARN: Filter = lambda view, wanted: _parent_arn(view) == wanted.lower()  # noqa: E731 - as the others
+
+
+def _is_on(view: View, cluster: str) -> bool:
+    return _parent_arn(view) == cluster.lower()
+
+
 _GOVERNED: Members = {"Name": name, "Status": status, "CreationTime": created, "LastModifiedTime": modified}
 
 _HYPERPOD = (
@@ -479,7 +490,7 @@ _HYPERPOD = (
             "ClusterSchedulerConfigVersion": _always(1),
             "ClusterArn": _parent_arn,
         },
-        filters={**NAMED, **_SHORT, "ClusterArn": _CLUSTER_ARN, "Status": _equals(status)},
+        filters={**NAMED, **_SHORT, "ClusterArn": _is_on, "Status": _equals(status)},
         sorts=_WITH_STATUS,
     ),
     Api(
@@ -495,7 +506,7 @@ _HYPERPOD = (
             "ComputeQuotaTarget": lambda view: {"TeamName": view.fact("TeamName") or "research", "FairShareWeight": 1},
             "ActivationState": _always("Enabled"),
         },
-        filters={**NAMED, **_SHORT, "ClusterArn": _CLUSTER_ARN, "Status": _equals(status)},
+        filters={**NAMED, **_SHORT, "ClusterArn": _is_on, "Status": _equals(status)},
         sorts={**_WITH_STATUS, "ClusterArn": _parent_arn},
     ),
     Api(

@@ -466,6 +466,14 @@ class TestNotebooks:
         assert names(AdditionalCodeRepositoryEquals="carl") == ["carl"]
         assert names(DefaultCodeRepositoryContains="x") == []
 
+    def test_a_reason_is_told_while_it_has_failed(self, add, change, client, clock):
+        notebook = add("notebook_instance", "anna", status="Failed", FailureReason="Full")
+        change(notebook, NOW + 60, "InService")
+        described = client.describe_notebook_instance(NotebookInstanceName="anna")
+        assert described["FailureReason"] == "Full"
+        clock.now = NOW + 60
+        assert "FailureReason" not in client.describe_notebook_instance(NotebookInstanceName="anna")
+
     def test_lifecycle_configurations(self, add, world, client):
         config = add("notebook_lifecycle_config", "auto-stop")
         world.delete_thing(*WHERE, config, NOW + 10)
