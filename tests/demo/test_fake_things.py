@@ -466,6 +466,15 @@ class TestNotebooks:
         assert names(AdditionalCodeRepositoryEquals="carl") == ["carl"]
         assert names(DefaultCodeRepositoryContains="x") == []
 
+    def test_what_is_being_deleted_is_told_once(self, add, change, world):
+        notebook = add("notebook_instance", "anna")
+        change(notebook, NOW + 60, "Deleting")
+        world.delete_thing(*WHERE, notebook, NOW + 90)
+        sent = events(world, *WHERE, NOW + 1, NOW + 100)
+        assert [(event.at, event.envelope["detail"]["NotebookInstanceStatus"]) for event in sent] == [
+            (NOW + 60, "Deleting")
+        ]
+
     def test_a_reason_is_told_while_it_has_failed(self, add, change, client, clock):
         notebook = add("notebook_instance", "anna", status="Failed", FailureReason="Full")
         change(notebook, NOW + 60, "InService")
