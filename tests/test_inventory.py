@@ -15,17 +15,9 @@ from exporter.catalogue.places import places
 from exporter.config import Resources
 from exporter.demo import FakeAws, World
 from exporter.demo.resources import Component, EndpointConfig, ScalableTarget, Serverless, Variant
-from exporter.inventory import (
-    LASTING_EVERY,
-    MOST_DESCRIBES,
-    RETRY_AFTER,
-    UNBROKEN,
-    Census,
-    Inventory,
-    Pacing,
-    ScalingBound,
-    Selection,
-)
+from exporter.inventory import Census, Inventory, Pacing, ScalingBound, Selection
+from exporter.inventory.look import MOST_DESCRIBES, RETRY_AFTER
+from exporter.inventory.series import LASTING_EVERY, UNBROKEN
 from exporter.model import DAY, HOUR, MINUTE, Resource, Target
 
 HERE = (ACCOUNT, REGION)
@@ -582,8 +574,8 @@ def test_a_serverless_variant_has_no_instances(account):
 @pytest.fixture
 def narrow(street, monkeypatch):
     """An account of which no more than ten metrics are held."""
-    monkeypatch.setattr("exporter.inventory.HELD", 1)
-    monkeypatch.setattr("exporter.inventory.HELD_ANYWAY", 0)
+    monkeypatch.setattr("exporter.inventory.series.HELD", 1)
+    monkeypatch.setattr("exporter.inventory.series.HELD_ANYWAY", 0)
     made = Account(street)
     made.admission.limit = 10
     return made
@@ -657,9 +649,9 @@ class Endless:
 
 def test_a_listing_takes_no_more_memory_than_the_limit_allows(monkeypatch):
     """A million series are listed in `bench/listing.py`."""
-    monkeypatch.setattr("exporter.inventory.HELD_ANYWAY", 500)
-    monkeypatch.setattr("exporter.inventory.HELD", 1)
-    monkeypatch.setattr("exporter.inventory.TOLD_APART", 2000)
+    monkeypatch.setattr("exporter.inventory.series.HELD_ANYWAY", 500)
+    monkeypatch.setattr("exporter.inventory.series.HELD", 1)
+    monkeypatch.setattr("exporter.inventory.series.TOLD_APART", 2000)
     known, target, peaks = places([CATALOGUE["sagemaker_endpoint_invocations_total"]]), Target(*HERE), []
     for number in (5_000, 20_000):
         inventory = Inventory(Endless(number), known, Pacing(resources=False), Admission(500))

@@ -1,0 +1,184 @@
+"""Which things exist now, as far as we know: endpoints, components, scaling bounds, tags, series that CloudWatch lists.
+
+A `Census` is frozen and has an age; looking makes a new one out of the last one, and what can't be looked at stays as
+it was, with its own age. Describes are CloudTrail events that somebody pays for, so a thing is described when it is
+new, when it changed, while it is not in service, and now and then. Nothing here makes a sample.
+
+    census      what is known, as frozen data
+    look        one look at a target: its calls, and what fails
+    endpoints   endpoints, components, scaling bounds, tags
+    series      the series that CloudWatch lists
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Self
+
+from msgspec import structs
+
+from exporter.admission import Admission
+from exporter.aws import Aws
+from exporter.catalogue.places import Places, sweeps
+from exporter.config import Resources
+from exporter.inventory import endpoints, series
+from exporter.inventory.census import (
+    NOT_SERVING,
+    STEADY,
+    Census,
+    Component,
+    Endpoint,
+    Listing,
+    ScalingBound,
+    Variant,
+)
+from exporter.inventory.look import Look, Pacing
+from exporter.model import HOUR, Resource, Target
+
+__all__ = [
+    "NOT_SERVING",
+    "STEADY",
+    "Census",
+    "Component",
+    "Endpoint",
+    "Inventory",
+    "Listing",
+    "Pacing",
+    "ScalingBound",
+    "Selection",
+    "Variant",
+]
+
+
+class Selection:
+    """Which resources the user wants, by globs of their names and by tags."""
+
+    def __init__(self, wanted: Resources) -> None:
+        self._wanted = wanted
+
+    @property
+    def tags(self) -> bool:
+        """Whether tags must be known to decide."""
+        return bool(self._wanted.tags)
+
+    def admits(self, census: Census, kind: str, name: str) -> bool:
+        """Say whether a resource is wanted. Only endpoints and inference components can be chosen by tags."""
+        wanted = self._wanted
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted.exclude):
+            return False
+        if wanted.include and not any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted.include):
+            return False
+        if wanted.tags and kind in {"endpoint", "inference-component"}:
+            tags = census.tags.get(f"{kind}/{name}".lower(), {})
+            return all(fnmatch.fnmatchcase(tags.get(key, ""), pattern) for key, pattern in wanted.tags.items())
+        return True
+
+
+class Inventory:
+    """The newest census of each target. Thread-safe."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        known: Places,
+        pacing: Pacing,
+        admission: Admission,
+        on: Callable[[str], bool] = lambda _: True,
+        before: Self | None = None,
+    ) -> None:
+        """`on` says whether a family is asked for, which goes before the rest where there is no room for all.
+
+        `before` has seen the same world, by another configuration: what it knows need not be looked at again.
+        """
+        self._aws = aws
+        self._places = known
+        self._sweeps = sweeps(known)
+        self._pacing = pacing
+        self._admission = admission
+        self._on = on
+        self._lock = threading.Lock()
+        self._censuses = {target: self._still(census) for target, census in before.censuses().items()} if before else {}
+
+    def _still(self, census: Census) -> Census:
+        """Return what a census tells of what is still of interest."""
+        namespaces = {sweep.namespace for sweep in self._sweeps}
+        listings = {name: listing for name, listing in census.listings.items() if name in namespaces}
+        if not self._pacing.resources:
+            return Census(listings=listings, tags=census.tags, tags_at=census.tags_at, at=census.at)
+        return structs.replace(census, listings=listings, failures=())
+
+    def censuses(self) -> Mapping[Target, Census]:
+        """Return the newest census of each target."""
+        with self._lock:
+            return dict(self._censuses)
+
+    def census(self, target: Target) -> Census:
+        """Return the newest census; an empty one before the first look."""
+        with self._lock:
+            return self._censuses.get(target, Census())
+
+    def look(self, target: Target, now: float, counted: Iterable[Resource] = ()) -> Census:
+        """Look again at what is due, and return what is known now. Raises nothing: failures are in the census.
+
+        What is `counted` is held for certain; of the rest of what is listed, as much as there may be room for.
+
+        Listings come first and are published before the slow part, so that series are asked while things are described.
+        """
+        look = self._listed(target, now, self.census(target), counted)
+        self._publish(target, look.census())
+        if self._pacing.resources:
+            endpoints.list_scaling(look)
+            endpoints.describe_endpoints(look)
+            endpoints.describe_components(look)
+        return self._publish(target, look.census())
+
+    def survey(self, target: Target, now: float) -> Census:
+        """Look anew at what the listings show, describing nothing."""
+        return self._publish(target, self._listed(target, now, Census()).census())
+
+    def _listed(self, target: Target, now: float, before: Census, counted: Iterable[Resource] = ()) -> Look:
+        """Return a look that has listed what is due."""
+        look = Look(self._aws, target, now, self._pacing, before)
+        if self._pacing.resources:
+            endpoints.list_endpoints(look)
+            endpoints.list_components(look)
+        room = series.Room(self._admission, target, counted, self._on)
+        series.list_series(look, room, self._places, self._sweeps)
+        if self._pacing.tags:
+            endpoints.list_tags(look)
+        return look
+
+    def calls_an_hour(self, census: Census, every: float) -> Mapping[str, float]:
+        """Return how often operations are called in an hour where all that exists is in service and nothing changes."""
+        hour = float(HOUR)
+        listed, described = (  # what is due between two looks waits for the second
+            hour / (every * math.ceil(timer / every))
+            for timer in (self._pacing.list_metrics_every, self._pacing.describe_every)
+        )
+        calls: dict[str, float] = {"ListMetrics": 0.0}
+        for sweep in self._sweeps:
+            listing = census.listings.get(sweep.namespace)
+            recent = _pages(sum(map(len, listing.metrics.values())) if listing else 0, series.LISTED)
+            lasting = _pages(sum(map(len, listing.lasting.values())) if listing else 0, series.LISTED)
+            calls["ListMetrics"] += recent * listed + (lasting if sweep.counts else 0)
+        if self._pacing.resources:
+            calls["ListEndpoints"] = _pages(len(census.endpoints), 100) * hour / every
+            calls["ListInferenceComponents"] = _pages(len(census.components), 100) * hour / every
+            calls["DescribeEndpoint"] = len(census.endpoints) * described
+            calls["DescribeInferenceComponent"] = len(census.components) * described
+            calls["DescribeScalableTargets"] = listed
+        if self._pacing.tags:
+            calls["GetResources"] = _pages(len(census.endpoints) + len(census.components), 100) * listed
+        return calls
+
+    def _publish(self, target: Target, census: Census) -> Census:
+        with self._lock:
+            self._censuses[target] = census
+        return census
+
+
+def _pages(things: int, on_a_page: int) -> int:
+    return max(1, -(-things // on_a_page))

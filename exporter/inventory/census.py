@@ -1,0 +1,108 @@
+"""What is known to exist on a target, as frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from exporter.catalogue.places import Dimensions
+from exporter.model import Failure
+
+STEADY = {"InService", "OutOfService", "Failed", "UpdateRollbackFailed"}  # what does not change by itself
+NOT_SERVING = {"OutOfService", "Failed", "Deleting"}
+
+
+class Variant(Struct, frozen=True):
+    """A variant of an endpoint: answers of DescribeEndpoint and DescribeEndpointConfig (AWS's names and units)."""
+
+    name: str
+    role: str
+    facts: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+
+class Endpoint(Struct, frozen=True):
+    """An endpoint as listed; `facts` is DescribeEndpoint's answer, empty until there is one."""
+
+    name: str
+    status: str
+    created: float
+    modified: float
+    facts: Mapping[str, Any] = {}
+    variants: tuple[Variant, ...] = ()
+    described_at: float = 0.0
+    described_as: tuple[str, float] = ("", 0.0)  # status and time of change that the description belongs to
+    failed: int = 0  # descriptions, one after the other,
+    retry_at: float = 0.0  # and when the next one is worth it
+
+    @property
+    def publish_period(self) -> int:
+        """How often it sends metrics to CloudWatch (seconds)."""
+        return int(self.facts.get("MetricsConfig", {}).get("MetricPublishFrequencyInSeconds", 60))
+
+    @property
+    def enhanced(self) -> bool:
+        """Whether its invocation metrics follow the publishing period too."""
+        return bool(self.facts.get("MetricsConfig", {}).get("EnableEnhancedMetrics", False))
+
+
+class Component(Struct, frozen=True):
+    """An inference component as listed; `facts` is DescribeInferenceComponent's answer, empty until there is one."""
+
+    name: str
+    endpoint: str
+    variant: str
+    status: str
+    created: float
+    modified: float
+    facts: Mapping[str, Any] = {}
+    described_at: float = 0.0
+    described_as: tuple[str, float] = ("", 0.0)
+    failed: int = 0
+    retry_at: float = 0.0
+
+
+class ScalingBound(Struct, frozen=True):
+    """Bounds that Application Auto Scaling keeps: of a resource id such as endpoint/a/variant/b, in one dimension."""
+
+    resource: str
+    dimension: str
+    least: int
+    most: int
+
+
+class Listing(Struct, frozen=True):
+    """The series that CloudWatch lists in a namespace, by their dimensions.
+
+    `metrics` were active in the last 3 h, as of `at`; `beyond` counts others that there was no room for. `lasting` had
+    data in the last two weeks, as of `lasting_at`; it is kept where something is counted, and `since` is when the first
+    such listing of an unbroken row was made: a series that none of them shows has had no data since two weeks before.
+    `left_out` counts series that are never asked for.
+    """
+
+    at: float
+    metrics: Mapping[Dimensions, frozenset[str]]
+    left_out: Mapping[str, int] = {}
+    lasting_at: float = 0.0
+    lasting: Mapping[Dimensions, frozenset[str]] = {}
+    since: float = 0.0
+    beyond: int = 0
+
+
+class Census(Struct, frozen=True):
+    """What exists on a target. A time of 0 says that a listing has never been complete."""
+
+    endpoints: Mapping[str, Endpoint] = {}
+    endpoints_at: float = 0.0
+    configs: Mapping[str, Mapping[str, Any]] = {}
+    components: Mapping[str, Component] = {}
+    components_at: float = 0.0
+    scaling: tuple[ScalingBound, ...] = ()
+    scaling_at: float = 0.0
+    tags: Mapping[str, Mapping[str, str]] = {}  # by type and name, as in endpoint/churn, in lower case as in ARNs
+    tags_at: float = 0.0
+    listings: Mapping[str, Listing] = {}  # by namespace, as it was asked
+    failures: tuple[Failure, ...] = ()
+    at: float = 0.0

@@ -1,0 +1,182 @@
+"""Endpoints, inference components, their bounds of scaling and their tags: listed, and described when it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, structs
+
+from exporter.inventory.census import Component, Endpoint, ScalingBound, Variant
+from exporter.inventory.look import Look
+
+_OLDEST_FIRST: Mapping[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
+
+
+def list_endpoints(look: Look) -> None:
+    """List endpoints, keeping the descriptions that there are."""
+    listed = look.list("ListEndpoints", _ListedEndpoint, **_OLDEST_FIRST)
+    if listed is None:
+        return
+    known = look.before.endpoints
+    look.seen["endpoints_at"] = look.now
+    look.seen["endpoints"] = {
+        one.EndpointName: structs.replace(
+            known.get(one.EndpointName, Endpoint(one.EndpointName, "", 0.0, 0.0)),
+            status=one.EndpointStatus,
+            created=one.CreationTime,
+            modified=one.LastModifiedTime,
+        )
+        for one in listed
+    }
+
+
+def describe_endpoints(look: Look) -> None:
+    """Describe endpoints that are new, changed, restless or not described for long, and their configurations."""
+    endpoints = dict(look.seen.get("endpoints", look.before.endpoints))
+    configs = dict(look.before.configs)
+    for endpoint in look.due(endpoints.values()):
+        facts = look.describe("DescribeEndpoint", _Described, EndpointName=endpoint.name)
+        if not facts:
+            endpoints[endpoint.name] = look.later(endpoint)
+            continue
+        name = facts.get("EndpointConfigName", "")
+        changed = endpoint.described_at and endpoint.described_as[1] != endpoint.modified  # maybe to an equal name
+        looked = structs.replace(endpoint, failed=0)
+        if name and (name not in configs or changed):
+            config = look.describe("DescribeEndpointConfig", _Described, EndpointConfigName=name)
+            if config is None:
+                looked = look.later(endpoint)  # what the endpoint itself says is shown all the same
+            else:
+                configs[name] = config
+        endpoints[endpoint.name] = structs.replace(
+            looked,
+            facts=facts,
+            variants=_variants(facts, configs.get(name, {})),
+            described_at=look.now,
+            described_as=(endpoint.status, endpoint.modified),
+        )
+    used = {endpoint.facts.get("EndpointConfigName") for endpoint in endpoints.values()}
+    look.seen["endpoints"] = endpoints
+    look.seen["configs"] = {name: config for name, config in configs.items() if name in used}
+
+
+def list_components(look: Look) -> None:
+    """List inference components, keeping the descriptions that there are."""
+    listed = look.list("ListInferenceComponents", _ListedComponent, **_OLDEST_FIRST)
+    if listed is None:
+        return
+    known = look.before.components
+    look.seen["components_at"] = look.now
+    look.seen["components"] = {
+        one.InferenceComponentName: structs.replace(
+            known.get(one.InferenceComponentName, Component(one.InferenceComponentName, "", "", "", 0.0, 0.0)),
+            endpoint=one.EndpointName,
+            variant=one.VariantName,
+            status=one.InferenceComponentStatus,
+            created=one.CreationTime,
+            modified=one.LastModifiedTime,
+        )
+        for one in listed
+    }
+
+
+def describe_components(look: Look) -> None:
+    """Describe inference components by the same rule."""
+    components = dict(look.seen.get("components", look.before.components))
+    for component in look.due(components.values()):
+        facts = look.describe("DescribeInferenceComponent", _Described, InferenceComponentName=component.name)
+        if not facts:
+            components[component.name] = look.later(component)
+            continue
+        components[component.name] = structs.replace(
+            component,
+            facts=facts,
+            described_at=look.now,
+            described_as=(component.status, component.modified),
+            failed=0,
+        )
+    look.seen["components"] = components
+
+
+def list_scaling(look: Look) -> None:
+    """Look at the bounds of Application Auto Scaling, on the slow timer."""
+    if look.now < look.before.scaling_at + look.pacing.list_metrics_every:
+        return
+    listed = look.list("DescribeScalableTargets", _ListedBound, ServiceNamespace="sagemaker")
+    if listed is not None:
+        look.seen["scaling_at"] = look.now
+        look.seen["scaling"] = tuple(
+            ScalingBound(one.ResourceId, one.ScalableDimension, one.MinCapacity, one.MaxCapacity) for one in listed
+        )
+
+
+def list_tags(look: Look) -> None:
+    """Look at the tags of endpoints and components, on the slow timer."""
+    if look.now < look.before.tags_at + look.pacing.list_metrics_every:
+        return
+    kinds = ["sagemaker:endpoint", "sagemaker:inference-component"]
+    listed = look.list("GetResources", _ListedTags, ResourceTypeFilters=kinds, ResourcesPerPage=100)
+    if listed is not None:
+        look.seen["tags_at"] = look.now
+        look.seen["tags"] = {
+            one.ResourceARN.split(":", 5)[-1].lower(): {tag.Key: tag.Value for tag in one.Tags} for one in listed
+        }
+
+
+# What answers must hold, with AWS's names. The SDK hands on what came, and AWS promises some of it only in prose.
+
+
+class _ListedEndpoint(Struct):
+    EndpointName: str
+    EndpointStatus: str
+    CreationTime: float
+    LastModifiedTime: float
+
+
+class _ListedComponent(Struct):
+    InferenceComponentName: str
+    EndpointName: str
+    VariantName: str
+    CreationTime: float
+    LastModifiedTime: float
+    InferenceComponentStatus: str = ""
+
+
+class _ListedBound(Struct):
+    ResourceId: str
+    ScalableDimension: str
+    MinCapacity: int
+    MaxCapacity: int
+
+
+class _Tag(Struct):
+    Key: str
+    Value: str
+
+
+class _ListedTags(Struct):
+    ResourceARN: str
+    Tags: list[_Tag] = []
+
+
+class _NamedVariant(Struct):
+    VariantName: str
+
+
+class _Described(Struct):
+    EndpointConfigName: str = ""
+    ProductionVariants: list[_NamedVariant] | None = None
+    ShadowProductionVariants: list[_NamedVariant] | None = None
+    MetricsConfig: dict[str, Any] = {}
+
+
+def _variants(facts: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Variant, ...]:
+    """Return the variants of an endpoint with what its configuration says of them."""
+    kinds = (("ProductionVariants", "production"), ("ShadowProductionVariants", "shadow"))
+    configured = {one["VariantName"]: one for kind, _ in kinds for one in config.get(kind) or ()}
+    return tuple(
+        Variant(one["VariantName"], role, one, configured.get(one["VariantName"], {}))
+        for kind, role in kinds
+        for one in facts.get(kind) or ()
+    )
