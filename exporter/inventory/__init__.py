@@ -1,4 +1,4 @@
-"""Which things exist now, as far as we know: endpoints, components, scaling bounds, tags, series that CloudWatch lists.
+"""Which things exist now, as far as we know: endpoints, components, all other kinds of things, listed series.
 
 A `Census` is frozen and has an age; looking makes a new one out of the last one, and what can't be looked at stays as
 it was, with its own age. Describes are CloudTrail events that somebody pays for, so a thing is described when it is
@@ -7,6 +7,8 @@ new, when it changed, while it is not in service, and now and then. Nothing here
     census      what is known, as frozen data
     look        one look at a target: its calls, and what fails
     endpoints   endpoints, components, scaling bounds, tags
+    kinds       the table of all other kinds of things
+    things      the things of these kinds
     series      the series that CloudWatch lists
 """
 
@@ -24,7 +26,7 @@ from exporter.admission import Admission
 from exporter.aws import Aws
 from exporter.catalogue.places import Places, sweeps
 from exporter.config import Resources
-from exporter.inventory import endpoints, series
+from exporter.inventory import endpoints, series, things
 from exporter.inventory.census import (
     NOT_SERVING,
     STEADY,
@@ -33,23 +35,36 @@ from exporter.inventory.census import (
     Endpoint,
     Listing,
     ScalingBound,
+    Thing,
+    Things,
+    Told,
     Variant,
 )
+from exporter.inventory.kinds import COUNTED, KINDS, WITH_ENDPOINTS, Kind, counted, wanted
 from exporter.inventory.look import Look, Pacing
 from exporter.model import HOUR, Resource, Target
 
 __all__ = [
+    "COUNTED",
+    "KINDS",
     "NOT_SERVING",
     "STEADY",
+    "WITH_ENDPOINTS",
     "Census",
     "Component",
     "Endpoint",
     "Inventory",
+    "Kind",
     "Listing",
     "Pacing",
     "ScalingBound",
     "Selection",
+    "Thing",
+    "Things",
+    "Told",
     "Variant",
+    "counted",
+    "wanted",
 ]
 
 
@@ -108,7 +123,9 @@ class Inventory:
         listings = {name: listing for name, listing in census.listings.items() if name in namespaces}
         if not self._pacing.resources:
             return Census(listings=listings, tags=census.tags, tags_at=census.tags_at, at=census.at)
-        return structs.replace(census, listings=listings, failures=())
+        wanted = {one.kind.name for one in self._pacing.kinds}
+        known = {name: listed for name, listed in census.things.items() if name in wanted}
+        return structs.replace(census, listings=listings, things=known, failures=())
 
     def censuses(self) -> Mapping[Target, Census]:
         """Return the newest census of each target."""
@@ -133,11 +150,16 @@ class Inventory:
             endpoints.list_scaling(look)
             endpoints.describe_endpoints(look)
             endpoints.describe_components(look)
+            things.list_things(look)
+            things.ask_about_things(look)
         return self._publish(target, look.census())
 
     def survey(self, target: Target, now: float) -> Census:
         """Look anew at what the listings show, describing nothing."""
-        return self._publish(target, self._listed(target, now, Census()).census())
+        look = self._listed(target, now, Census())
+        if self._pacing.resources:
+            things.list_things(look)
+        return self._publish(target, look.census())
 
     def _listed(self, target: Target, now: float, before: Census, counted: Iterable[Resource] = ()) -> Look:
         """Return a look that has listed what is due."""
@@ -170,6 +192,7 @@ class Inventory:
             calls["DescribeEndpoint"] = len(census.endpoints) * described
             calls["DescribeInferenceComponent"] = len(census.components) * described
             calls["DescribeScalableTargets"] = listed
+            calls |= things.calls_an_hour(census.things, self._pacing.kinds, every, described)
         if self._pacing.tags:
             calls["GetResources"] = _pages(len(census.endpoints) + len(census.components), 100) * listed
         return calls

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -12,6 +12,8 @@ from exporter.model import Failure
 
 STEADY = {"InService", "OutOfService", "Failed", "UpdateRollbackFailed"}  # what does not change by itself
 NOT_SERVING = {"OutOfService", "Failed", "Deleting"}
+
+Facts = Mapping[str, Any]  # path to text, number, bool, or facts of the items of a list
 
 
 class Variant(Struct, frozen=True):
@@ -73,6 +75,49 @@ class ScalingBound(Struct, frozen=True):
     most: int
 
 
+class Told(Struct, frozen=True):
+    """What one operation told of a thing when it was last asked: the facts of one item, or of each in a list.
+
+    `of` is the state of the thing that this belongs to, `since` when it was first seen in it.
+    """
+
+    items: tuple[Facts, ...] = ()
+    at: float = 0.0  # 0: it has not been told yet
+    of: tuple[Hashable, ...] = ()
+    since: float = 0.0
+    failed: int = 0  # tries, one after the other,
+    retry_at: float = 0.0  # and when the next one is worth it
+
+
+class Thing(Struct, frozen=True):
+    """A thing of one of the `KINDS` as listed: facts by their paths in AWS's answer, and what calls have told.
+
+    A time that AWS does not tell is 0.
+    """
+
+    kind: str
+    name: str
+    status: str
+    created: float
+    modified: float
+    facts: Facts = {}
+    signal: Hashable = ()
+    told: Mapping[str, Told] = {}
+
+    def text(self, path: str) -> str:
+        """Return a fact of the listing that is a text; "" where there is none."""
+        return str(self.facts.get(path, ""))
+
+
+class Things(Struct, frozen=True):
+    """The things of a kind by what tells them apart, as of `at`; 0: their listing has never been complete."""
+
+    by_key: Mapping[str, Thing] = {}
+    at: float = 0.0
+    pages: int = 1  # of the listing
+    unknown_until: float = 0.0  # the region does not know the kind, and is not asked until then
+
+
 class Listing(Struct, frozen=True):
     """The series that CloudWatch lists in a namespace, by their dimensions.
 
@@ -103,6 +148,7 @@ class Census(Struct, frozen=True):
     scaling_at: float = 0.0
     tags: Mapping[str, Mapping[str, str]] = {}  # by type and name, as in endpoint/churn, in lower case as in ARNs
     tags_at: float = 0.0
+    things: Mapping[str, Things] = {}  # by kind, those that are looked at
     listings: Mapping[str, Listing] = {}  # by namespace, as it was asked
     failures: tuple[Failure, ...] = ()
     at: float = 0.0

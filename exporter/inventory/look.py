@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from exporter.aws import Aws, AwsError, read_as
 from exporter.aws.operations import OPERATIONS
 from exporter.inventory.census import STEADY, Census, Component, Endpoint
+from exporter.inventory.kinds import Wanted
 from exporter.model import HOUR, Failure, Target
 
 MOST_DESCRIBES = 150  # of a kind in one look: 30 s at 5 a second; the rest follows in the next one
@@ -20,12 +21,13 @@ _Thing = TypeVar("_Thing", Endpoint, Component)
 
 
 class Pacing(NamedTuple):
-    """How often to look (seconds), and whether tags are of interest."""
+    """How often to look (seconds), and what is of interest."""
 
     describe_every: float = HOUR
     list_metrics_every: float = 300.0
     tags: bool = False
     resources: bool = True  # False: only CloudWatch's listings
+    kinds: tuple[Wanted, ...] = ()  # beside endpoints
 
 
 class Look:
@@ -72,8 +74,12 @@ class Look:
             pages = self.aws.pages(self.target, operation, **asked)
             return [one for page in pages for one in read_as(kind, page[member])]
         except AwsError as error:
-            self.failures.append(Failure(operation, error.error_class, str(error)))
+            self.complain(operation, error)
             return None
+
+    def complain(self, operation: str, error: AwsError) -> None:
+        """Note that a call failed."""
+        self.failures.append(Failure(operation, error.error_class, str(error)))
 
     def describe(self, operation: str, kind: type[Struct], **asked: Any) -> dict[str, Any] | None:
         """Return a description, an empty one of a thing that is gone; None, and a failure, if it can't be had."""
@@ -83,7 +89,7 @@ class Look:
         except AwsError as error:
             if error.error_class == "absent":
                 return {}
-            self.failures.append(Failure(operation, error.error_class, str(error)))
+            self.complain(operation, error)
             return None
         return described
 
