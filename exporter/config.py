@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from exporter.catalogue import CATALOGUE
+from exporter.catalogue.enums import ENUMS
 from exporter.catalogue.permissions import ACTIONS, LOGIN, QUEUES, TAGS
 from exporter.strict import About, Seconds, close, read, text_of
 
@@ -50,6 +51,12 @@ def _not_asked(name: str) -> str:
 
 def _not_called(operation: str) -> str:
     return "" if operation in LIMITED else f"is no operation that we call{close(operation, LIMITED)}"
+
+
+def _no_resource_type(pattern: str) -> str:
+    known = ENUMS["resource_type"]
+    named = fnmatch.filter(known, pattern)
+    return "" if named else f"no kind of resource is called {pattern!r}{close(pattern, known)}"
 
 
 def _no_address(address: str) -> str:
@@ -145,6 +152,15 @@ FamilyGlob = Annotated[
         description="the name of a family or a glob",
         extra={"check": _no_family},
         extra_json_schema={"anyOf": [{"enum": TOLD}, {"pattern": r"[*?\[]"}]},
+    ),
+]
+ResourceTypeGlob = Annotated[
+    str,
+    Meta(
+        title="kind or glob",
+        description="a kind of resource or a glob",
+        extra={"check": _no_resource_type},
+        extra_json_schema={"anyOf": [{"enum": list(ENUMS["resource_type"])}, {"pattern": r"[*?\[]"}]},
     ),
 ]
 AskedFamily = Annotated[
@@ -312,8 +328,22 @@ class CloudWatchMetrics(Struct, frozen=True, kw_only=True):
     ] = 900.0
 
 
+class ResourceTypes(Struct, frozen=True, kw_only=True):
+    """Which kinds of resources `sagemaker_resources` counts.
+
+    By default endpoints and what belongs to them, notebook instances, domains, spaces, apps, feature groups, pipelines,
+    model package groups, monitoring schedules, clusters, training plans and MLflow tracking servers. Each other kind is
+    one more List call in a run. What has families of its own is listed for these all the same.
+    """
+
+    include: Annotated[
+        tuple[ResourceTypeGlob, ...], About("What is counted besides the defaults.", "[hub, project, image]")
+    ] = ()
+    exclude: Annotated[tuple[ResourceTypeGlob, ...], About("What is not, even if it is included.", "[model]")] = ()
+
+
 class Inventory(Struct, frozen=True, kw_only=True):
-    """What exists: endpoints, inference components, their bounds of scaling, and the series that CloudWatch lists."""
+    """What exists: endpoints, all else of SageMaker that is listed, and the series that CloudWatch lists."""
 
     enabled: Annotated[
         bool, About("Whether what exists is shown and described; CloudWatch's series are listed all the same.")
@@ -326,6 +356,7 @@ class Inventory(Struct, frozen=True, kw_only=True):
     list_metrics_every: Annotated[
         Seconds, About("How often the series of CloudWatch, the bounds of scaling and tags are listed; at least 1s.")
     ] = 300.0
+    resource_types: ResourceTypes = ResourceTypes()
 
 
 class CloudWatchAlarms(Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from exporter.clock import Clock
 from exporter.collection import Collection, Listener, Repeats, Source
 from exporter.config import Account, Config, fingerprint
 from exporter.config import Queue as QueueSettings
-from exporter.inventory import Inventory, Pacing, Selection
+from exporter.inventory import Inventory, Pacing, Selection, counted, wanted
 from exporter.ledger import Ledger, LedgerError, Rules
 from exporter.ledger.store import Store
 from exporter.model import Target
@@ -120,6 +120,7 @@ class Parts:
             listing.list_metrics_every,
             tags=Selection(config.resources).tags,
             resources=listing.enabled,
+            kinds=wanted(config.on, counted(listing.resource_types.include, listing.resource_types.exclude)),
         )
         inventory = Inventory(self.aws, _listed_places(config), pacing, self.admission, config.on, self.inventory)
         known = places(row for row in CATALOGUE.values() if row.ask)

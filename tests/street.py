@@ -23,7 +23,7 @@ from exporter.clock import SystemClock
 from exporter.collection import Collection
 from exporter.demo import FakeAws, access_key
 from exporter.demo.jobs import JOB_TYPES
-from exporter.inventory import Inventory, Pacing, Selection
+from exporter.inventory import Inventory, Pacing, Selection, counted, wanted
 from exporter.ledger import Ledger, Rules
 from exporter.ledger.memory import MemoryStore
 from exporter.model import HOUR, MINUTE
@@ -135,7 +135,13 @@ class Street:
         )
         known = places(row for row in CATALOGUE.values() if row.ask)
         settings = self.config.sources.inventory
-        pacing = Pacing(settings.describe_every, settings.list_metrics_every, Selection(self.config.resources).tags)
+        types = settings.resource_types
+        pacing = Pacing(
+            settings.describe_every,
+            settings.list_metrics_every,
+            Selection(self.config.resources).tags,
+            kinds=wanted(self.config.on, counted(types.include, types.exclude)),
+        )
         self.admission = Admission(self.config.limits.series)
         self.inventory = Inventory(self.aws, known, pacing, self.admission)
         notes = self.ledger.notes(CloudWatchMetrics.name)

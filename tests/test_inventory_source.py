@@ -12,7 +12,7 @@ from worlds import HERE, T0, values
 from exporter.catalogue import CATALOGUE
 from exporter.config import parse
 from exporter.demo import World, default_world
-from exporter.inventory import Census, Component, Endpoint, ScalingBound, Variant
+from exporter.inventory import COUNTED, Census, Component, Endpoint, ScalingBound, Variant
 from exporter.model import DAY, HOUR, Failure, Known
 from exporter.sources.inventory import InventorySource
 
@@ -280,14 +280,18 @@ def test_what_a_complete_listing_does_not_show_is_looked_at_and_empty():
 
 def test_what_is_not_wanted_is_not_shown_and_leaves():
     reading = read(census(endpoint(), endpoint("fraud")), "resources: {exclude: [churn]}", scopes={"endpoint/churn"})
-    assert {sample.labels[2] for sample in reading.samples} == {"fraud"}
+    assert {labels[0] for labels in shown(reading, "endpoint_status")} == {"fraud"}
+    assert not [sample for sample in reading.samples if "churn" in sample.labels]
+    assert shown(reading, "resources") == {("endpoint", "InService"): 1.0}
     assert "endpoint/churn" in reading.looked
 
 
 def test_tags_choose():
     tags = {"endpoint/churn": {"team": "ml"}, "inference-component/llama": {"team": "llm"}}
     reading = read(census(endpoint(), endpoint("fraud"), component(), tags=tags), "resources: {tags: {team: ml}}")
-    assert {sample.labels[2] for sample in reading.samples} == {"churn"}
+    assert {labels[0] for labels in shown(reading, "endpoint_status")} == {"churn"}
+    assert shown(reading, "inference_component_status") == {}
+    assert shown(reading, "resources") == {("endpoint", "InService"): 1.0}
 
 
 @pytest.mark.parametrize(
@@ -304,8 +308,16 @@ def test_a_source_that_is_off_shows_nothing_and_looks_all_the_same():
     assert (reading.samples, reading.looked) == ((), ())
 
 
+def test_endpoints_and_components_are_counted_by_status():
+    things = endpoint(), endpoint("b"), endpoint("c", "Failed"), component()
+    counts = {("endpoint", "InService"): 2.0, ("endpoint", "Failed"): 1.0, ("inference_component", "InService"): 1.0}
+    assert shown(read(census(*things)), "resources") == counts
+    without = "sources: {inventory: {resource_types: {exclude: [endpoint]}}}"
+    assert set(shown(read(census(*things), without), "resources")) == {("inference_component", "InService")}
+
+
 def test_families_that_are_off_are_not_shown():
-    reading = read(census(endpoint()), "families: {exclude: ['sagemaker_endpoint_*']}")
+    reading = read(census(endpoint()), "families: {exclude: ['sagemaker_endpoint_*', sagemaker_resources]}")
     assert reading.samples == ()
     assert "endpoints" in reading.looked
 
@@ -323,8 +335,9 @@ def street():
 
 
 def test_every_family_of_the_inventory_appears_with_its_labels(street):
-    """That the rows are those of the contract is shown in test_catalogue."""
-    rows = [row for row in CATALOGUE.values() if row.source == "inventory"]
+    """Those of endpoints and components; the others are in test_things_street."""
+    names = "sagemaker_endpoint_", "sagemaker_inference_component_", COUNTED
+    rows = [row for row in CATALOGUE.values() if row.source == "inventory" and row.name.startswith(names)]
     assert len(rows) >= 30
     for row in rows:
         for labels in street.snapshot.chunks[row.name, street.target].labels:

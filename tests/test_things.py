@@ -12,7 +12,7 @@ from worlds import HERE, T0
 from exporter.admission import Admission
 from exporter.aws import AwsError
 from exporter.inventory import KINDS, Inventory, Pacing, wanted
-from exporter.inventory.look import RETRY_AFTER
+from exporter.inventory.look import MOST_DESCRIBES, RETRY_AFTER
 from exporter.model import HOUR, MINUTE
 
 DAY = 86_400.0
@@ -305,6 +305,18 @@ def test_what_comes_back_under_its_name_is_described_anew():
     assert account.aws.asked()["DescribeFeatureGroup"] == 1
 
 
+def test_a_lot_of_things_is_described_in_several_looks_the_unknown_first():
+    account = Account("feature_group")
+    account.aws.items["ListFeatureGroups"] = [
+        {"FeatureGroupName": f"f{n}", "FeatureGroupStatus": "Creating", "CreationTime": 1}
+        for n in range(MOST_DESCRIBES + 20)
+    ]
+    for known in (MOST_DESCRIBES, MOST_DESCRIBES + 20):
+        found = account.things(60)
+        assert account.aws.asked()["DescribeFeatureGroup"] == MOST_DESCRIBES
+        assert sum(bool(one.told) for one in found.by_key.values()) == known
+
+
 def test_only_apps_that_run_are_described():
     account = Account("app")
     app = {"DomainId": "d", "AppType": "JupyterLab", "CreationTime": 1, "SpaceName": "s"}
@@ -385,6 +397,8 @@ def test_a_schedule_is_asked_about_when_one_of_its_executions_changes(schedules)
     assert asked_about(schedules) == set()
     schedules.aws.items["ListMonitoringExecutions"] = [execution(status="Completed"), execution(at=T0 - HOUR)]
     assert asked_about(schedules) == {(operation, "a") for operation in OF_A_SCHEDULE}
+    schedules.aws.items["ListMonitoringExecutions"] = [execution(at=T0 + 60), execution(at=T0 - HOUR)]
+    assert asked_about(schedules) == {(operation, "a") for operation in OF_A_SCHEDULE}, "the newest one counts"
     schedules.aws.items["ListMonitoringExecutions"] = []
     assert asked_about(schedules) == set(), "what is older than the listing has not changed"
 

@@ -79,6 +79,44 @@ _OF_JOBS = (  # operation, member
     ("DescribeJob", "JobStatus"),
 )
 
+_OF_THINGS = (  # operation, member
+    ("ListEndpointConfigs", "EndpointConfigs"),
+    ("ListModels", "Models"),
+    ("ListInferenceRouters", "InferenceRouters"),
+    ("ListNotebookInstances", "NotebookInstances"),
+    ("ListDomains", "Domains"),
+    ("ListUserProfiles", "UserProfiles"),
+    ("ListSpaces", "Spaces"),
+    ("ListApps", "Apps"),
+    ("ListFeatureGroups", "FeatureGroupSummaries"),
+    ("ListModelPackageGroups", "ModelPackageGroupSummaryList"),
+    ("ListModelPackages", "ModelPackageSummaryList"),
+    ("ListMonitoringSchedules", "MonitoringScheduleSummaries"),
+    ("ListClusters", "ClusterSummaries"),
+    ("ListClusterSchedulerConfigs", "ClusterSchedulerConfigSummaries"),
+    ("ListComputeQuotas", "ComputeQuotaSummaries"),
+    ("ListTrainingPlans", "TrainingPlanSummaries"),
+    ("ListMlflowTrackingServers", "TrackingServerSummaries"),
+    ("ListMlflowApps", "Summaries"),
+    ("ListPartnerApps", "Summaries"),
+    ("ListHubs", "HubSummaries"),
+    ("ListImages", "Images"),
+    ("ListProjects", "ProjectSummaryList"),
+    ("ListAlgorithms", "AlgorithmSummaryList"),
+    ("ListWorkforces", "Workforces"),
+    ("ListWorkteams", "Workteams"),
+    ("ListExperiments", "ExperimentSummaries"),
+    ("ListEdgeDeploymentPlans", "EdgeDeploymentPlanSummaries"),
+    ("ListDeviceFleets", "DeviceFleetSummaries"),
+    ("DescribeApp", "AppArn"),
+    ("DescribeFeatureGroup", "FeatureGroupName"),
+    ("ListMonitoringAlerts", "MonitoringAlertSummaries"),
+    ("ListClusterNodes", "ClusterNodeSummaries"),
+    ("DescribeCluster", "ClusterArn"),
+    ("DescribeTrainingPlan", "TrainingPlanName"),
+    ("DescribeMlflowTrackingServer", "TrackingServerName"),
+)
+
 OPERATIONS = {
     operation.name: operation
     for operation in (
@@ -108,7 +146,7 @@ OPERATIONS = {
         ),
         *(
             Operation(*_SAGEMAKER, name, f"sagemaker:{name}", member, rate=1.0 if name == "ListTrainingJobs" else 5.0)
-            for name, member in _OF_JOBS
+            for name, member in (*_OF_JOBS, *_OF_THINGS)
         ),
         Operation(*_A2I, "ListHumanLoops", "sagemaker:ListHumanLoops", "HumanLoopSummaries"),
         Operation(*_A2I, "DescribeHumanLoop", "sagemaker:DescribeHumanLoop", "HumanLoopStatus"),

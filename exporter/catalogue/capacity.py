@@ -1,8 +1,8 @@
-"""Capacity reservations: instances held, used and free."""
+"""Capacity: reservations and training plans, and how many of their instances are used and free."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import PERCENT, Shape, gauge
+from exporter.catalogue.rows import PERCENT, Shape, gauge, listed
 
 RESERVATION = Shape(
     namespaces=("aws/sagemaker/CapacityReservations",),
@@ -85,5 +85,43 @@ ROWS = (
         stable=False,
         scale=PERCENT,
         pace="warm",
+    ),
+    listed(
+        "stateset",
+        "sagemaker_training_plan_status",
+        "Status of a training plan, 1 for the status that holds.",
+        ("training_plan_name", "status"),
+        "ListTrainingPlans",
+        values={"status": "training_plan_status"},
+    ),
+    listed(
+        "gauge",
+        "sagemaker_training_plan_instances",
+        "Instances of a training plan by use; a broken instance counts as unhealthy only.",
+        ("training_plan_name", "status"),
+        "DescribeTrainingPlan AvailableInstanceCount, InUseInstanceCount, UnhealthyInstanceCount, AvailableSpareInstanceCount",
+        values={"status": "training_plan_instance_use"},
+    ),
+    listed(
+        "gauge",
+        "sagemaker_training_plan_start_timestamp_seconds",
+        "Time at which the capacity of a training plan starts.",
+        ("training_plan_name",),
+        "StartTime",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_training_plan_end_timestamp_seconds",
+        "Time at which the capacity of a training plan ends.",
+        ("training_plan_name",),
+        "EndTime",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_training_plan_upfront_fee_usd",
+        "Fee paid in advance for a training plan priced in US dollars.",
+        ("training_plan_name",),
+        "UpfrontFee where CurrencyCode is USD",
+        on=False,
     ),
 )

@@ -1,8 +1,8 @@
-"""Feature groups: record operations of the online store."""
+"""Feature groups: what they are, and record operations of the online store."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import MEDIAN_AND_TAILS, MICROSECONDS, Shape, counter, gauge, summary
+from exporter.catalogue.rows import MEDIAN_AND_TAILS, MICROSECONDS, Shape, counter, gauge, listed, summary
 
 GROUP = Shape(
     namespaces=("AWS/SageMaker",),
@@ -148,5 +148,66 @@ ROWS = (
         stable=False,
         scale=MICROSECONDS,
         pace="warm",
+    ),
+    listed(
+        "stateset",
+        "sagemaker_feature_group_status",
+        "Status of a feature group, 1 for the status that holds.",
+        ("feature_group_name", "status"),
+        "ListFeatureGroups",
+        values={"status": "feature_group_status"},
+    ),
+    listed(
+        "stateset",
+        "sagemaker_feature_group_offline_store_status",
+        "Status of the offline store of a feature group, 1 for the status that holds.",
+        ("feature_group_name", "status"),
+        "ListFeatureGroups OfflineStoreStatus.Status; absent without an offline store",
+        values={"status": "offline_store_status"},
+    ),
+    listed(
+        "stateset",
+        "sagemaker_feature_group_last_update_status",
+        "Outcome of the newest change to a feature group, 1 for the status that holds.",
+        ("feature_group_name", "status"),
+        "DescribeFeatureGroup LastUpdateStatus.Status",
+        values={"status": "feature_group_update_status"},
+        on=False,
+    ),
+    listed(
+        "info",
+        "sagemaker_feature_group_info",
+        "Facts about a feature group, always 1.",
+        ("feature_group_name", "online_store", "storage_type", "throughput_mode"),
+        "DescribeFeatureGroup",
+        values={"online_store": "yes_no", "storage_type": "feature_storage_type", "throughput_mode": "throughput_mode"},
+    ),
+    listed(
+        "gauge",
+        "sagemaker_feature_group_online_store_size_bytes",
+        "Size of the online store of a feature group.",
+        ("feature_group_name",),
+        "DescribeFeatureGroup OnlineStoreTotalSizeBytes",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_feature_group_provisioned_read_capacity_units",
+        "Read capacity units that a feature group with provisioned throughput may use.",
+        ("feature_group_name",),
+        "ThroughputConfig.ProvisionedReadCapacityUnits",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_feature_group_provisioned_write_capacity_units",
+        "Write capacity units that a feature group with provisioned throughput may use.",
+        ("feature_group_name",),
+        "ThroughputConfig.ProvisionedWriteCapacityUnits",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_feature_group_created_timestamp_seconds",
+        "Time at which a feature group was created.",
+        ("feature_group_name",),
+        "ListFeatureGroups CreationTime",
     ),
 )

@@ -1,8 +1,8 @@
-"""HyperPod clusters on EKS: scheduling health of their nodes."""
+"""HyperPod clusters, their instance groups and nodes; of those on EKS, the scheduling health of nodes."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import JOBS, Shape, gauge, stateset, told
+from exporter.catalogue.rows import JOBS, Shape, gauge, listed, stateset, told
 
 CLUSTER = Shape(namespaces=("ContainerInsights",), dimensions={"ClusterName": "eks_cluster_name"})
 NODE = Shape(
@@ -62,5 +62,69 @@ ROWS = (
         "SageMaker HyperPod Cluster Event; ListClusterEvents",
         values={"event_level": "event_level", "resource_level": "cluster_event_resource"},
         seeded=True,
+    ),
+    listed(
+        "stateset",
+        "sagemaker_cluster_status",
+        "Status of a HyperPod cluster, 1 for the status that holds.",
+        ("cluster_name", "status"),
+        "ListClusters",
+        values={"status": "cluster_status"},
+    ),
+    listed(
+        "info",
+        "sagemaker_cluster_info",
+        "Facts about a HyperPod cluster, always 1; joins it to its EKS cluster.",
+        ("cluster_name", "orchestrator", "eks_cluster_name", "node_recovery"),
+        "DescribeCluster Orchestrator, NodeRecovery",
+        values={"orchestrator": "orchestrator", "node_recovery": "node_recovery"},
+    ),
+    listed(
+        "stateset",
+        "sagemaker_cluster_instance_group_status",
+        "Status of an instance group of a HyperPod cluster, 1 for the status that holds.",
+        ("cluster_name", "instance_group_name", "status"),
+        "DescribeCluster InstanceGroups[].Status",
+        values={"status": "cluster_instance_group_status"},
+    ),
+    listed(
+        "info",
+        "sagemaker_cluster_instance_group_info",
+        "Facts about an instance group of a HyperPod cluster, always 1.",
+        ("cluster_name", "instance_group_name", "instance_type", "image_version_status"),
+        "DescribeCluster InstanceGroups[]",
+        values={"image_version_status": "image_version_status"},
+    ),
+    listed(
+        "gauge",
+        "sagemaker_cluster_instance_group_current_instances",
+        "Instances that an instance group of a HyperPod cluster has now.",
+        ("cluster_name", "instance_group_name"),
+        "InstanceGroups[].CurrentCount",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_cluster_instance_group_target_instances",
+        "Instances that an instance group of a HyperPod cluster should have.",
+        ("cluster_name", "instance_group_name"),
+        "InstanceGroups[].TargetCount",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_cluster_nodes",
+        "Nodes of a HyperPod cluster by status.",
+        ("cluster_name", "instance_group_name", "status"),
+        "ListClusterNodes InstanceStatus.Status",
+        values={"status": "cluster_node_status"},
+        seeded=True,
+    ),
+    listed(
+        "stateset",
+        "sagemaker_cluster_node_status",
+        "Status of one node of a HyperPod cluster, 1 for the status that holds.",
+        ("cluster_name", "instance_group_name", "instance_id", "status"),
+        "ListClusterNodes",
+        values={"status": "cluster_node_status"},
+        on=False,
     ),
 )

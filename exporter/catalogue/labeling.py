@@ -1,8 +1,8 @@
-"""Ground Truth labeling jobs, as CloudWatch counts them, and how far open ones are."""
+"""Ground Truth: labeling jobs, as CloudWatch counts them, and work teams."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import JOBS, Shape, counter, gauge, told
+from exporter.catalogue.rows import JOBS, Shape, counter, gauge, listed, told
 
 ACCOUNT = Shape(namespaces=("AWS/SageMaker/LabelingJobs", "AWS/Sagemaker/LabelingJobs"), dimensions={})
 JOB = Shape(
@@ -79,5 +79,13 @@ ROWS = (
         ("labeling_job_name", "status"),
         "ListLabelingJobs LabelCounters without TotalLabeled",
         values={"status": "label_counter"},
+    ),
+    listed(
+        "gauge",
+        "sagemaker_workteam_members",
+        "Members and groups that make up a work team.",
+        ("workteam_name",),
+        "ListWorkteams MemberDefinitions",
+        on=False,
     ),
 )

@@ -1,10 +1,97 @@
-"""Notebook instances, and Studio: domains, apps, spaces."""
+"""Notebook instances and SageMaker Studio: domains, spaces and apps."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import JOBS, told
+from exporter.catalogue.rows import JOBS, listed, told
 
 ROWS = (
+    listed(
+        "stateset",
+        "sagemaker_notebook_instance_status",
+        "Status of a notebook instance, 1 for the status that holds.",
+        ("notebook_instance_name", "status"),
+        "ListNotebookInstances",
+        values={"status": "notebook_instance_status"},
+    ),
+    listed(
+        "info",
+        "sagemaker_notebook_instance_info",
+        "Facts about a notebook instance, always 1.",
+        ("notebook_instance_name", "instance_type"),
+        "ListNotebookInstances InstanceType",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_notebook_instances",
+        "Notebook instances by instance type and status.",
+        ("instance_type", "status"),
+        "ListNotebookInstances",
+        values={"status": "notebook_instance_status"},
+    ),
+    listed(
+        "gauge",
+        "sagemaker_notebook_instance_last_modified_timestamp_seconds",
+        "Time at which a notebook instance was last started, stopped or changed.",
+        ("notebook_instance_name",),
+        "ListNotebookInstances LastModifiedTime",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_apps",
+        "Studio apps by kind, instance type and status.",
+        ("app_type", "instance_type", "status"),
+        "ListApps",
+        values={"app_type": "app_type", "status": "app_status"},
+    ),
+    listed(
+        "info",
+        "sagemaker_app_info",
+        "Facts about one Studio app that runs, always 1.",
+        ("domain_id", "app_type", "app_name", "space_name", "instance_type"),
+        "ListApps",
+        values={"app_type": "app_type"},
+        on=False,
+    ),
+    listed(
+        "gauge",
+        "sagemaker_app_created_timestamp_seconds",
+        "Time at which a running Studio app was created.",
+        ("domain_id", "app_type", "app_name", "space_name"),
+        "ListApps CreationTime",
+        values={"app_type": "app_type"},
+        on=False,
+    ),
+    listed(
+        "gauge",
+        "sagemaker_app_last_user_activity_timestamp_seconds",
+        "Time at which somebody last used a running Studio app.",
+        ("domain_id", "app_type", "app_name", "space_name"),
+        "DescribeApp LastUserActivityTimestamp, not taken when equal to LastHealthCheckTimestamp",
+        values={"app_type": "app_type"},
+        on=False,
+    ),
+    listed(
+        "gauge",
+        "sagemaker_space_storage_bytes",
+        "Storage that the spaces of a domain hold, sum over its spaces.",
+        ("domain_id",),
+        "ListSpaces SpaceStorageSettings EbsVolumeSizeInGb x 1073741824",
+    ),
+    listed(
+        "stateset",
+        "sagemaker_domain_status",
+        "Status of a Studio domain, 1 for the status that holds.",
+        ("domain_id", "status"),
+        "ListDomains",
+        values={"status": "domain_status"},
+    ),
+    listed(
+        "info",
+        "sagemaker_domain_info",
+        "Facts about a Studio domain, always 1.",
+        ("domain_id", "domain_name"),
+        "ListDomains",
+    ),
     told(
         JOBS,
         "counter",

@@ -1,8 +1,8 @@
-"""Pipelines: executions and steps, as CloudWatch counts them, and as the executions themselves tell."""
+"""Pipelines: when they were changed and executed; executions and steps, as CloudWatch counts them."""
 
 from __future__ import annotations
 
-from exporter.catalogue.rows import JOBS, MILLISECONDS, Shape, counter, gauge, summary, told
+from exporter.catalogue.rows import JOBS, MILLISECONDS, Shape, counter, gauge, listed, summary, told
 
 PIPELINE = Shape(
     namespaces=("AWS/Sagemaker/ModelBuildingPipeline", "AWS/SageMaker/ModelBuildingPipeline"),
@@ -165,5 +165,19 @@ ROWS = (
         ("pipeline_name",),
         "CacheHitResult",
         on=False,
+    ),
+    listed(
+        "gauge",
+        "sagemaker_pipeline_last_execution_timestamp_seconds",
+        "Time at which the newest execution of a pipeline started.",
+        ("pipeline_name",),
+        "ListPipelines LastExecutionTime",
+    ),
+    listed(
+        "gauge",
+        "sagemaker_pipeline_last_modified_timestamp_seconds",
+        "Time at which the definition of a pipeline was last changed.",
+        ("pipeline_name",),
+        "ListPipelines LastModifiedTime",
     ),
 )

@@ -33,6 +33,7 @@ from exporter.inventory.census import (
     Census,
     Component,
     Endpoint,
+    Facts,
     Listing,
     ScalingBound,
     Thing,
@@ -42,6 +43,7 @@ from exporter.inventory.census import (
 )
 from exporter.inventory.kinds import COUNTED, KINDS, WITH_ENDPOINTS, Kind, counted, wanted
 from exporter.inventory.look import Look, Pacing
+from exporter.inventory.things import still_told
 from exporter.model import HOUR, Resource, Target
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "Census",
     "Component",
     "Endpoint",
+    "Facts",
     "Inventory",
     "Kind",
     "Listing",
@@ -64,6 +67,7 @@ __all__ = [
     "Told",
     "Variant",
     "counted",
+    "still_told",
     "wanted",
 ]
 

@@ -12,6 +12,7 @@ from exporter.model import Failure
 
 STEADY = {"InService", "OutOfService", "Failed", "UpdateRollbackFailed"}  # what does not change by itself
 NOT_SERVING = {"OutOfService", "Failed", "Deleting"}
+PAGE_EVERY = 6.0  # seconds: a listing of many pages is asked the less often, ten pages of a kind a minute on average
 
 Facts = Mapping[str, Any]  # path to text, number, bool, or facts of the items of a list
 
@@ -116,6 +117,11 @@ class Things(Struct, frozen=True):
     at: float = 0.0
     pages: int = 1  # of the listing
     unknown_until: float = 0.0  # the region does not know the kind, and is not asked until then
+
+    @property
+    def pause(self) -> float:
+        """Seconds until they are worth another listing."""
+        return PAGE_EVERY * (self.pages - 1)
 
 
 class Listing(Struct, frozen=True):

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
+from exporter.catalogue.enums import ENUMS
+
 Paths: TypeAlias = Mapping[str, Any]  # path to str, float (numbers and times), bool, or the paths in items of a list
 COUNTED = "sagemaker_resources"
 
@@ -90,7 +92,6 @@ _BY_TIME: Mapping[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Ascending
 _BY_TIME_CAPITALS: Mapping[str, Any] = {**_BY_TIME, "SortBy": "CREATION_TIME"}
 _BY_DATE: Mapping[str, Any] = {**_BY_TIME, "SortBy": "CreateDate"}
 
-_STUDIO = ("Deleting", "Failed", "InService", "Pending", "Updating", "Update_Failed", "Delete_Failed")
 _OF_CLUSTERS = (
     "Creating",
     "CreateFailed",
@@ -139,17 +140,7 @@ _ROWS = (
         ("NotebookInstanceName",),
         status="NotebookInstanceStatus",
         fixed=_BY_TIME,
-        statuses=(
-            "Pending",
-            "InService",
-            "Stopping",
-            "Stopped",
-            "Failed",
-            "Deleting",
-            "Updating",
-            "PendingMaintenance",
-            "InMaintenance",
-        ),
+        statuses=ENUMS["notebook_instance_status"],
         facts={"InstanceType": str},
         families=(
             "sagemaker_notebook_instance_status",
@@ -166,7 +157,7 @@ _ROWS = (
         called="DomainName",
         status="Status",
         fixed=_PAGE,
-        statuses=_STUDIO,
+        statuses=ENUMS["domain_status"],
         facts={"DomainName": str},
         families=("sagemaker_domain_status", "sagemaker_domain_info"),
     ),
@@ -177,7 +168,7 @@ _ROWS = (
         ("DomainId", "UserProfileName"),
         status="Status",
         fixed=_BY_TIME,
-        statuses=_STUDIO,
+        statuses=ENUMS["domain_status"],
         asked=False,
     ),
     Kind(
@@ -187,7 +178,7 @@ _ROWS = (
         ("DomainId", "SpaceName"),
         status="Status",
         fixed=_BY_TIME,
-        statuses=_STUDIO,
+        statuses=ENUMS["domain_status"],
         facts={"SpaceSettingsSummary.SpaceStorageSettings.EbsStorageSettings.EbsVolumeSizeInGb": float},
         families=("sagemaker_space_storage_bytes",),
     ),
@@ -199,7 +190,7 @@ _ROWS = (
         status="Status",
         modified="",
         fixed=_BY_TIME,
-        statuses=("Deleted", "Deleting", "Failed", "InService", "Pending"),
+        statuses=ENUMS["app_status"],
         steady=frozenset({"Deleted", "Failed", "InService"}),
         facts={"ResourceSpec.InstanceType": str},
         families=("sagemaker_apps", "sagemaker_app_info", "sagemaker_app_created_timestamp_seconds"),
@@ -221,7 +212,7 @@ _ROWS = (
         status="FeatureGroupStatus",
         modified="",
         fixed=_BY_TIME,
-        statuses=("Creating", "Created", "CreateFailed", "Deleting", "DeleteFailed"),
+        statuses=ENUMS["feature_group_status"],
         steady=frozenset({"Created", "CreateFailed", "DeleteFailed"}),
         facts={"OfflineStoreStatus.Status": str},
         families=(
@@ -273,7 +264,7 @@ _ROWS = (
         status="ModelPackageGroupStatus",
         modified="",
         fixed=_BY_TIME,
-        statuses=("Pending", "InProgress", "Completed", "Failed", "Deleting", "DeleteFailed"),
+        statuses=ENUMS["model_package_group_status"],
         families=(
             "sagemaker_model_package_group_status",
             "sagemaker_model_package_group_packages",
@@ -316,7 +307,7 @@ _ROWS = (
         ("MonitoringScheduleName",),
         status="MonitoringScheduleStatus",
         fixed=_BY_TIME,
-        statuses=("Pending", "Failed", "Scheduled", "Stopped"),
+        statuses=ENUMS["monitoring_schedule_status"],
         steady=frozenset({"Failed", "Scheduled", "Stopped"}),
         facts={"EndpointName": str, "MonitoringType": str},
         families=("sagemaker_model_monitor_schedule_status", "sagemaker_model_monitor_schedule_info"),
@@ -361,7 +352,7 @@ _ROWS = (
         status="ClusterStatus",
         modified="",
         fixed=_BY_TIME_CAPITALS,
-        statuses=("Creating", "Deleting", "Failed", "InService", "RollingBack", "SystemUpdating", "Updating"),
+        statuses=ENUMS["cluster_status"],
         steady=frozenset({"Failed", "InService"}),
         facts={"ImageVersionStatus": str},
         families=("sagemaker_cluster_status",),
@@ -427,7 +418,7 @@ _ROWS = (
         created="",
         modified="",
         fixed={**_BY_TIME, "SortBy": "StartTime"},
-        statuses=("Pending", "Active", "Scheduled", "Expired", "Failed"),
+        statuses=ENUMS["training_plan_status"],
         steady=frozenset({"Active", "Scheduled", "Expired", "Failed"}),
         facts={
             "StartTime": float,
@@ -465,25 +456,7 @@ _ROWS = (
         ("TrackingServerName",),
         status="TrackingServerStatus",
         fixed=_BY_TIME,
-        statuses=(
-            "Creating",
-            "Created",
-            "CreateFailed",
-            "Updating",
-            "Updated",
-            "UpdateFailed",
-            "Deleting",
-            "DeleteFailed",
-            "Stopping",
-            "Stopped",
-            "StopFailed",
-            "Starting",
-            "Started",
-            "StartFailed",
-            "MaintenanceInProgress",
-            "MaintenanceComplete",
-            "MaintenanceFailed",
-        ),
+        statuses=ENUMS["mlflow_tracking_server_status"],
         steady=frozenset(
             {
                 "Created",

@@ -17,7 +17,6 @@ from exporter.inventory.look import MOST_DESCRIBES, RETRY_AFTER, Look
 from exporter.jobs import spelled
 from exporter.model import HOUR
 
-PAGE_EVERY = 6.0  # seconds: a listing of many pages is asked the less often, ten pages of a kind a minute on average
 UNKNOWN_FOR = float(HOUR)  # a region that does not know a kind is asked again so much later
 
 
@@ -35,7 +34,7 @@ def ask_about_things(look: Look) -> None:
 
 def _listed(look: Look, wanted: Wanted) -> Things:
     kind, before = wanted.kind, look.before.things.get(wanted.kind.name, Things())
-    if look.now < max(before.at + PAGE_EVERY * (before.pages - 1), before.unknown_until):
+    if look.now < max(before.at + before.pause, before.unknown_until):
         return before
     found: dict[str, Thing] = {}
     pages = 0
@@ -96,7 +95,7 @@ def _asked(look: Look, wanted: Wanted, things: Things) -> Things:
     for call in wanted.calls:
         due = [(key, state) for key, thing in by_key.items() if (state := _due(look, wanted.kind, call, thing))]
         due.sort(key=lambda pair: _last_tried(by_key[pair[0]].told.get(call.operation)))
-        for key, state in due[: None if call.always else MOST_DESCRIBES]:
+        for key, state in due[:MOST_DESCRIBES]:
             thing = by_key[key]
             told = _ask(look, call, thing, state)
             by_key[key] = structs.replace(thing, told={**thing.told, call.operation: told})
@@ -111,7 +110,7 @@ def _due(look: Look, kind: Kind, call: Call, thing: Thing) -> tuple[Hashable, ..
     """Return the state of a thing if a call about it is due, and nothing if it is not."""
     if call.only and thing.status not in call.only:
         return ()
-    state = state_of(kind, call, thing)
+    state = _state(kind, call, thing)
     told = thing.told.get(call.operation, Told())
     due = (
         look.now >= told.retry_at
@@ -119,19 +118,34 @@ def _due(look: Look, kind: Kind, call: Call, thing: Thing) -> tuple[Hashable, ..
         else call.always
         or not told.at
         or told.of != state
-        or not is_steady(kind, thing)
+        or thing.status not in kind.steady
         or told.at < told.since + call.settles <= look.now
         or look.now >= told.at + look.pacing.describe_every
     )
     return state if due else ()
 
 
-def is_steady(kind: Kind, thing: Thing) -> bool:
-    """Say whether a thing does not change by itself."""
-    return thing.status in kind.steady
+def still_told(kind: Kind, thing: Thing, now: float, oldest: float) -> Thing:
+    """Return a thing with no more of what was told of it than still holds: not of another state, nor older."""
+    holding = {
+        call.operation: told
+        for call in kind.calls
+        if (told := thing.told.get(call.operation))
+        and (not call.only or thing.status in call.only)
+        and (
+            told.at == now
+            or (
+                not call.always
+                and thing.status in kind.steady
+                and told.of == _state(kind, call, thing)
+                and told.at >= oldest
+            )
+        )
+    }
+    return structs.replace(thing, told=holding)
 
 
-def state_of(kind: Kind, call: Call, thing: Thing) -> tuple[Hashable, ...]:
+def _state(kind: Kind, call: Call, thing: Thing) -> tuple[Hashable, ...]:
     """Return what must be the same for an earlier answer to a call to hold still."""
     seen = (
         frozenset(Counter(tuple(item.values()) for item in thing.told[other.operation].items).items())
@@ -215,7 +229,7 @@ def calls_an_hour(
     calls: dict[str, float] = defaultdict(float)
     for kind, asked in kinds:
         known = things.get(kind.name, Things())
-        looks = HOUR / (every * math.ceil(max(1.0, PAGE_EVERY * (known.pages - 1) / every)))
+        looks = HOUR / (every * max(1, math.ceil(known.pause / every)))
         calls[kind.operation] += known.pages * looks
         if asked and kind.signal:
             calls[kind.signal.operation] += looks

@@ -25,21 +25,10 @@ from exporter.catalogue import CATALOGUE
 
 PROMISED_SECONDS = 20.0  # from the start of the process, for all that comes from AWS
 OWN_SECONDS = 30.0  # for its own health: looked at every 15 s from the start on, so that 18 are usual
-LISTED_SUBJECTS = {
-    "endpoints",
-    "inference_components",
-    "async_endpoints",
-    "serverless_endpoints",
-    "multi_model_endpoints",
-}
 FROM_AWS = {
     name: family
     for name, family in FAMILIES.items()
-    if family["default"] == "on"
-    and (
-        family["source"] in {"cloudwatch_metrics", "cloudwatch_alarms"}
-        or (family["source"] == "inventory" and family["subject"] in LISTED_SUBJECTS)
-    )
+    if family["default"] == "on" and family["source"] in {"cloudwatch_metrics", "cloudwatch_alarms", "inventory"}
 }
 OWN = {name: family for name, family in FAMILIES.items() if family["source"] == "own" and name in CATALOGUE}
 NOT_YET = {
