@@ -371,6 +371,14 @@ def test_model_packages_are_told_of_by_group():
     assert shown(reading, "resources") == {("model_package_group", "Completed"): 1.0, ("model_package_group", ""): 1.0}
 
 
+def test_groups_that_could_not_be_listed_for_long_are_not_made_up():
+    for age, there in ((900, True), (901, False)):
+        groups = Things({"e": thing("model_package_group", "e")}, NOW - age)
+        packages = Things({"1": package()}, NOW)
+        found = Census(things={"model_package_group": groups, "model_package": packages})
+        assert (("e",) in shown(read(found), "model_package_group_failed_packages")) is there
+
+
 def test_packages_of_groups_that_are_not_wanted_are_not_counted():
     packages = census(package("g"), package("x"), *(thing("model_package_group", name) for name in "gx"))
     reading = read(packages, f"{{{ALL}, resources: {{exclude: [x]}}}}")

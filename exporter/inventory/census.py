@@ -110,18 +110,23 @@ class Thing(Struct, frozen=True):
         return str(self.facts.get(path, ""))
 
 
+def pause_after(pages: int) -> float:
+    """Return how long to wait after so many pages of a listing (seconds)."""
+    return PAGE_EVERY * max(0, pages - 1)
+
+
 class Things(Struct, frozen=True):
     """The things of a kind by what tells them apart, as of `at`; 0: their listing has never been complete."""
 
     by_key: Mapping[str, Thing] = {}
     at: float = 0.0
     pages: int = 1  # of the listing
-    unknown_until: float = 0.0  # the region does not know the kind, and is not asked until then
+    retry_at: float = 0.0  # when another one is worth it after one that failed
 
     @property
     def pause(self) -> float:
         """Seconds until they are worth another listing."""
-        return PAGE_EVERY * (self.pages - 1)
+        return pause_after(self.pages)
 
 
 class Listing(Struct, frozen=True):

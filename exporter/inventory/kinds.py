@@ -147,6 +147,7 @@ _ROWS = (
             "sagemaker_notebook_instance_info",
             "sagemaker_notebook_instances",
             "sagemaker_notebook_instance_last_modified_timestamp_seconds",
+            "sagemaker_notebook_instance_state_changes_total",
         ),
     ),
     Kind(
@@ -287,6 +288,7 @@ _ROWS = (
             "sagemaker_model_package_group_failed_packages",
             "sagemaker_model_package_group_latest_version",
             "sagemaker_model_package_group_latest_version_timestamp_seconds",
+            "sagemaker_model_package_group_approval_changes_total",
         ),
         counted=False,
     ),
@@ -355,7 +357,7 @@ _ROWS = (
         statuses=ENUMS["cluster_status"],
         steady=frozenset({"Failed", "InService"}),
         facts={"ImageVersionStatus": str},
-        families=("sagemaker_cluster_status",),
+        families=("sagemaker_cluster_status", "sagemaker_cluster_state_changes_total"),
         calls=(
             Call(
                 "ListClusterNodes",

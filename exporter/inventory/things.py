@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import structs
 
 from exporter.aws import AwsError
-from exporter.inventory.census import Facts, Thing, Things, Told
+from exporter.inventory.census import Facts, Thing, Things, Told, pause_after
 from exporter.inventory.kinds import Call, Kind, Paths, Signal, Wanted
 from exporter.inventory.look import MOST_DESCRIBES, RETRY_AFTER, Look
 from exporter.jobs import spelled
@@ -34,7 +34,7 @@ def ask_about_things(look: Look) -> None:
 
 def _listed(look: Look, wanted: Wanted) -> Things:
     kind, before = wanted.kind, look.before.things.get(wanted.kind.name, Things())
-    if look.now < max(before.at + before.pause, before.unknown_until):
+    if look.now < max(before.at + before.pause, before.retry_at):
         return before
     found: dict[str, Thing] = {}
     pages = 0
@@ -44,8 +44,8 @@ def _listed(look: Look, wanted: Wanted) -> Things:
             found |= {key: _thing(kind, item, before.by_key.get(key)) for key, item in _keyed(kind, page)}
     except AwsError as error:
         look.complain(kind.operation, error)
-        unknown_until = look.now + UNKNOWN_FOR if error.error_class == "bug" else 0.0
-        return structs.replace(before, unknown_until=unknown_until)
+        pause = UNKNOWN_FOR if error.error_class == "bug" else pause_after(pages)
+        return structs.replace(before, retry_at=look.now + pause)
     return Things(_signalled(look, kind.signal, found) if wanted.calls and kind.signal else found, look.now, pages)
 
 

@@ -49,7 +49,7 @@ class ThingType(Struct, frozen=True):
     status: str = ""
     created: str = "CreationTime"
     changed: str = "LastModifiedTime"
-    grouped: str = ""  # the path to the name of the group whose series it counts in
+    grouped: str = ""  # the path to the name of the group whose series it counts in: there may be thousands in one
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -113,12 +113,17 @@ def thing_told(kind: ThingType, detail: Any, sent: float) -> Thing | None:
     changed = told.time(kind.changed)
     return Thing(
         kind.kind,
-        name.rpartition(":")[2].partition("/")[2].lower() if kind.grouped else name,
+        package_name(name) if kind.grouped else name,
         spelled(kind.statuses, status),
         told.time(kind.created),
         sent if changed is None else changed,
         label,
     )
+
+
+def package_name(arn: str) -> str:
+    """Return what tells a version of a model package from all others: GROUP/VERSION, in one spelling."""
+    return arn.rpartition(":")[2].partition("/")[2].lower()
 
 
 def sightings(target: Target, thing: Thing) -> Iterator[Sighting]:

@@ -128,14 +128,18 @@ class InventorySource:
         listed = [value for thing in wanted.values() for value in things.listed(thing)]
         listed += things.sums(kind, wanted.values())
         if kind.name == "model_package":
-            groups = census.things.get("model_package_group", Things()).by_key
-            named = [name for name in groups if self._selection.admits(census, "model_package_group", name)]
-            listed += things.registry(named, wanted.values())
+            listed += things.registry(self._groups(census, now), wanted.values())
         listed += self._resources(kind.name, (one.status for one in wanted.values()))
         scopes[kind.operation] = listed
         for key, thing in wanted.items():
             for operation in thing.told:
                 scopes[f"{operation}/{key}"] = list(things.told(thing, operation))
+
+    def _groups(self, census: Census, now: float) -> list[str]:
+        """Return the names of groups of model packages, empty ones too; none if they could not be listed for long."""
+        groups = census.things.get("model_package_group", Things())
+        fresh = now <= groups.at + max(self._last_good, 3 * groups.pause)
+        return [name for name in groups.by_key if fresh and self._selection.admits(census, "model_package_group", name)]
 
     def _resources(self, kind: str, statuses: Iterable[str]) -> Iterable[Value]:
         return things.resources(kind, statuses) if kind in self._counted else ()

@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
-from exporter.inventory import Census
+from exporter.inventory import Census, Things
+from exporter.inventory import Thing as Listed
 from exporter.jobs import UnreadableError, deployments
-from exporter.jobs.things import THING_TYPES, Thing, series, sightings
+from exporter.jobs.things import THING_TYPES, Thing, package_name, series, sightings
 from exporter.model import DAY, Effect, Event, Sighting, Target
 
-_THINGS = "things/"  # notes of what there is, by kind: names with what their series are called by, and when they went
+_THINGS = "things/"  # notes of what there is, by kind and name
 _DEPLOYING = "deploying/"  # notes of deployments under way, by endpoint
+
+_Noted = list[Any]  # what its series are called by, its status, when it went: 0 while it is there
 
 Wants = Callable[[Census, Thing], bool]
 
@@ -42,23 +45,28 @@ def look(
         if not at or THING_TYPES[kind].family not in on:
             continue
         wanted = [thing for thing in found if wants(census, thing)]
-        before: Mapping[str, tuple[str, float]] = known.get(_THINGS + kind, {})
+        before: Mapping[str, _Noted] = known.get(_THINGS + kind, {})
         first = _THINGS + kind not in known
-        there: dict[str, tuple[str, float]] = {}
+        there: dict[str, _Noted] = {}
         for thing in wanted:
-            there[thing.name] = (thing.label, 0.0)
-            seen.seeds.extend(series(target, thing))
-            for one in sightings(target, _placed(thing, at, first=first)):
-                seen.sightings.append(structs.replace(one, counts=one.at >= begun))
-        gone = {name: (label, since or at) for name, (label, since) in before.items() if name not in there}
-        for name, (label, since) in gone.items():
-            if at < since + DAY:
-                there[name] = (label, since)
-                continue
-            seen.unseen.append(f"{kind}/{name}")
-            if not label or label not in {of for other, (of, _) in (*before.items(), *there.items()) if other != name}:
-                seen.ended.extend(series(target, Thing(kind, name, "", label=label)))
-        seen.notes[_THINGS + kind] = {name: list(of) for name, of in there.items()}
+            there[thing.name] = [thing.label, thing.status, 0.0]
+            if thing.changed is None and thing.label and before.get(thing.name) == there[thing.name]:
+                continue  # or each of thousands would be written down in each run
+            for sighting in sightings(target, _placed(thing, at, first=first)):
+                seen.sightings.append(structs.replace(sighting, counts=sighting.at >= begun))
+        for name, (label, status, since) in before.items():
+            if name not in there and at < (since or at) + DAY:
+                there[name] = [label, status, since or at]
+            elif name not in there:
+                seen.unseen.append(f"{kind}/{name}")
+        shown = {label or name for name, (label, _, _) in there.items()}
+        over = {label or name: Thing(kind, name, status, label=label) for name, (label, status, _) in before.items()}
+        for one in {thing.label or thing.name: thing for thing in wanted}.values():
+            seen.seeds.extend(series(target, one))
+        for name, thing in over.items():
+            if name not in shown:
+                seen.ended.extend(series(target, thing))
+        seen.notes[_THINGS + kind] = there
     if census.endpoints_at and deployments.ENDED in on:
         _deployments(target, census, known, wants, seen)
     return seen
@@ -85,6 +93,26 @@ def _kinds(census: Census) -> Iterator[tuple[str, float, Iterable[Thing]]]:
         for one in census.components.values()
     )
     yield "inference_component", census.components_at, components
+    for kind in ("notebook_instance", "cluster"):
+        of_kind = census.things.get(kind, Things())
+        yield kind, of_kind.at, (_thing(one) for one in of_kind.by_key.values())
+    packages = census.things.get("model_package", Things())
+    yield "model_package", packages.at, filter(None, map(_package, packages.by_key.items()))
+
+
+def _thing(listed: Listed) -> Thing:
+    return Thing(listed.kind, listed.name, listed.status, listed.created or None, listed.modified or None)
+
+
+def _package(item: tuple[str, Listed]) -> Thing | None:
+    """Return a version of a group, by its approval."""
+    arn, listed = item
+    approval = listed.text("ModelApprovalStatus")
+    if not approval or not listed.name:
+        return None
+    return Thing(
+        "model_package", package_name(arn), approval, listed.created or None, label=listed.text("ModelPackageGroupName")
+    )
 
 
 def _deployments(target: Target, census: Census, known: Mapping[str, Any], wants: Wants, seen: Seen) -> None:
