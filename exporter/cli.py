@@ -289,7 +289,8 @@ def _print_estimate(parts: Parts, censuses: Mapping[Target, Census], about: str)
 
 def _iam_policy(options: Options) -> int:
     config = _config(options)
-    sources = [name for name in permissions.ACTIONS if getattr(config.sources, name).enabled]
+    on = {name for name in permissions.ACTIONS if getattr(config.sources, name).enabled}
+    sources = [name for name in permissions.ACTIONS if name in on and permissions.ALONE.get(name) not in on]
     queues = [queue.arn for queue in config.queues.values()]
     print(json.dumps(permissions.policy(sources, config.tagged, queues), indent=2))
     return 0

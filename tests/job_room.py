@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from unittest import mock
 
 from worlds import HERE, T0, FakeClock, values
 
 from exporter.aws import AwsError
 from exporter.config import parse
-from exporter.inventory import Census
 from exporter.jobs import JOB_TYPES, STEPS
 from exporter.ledger import Ledger
 from exporter.ledger.memory import MemoryStore
@@ -87,7 +85,7 @@ class Api:
         self.jobs = []
         self.calls = Counter()
         self.fails = lambda _: None
-        self.pipelines = {"parent": None}  # by name, when each began its last execution
+        self.pipelines = {"parent": None}  # by name, when each began one before those in `jobs`
         self.steps = {}  # by execution, and what tells at a time which there are
 
     def now(self):
@@ -129,8 +127,8 @@ class Api:
             token = {"NextToken": page["NextToken"]}
 
     def _pipeline(self, name, used):
-        begun = [job.created for job in self.jobs if job.under == name and job.created <= self.now()]
-        used = used or max(begun, default=None)
+        ran = [job.created for job in self.jobs if job.under == name and "pipeline" in job.kind.name]
+        used = max((at for at in (used, *ran) if at and at <= self.now()), default=None)
         return {"PipelineName": name} | ({"LastExecutionTime": used} if used else {})
 
     def _steps(self, params):
@@ -161,7 +159,7 @@ class Room:
 
     def start(self):
         self.ledger = Ledger(self.store, self.clock, Tally(), zero_hold=0.0)
-        self.source = JobPolling(self.api, mock.Mock(census=lambda _: Census()), parse(self.text))
+        self.source = JobPolling(self.api, parse(self.text))
 
     def restart(self):
         self.ledger.close()

@@ -15,7 +15,7 @@ from exporter.catalogue.rows import Row, Shape, counter
 
 CONTRACT = yaml.safe_load((Path(__file__).parent / "contract" / "families.yaml").read_text())
 PROMISED = {family["family"]: family for family in CONTRACT["families"]}
-NOT_YET = {"sagemaker_resource_tags_info", "sagemaker_training_job_final_value"}
+NOT_YET = {"sagemaker_resource_tags_info"}
 BUILT_SOURCES = {"cloudwatch_metrics", "cloudwatch_alarms", "inventory", "job_events", "job_events+job_polling"}
 VARIANT = Shape(namespaces=("AWS/SageMaker",), dimensions={"EndpointName": "endpoint_name"})
 

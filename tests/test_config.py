@@ -216,7 +216,7 @@ BROKEN = {
         "1:11  sources.cloudtrail: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, "
         "job_polling, job_events"
     ),
-    "sources: {job_events: {enabled: true}}": "1:33  sources.job_events.enabled: this source is not there yet",
+    "sources: {job_events: {enabled: true}}": "1:23  sources.job_events.queue: there is no 'events' in queues",
     "sources: {job_events: {every: 5s}}": "1:24  sources.job_events.every: unknown key; known are enabled, queue",
     # queues
     "queues: []": "1:9  queues: must be a mapping, not a list",

@@ -19,8 +19,10 @@ from exporter.ledger.memory import MemoryStore
 
 TEXT = f"""
 targets: [{{regions: [{REGION}]}}]
-sources: {{cloudwatch_metrics: {{enabled: false}}, cloudwatch_alarms: {{enabled: false}},
-  job_polling: {{enabled: false}}}}
+sources:
+  cloudwatch_metrics: {{enabled: false}}
+  cloudwatch_alarms: {{enabled: false}}
+  job_polling: {{enabled: false}}
 web: {{listen_addresses: ["127.0.0.1:0"]}}
 """
 EVENTS = f'events: {{url: "{URL}"}}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from unittest import mock
 
@@ -10,15 +11,24 @@ from street import ACCOUNT, REGION, RUN, PluggedSessions, Street, add_one_of_eac
 from worlds import T0
 
 from exporter.aws.operations import OPERATIONS
+from exporter.aws.queues import opened
 from exporter.catalogue import permissions
 from exporter.config import parse
 from exporter.daemon import Parts
-from exporter.demo import FakeAws, access_key, default_world
+from exporter.demo import FakeAws, World, access_key, default_world
+from exporter.demo.events import deliveries, events
+from exporter.demo.jobs import KINDS, life
+from exporter.jobs import TOLD_BY
 from exporter.ledger.memory import MemoryStore
+from exporter.sources.job_events import JobEvents
 
 FREE = {"sts:GetCallerIdentity"}  # nobody needs a permission for it
 SOURCES = tuple(permissions.ACTIONS)
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:events"
+EVENTS = """
+queues: {events: {url: "https://sqs.us-east-1.amazonaws.com/123456789012/events"}}
+sources: {job_events: {enabled: true}, job_polling: {enabled: false}}
+"""
 FOR_ROLES = {"sts:AssumeRole"}  # on the roles that the configuration names, and on nothing else
 
 
@@ -66,14 +76,15 @@ def test_tags_are_asked_for_only_where_they_are_allowed(quick):
     street.kill()
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", [one for one in SOURCES if one != "job_events"])
 def test_a_source_alone_uses_nothing_outside_its_own_part(quick, monkeypatch, source):
     """The parts as the daemon makes them: what is switched off is not asked."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     street = Street(world_with_all())
     others = (f"{other}: {{enabled: false}}" for other in SOURCES if other != source)
-    config = parse(f"sources: {{{', '.join(others)}}}")
+    settings = ", inventory: {resource_types: {include: ['*']}}" if source == "inventory" else ""
+    config = parse(f"families: {{include: ['*']}}\nsources: {{{', '.join(others)}{settings}}}")
     fake = FakeAws(street.fake.world, street.true.now)
     with mock.patch("exporter.aws.sessions.Sessions", PluggedSessions):
         parts = Parts(config, street.clock, MemoryStore())
@@ -86,6 +97,29 @@ def test_a_source_alone_uses_nothing_outside_its_own_part(quick, monkeypatch, so
     parts.close()
     street.kill()
     assert used(fake) == allowed([source])
+
+
+def test_events_alone_describe_what_has_ended_and_do_nothing_else(quick):
+    world = World(seed=1)
+    flow = world.add_job(ACCOUNT, REGION, "flow_definition", "review", T0 - 60)
+    pipeline = world.add_job(ACCOUNT, REGION, "pipeline", "nightly", T0 - 60)
+    card = world.add_job(ACCOUNT, REGION, "model_card", "card", T0 - 60)
+    parents = {"human_loop": flow, "pipeline_execution": pipeline, "model_card_export": card}
+    for kind in TOLD_BY.values():
+        lives = life(kind.name, KINDS[kind.name].done[0], 30.0, 5.0)
+        parent = parents[kind.name].resource if kind.name in parents else ""
+        world.add_job(
+            ACCOUNT, REGION, kind.name, f"a-{kind.name}".replace("_", "-"), T0 + 60, lives=lives, parent=parent
+        )
+    street = Street(world, text=EVENTS, run=())
+    street.aws._rates = quick
+    source = JobEvents(street.aws, street.config)
+    street.cycle(300)
+    told = [opened(json.dumps(sent)) for _, sent in deliveries(events(world, ACCOUNT, REGION, T0, T0 + 200))]
+    assert street.collection.hear(source, street.target, told) == []
+    street.collection.run(source, street.target)
+    assert used(street.fake) == allowed(["job_events"])
+    street.kill()
 
 
 def test_a_source_may_read_tags_where_it_chooses_by_tags():
@@ -126,6 +160,7 @@ def test_a_policy_is_one_statement_a_source():
     assert policy["Version"] == "2012-10-17"
     assert [statement["Sid"] for statement in policy["Statement"]] == [
         "Inventory",
+        "JobEvents",
         "JobPolling",
         "CloudwatchMetrics",
         "CloudwatchAlarms",

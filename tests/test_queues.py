@@ -343,7 +343,7 @@ def test_what_is_held_while_the_ledger_refuses_is_received_once(ours, house, soo
             ours.queue.send(event(n), ours.now())
     one = house(Refusing(3)).start()  # 1 and 2 and 4 seconds
     wait_for(lambda: one.total() == 3)
-    wait_for(lambda: not ours.queue.messages)
+    wait_for(lambda: one.became("deleted") == 3.0)
     assert ours.bill.requests["sqs.ChangeMessageVisibilityBatch"] == 3
     assert (one.became("deleted"), one.own("events_total", ACCOUNT, REGION)) == (
         3.0,

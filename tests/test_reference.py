@@ -125,7 +125,7 @@ ONLY_THE_PROGRAM = {
     "several values": r"already:|without role_arn|another account|shorter than|is that of a:",
     "a key that must be given": r"must be given",
     "a host within a URL": r"names no region",
-    "what is not there yet": r"this source is not there yet",
+    "what another part has": r"there is no '.*' in queues",
     "what an operation takes": r"must be two numbers|ListMetrics: .* not a list",
     "how large a number is": r"at least 1s|at most 1d|longer than|':99999'",
     "all of an address": r"'http:|'::1'",

@@ -19,7 +19,13 @@ from exporter.inventory import COUNTED, KINDS
 from exporter.model import HOUR, MINUTE
 
 ALL = "{families: {include: ['*']}, sources: {inventory: {resource_types: {include: ['*']}}}}"
-FAMILIES = {name for kind in KINDS.values() for one in (kind, *kind.calls) for name in one.families}
+FAMILIES = {
+    name
+    for kind in KINDS.values()
+    for one in (kind, *kind.calls)
+    for name in one.families
+    if CATALOGUE[name].source == "inventory"
+}
 
 
 def street_of(world, text=ALL):

@@ -110,6 +110,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "cloudwatch_metrics": ("cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
     "cloudwatch_alarms": ("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"),
 }
+ALONE = {"job_events": "job_polling"}  # what needs nothing where the other one runs: that does it for both
 TAGS = ("tag:GetResources",)  # where resources are chosen by tags
 QUEUES = {  # by operation: what is done to many has the action of what is done to one
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
