@@ -17,6 +17,7 @@ from exporter.ledger.memory import MemoryStore
 from exporter.model import DAY, MINUTE, Reading, Target
 from exporter.sources.cloudwatch_metrics.rests import STAGES, month_of
 
+JOBS = "sagemaker_job_state_changes_total"
 INVOCATIONS = "sagemaker_endpoint_invocations_total"
 ERRORS = "sagemaker_endpoint_invocation_5xx_errors_total"
 ELSEWHERE = "eu-west-1"
@@ -265,6 +266,24 @@ def test_a_family_that_is_switched_off_leaves_and_comes_back(running):
     one.ticks(30)
     (again,) = one.shown(INVOCATIONS).values()
     assert counted <= again <= counted + 35, "the hour in between is not counted"
+
+
+@pytest.mark.parametrize(
+    "off",
+    [f"families: {{exclude: [{JOBS}]}}\n", "sources: {job_polling: {enabled: false}}\n"],
+    ids=["family", "source"],
+)
+def test_what_events_feed_leaves_with_its_family_or_its_source_and_comes_back(running, off):
+    one = running()
+    one.ticks(5)
+    counted = one.shown(JOBS)
+    assert counted
+    assert one.reload(here() + off) is None
+    one.ticks(2)
+    assert one.shown(JOBS) == {}
+    assert one.reload(here()) is None
+    one.ticks(5)
+    assert one.shown(JOBS).keys() >= counted.keys()
 
 
 def test_a_source_that_is_switched_off_says_nothing_more_of_itself(running):
