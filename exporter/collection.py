@@ -30,6 +30,7 @@ KEPT_FAILURES = 20  # for people who look at the status page
 AGAIN = 3600.0  # seconds after which what goes on and on is told again
 
 _SOURCES = CATALOGUE[f"{PREFIX}source_up"].known("source")
+_TOLD_AS = {"job_events": "job_events/event"}  # the kind to count, where one message tells of several
 _TELLERS = CATALOGUE[f"{PREFIX}event_lag_seconds"].known("source")  # of events
 
 
@@ -231,8 +232,9 @@ class Collection:
                 self._tally.add("late_revisions_total", *where, namespace, revision.direction, amount=count)
         for namespace, count in applied.short.items():
             self._tally.add("query_results_total", *where, namespace, "short", amount=count)
-        for outcome, count in applied.events.items() if reading.source in _TELLERS else ():
-            self._tally.add("events_total", *where, reading.source, outcome, amount=count)
+        for (kind, outcome), count in applied.outcomes.items() if reading.source in _TELLERS else ():
+            if kind == _TOLD_AS.get(reading.source, kind):
+                self._tally.add("events_total", *where, reading.source, outcome, amount=count)
         self._tally.take([tally for event in applied.counted for tally in event.tallies])
         if applied.lost_seconds:
             self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
@@ -240,6 +242,7 @@ class Collection:
     def _tell_of_events(self, source: str, counted: Sequence[Event]) -> None:
         """Tell how late events were counted, and of the newest one."""
         now = self._clock.now()
+        counted = [event for event in counted if event.kind == _TOLD_AS.get(source, event.kind)]
         for event in counted:
             self._tally.observe("event_lag_seconds", source, value=max(0.0, now - event.at))
         for target in {event.target for event in counted}:

@@ -19,11 +19,19 @@ RUNS = "runs"  # who the notes of things and their statuses belong to
 class Applied(NamedTuple):
     """What became of a reading, for those who report it."""
 
-    events: Mapping[str, int] = {}  # outcome (counted, repeated, too_old) to number
+    outcomes: Mapping[tuple[str, str], int] = {}  # events by kind and outcome: counted, repeated, too_old
     revisions: Mapping[tuple[str, Revision], int] = {}  # by namespace
     short: Mapping[str, int] = {}  # blocks that came back with fewer points than before, by namespace
     lost_seconds: float = 0.0
     counted: Sequence[Event] = ()
+
+    @property
+    def events(self) -> Mapping[str, int]:
+        """How many events became what, of whatever kind."""
+        found: Tallies[str] = Tallies()
+        for (_, outcome), number in self.outcomes.items():
+            found[outcome] += number
+        return found
 
 
 class Progress(NamedTuple):
@@ -208,9 +216,9 @@ class Stage:
     def _kept(self, key: Key) -> Total | None:
         return self._totals[key] if key in self._totals else self._books.totals.get(key)
 
-    def _count(self, reading: Reading) -> tuple[Mapping[str, int], Sequence[Event]]:
+    def _count(self, reading: Reading) -> tuple[Mapping[tuple[str, str], int], Sequence[Event]]:
         """Count each event once; return how many were counted, repeated or too old, and those that were counted."""
-        outcomes: Tallies[str] = Tallies()
+        outcomes: Tallies[tuple[str, str]] = Tallies()
         counted: list[Event] = []
         by_kind: dict[str, list[str]] = {}
         for event in reading.events:
@@ -219,11 +227,11 @@ class Stage:
         for event in reading.events:
             named = (event.kind, event.identity)
             if event.at < reading.not_before:
-                outcomes["too_old"] += 1
+                outcomes[event.kind, "too_old"] += 1
             elif named in seen or named in self._identities:
-                outcomes["repeated"] += 1
+                outcomes[event.kind, "repeated"] += 1
             else:
-                outcomes["counted"] += 1
+                outcomes[event.kind, "counted"] += 1
                 counted.append(event)
                 self._identities[named] = event.at
                 for effect in event.effects:
@@ -234,12 +242,12 @@ class Stage:
             self._forget[kind] = reading.not_before - DAY  # a day more than any event may be counted
         return outcomes, counted
 
-    def _sight(self, reading: Reading) -> tuple[Mapping[str, int], Sequence[Event]]:
+    def _sight(self, reading: Reading) -> tuple[Mapping[tuple[str, str], int], Sequence[Event]]:
         """Count the runs that sightings begin; return what became of these, and those that count, as events."""
         owner = (RUNS, reading.target)
         if reading.unseen:
             self._note(owner, dict.fromkeys(reading.unseen))
-        outcomes: Tallies[str] = Tallies()
+        outcomes: Tallies[tuple[str, str]] = Tallies()
         counted: list[Event] = []
         for one in reading.sightings:
             *labels, status = one.effect.labels
@@ -255,7 +263,7 @@ class Stage:
                 _take(effect, total)
                 if reading.target:
                     counted.append(Event(RUNS, one.thing, run.at, reading.target, (effect,)))
-            outcomes["too_old" if one.at < reading.not_before else "counted" if fresh else "repeated"] += 1
+            outcomes[RUNS, "too_old" if one.at < reading.not_before else "counted" if fresh else "repeated"] += 1
         return outcomes, counted
 
 

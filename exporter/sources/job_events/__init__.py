@@ -232,13 +232,13 @@ class JobEvents:
 
 
 def _since(begun: float, events: Iterable[Event]) -> tuple[list[Event], int]:
-    """Return the events since counting began, and how many were before.
+    """Return the events since counting began, and how many messages told of a time before.
 
     That is not left to the ledger: it forgets identities by the same limit, and others look further back.
     """
     found = list(events)
     fresh = [event for event in found if event.at >= begun]
-    return fresh, len(found) - len(fresh)
+    return fresh, sum(event.kind == ENVELOPE and event.at < begun for event in found)
 
 
 def _too_old(target: Target, number: int) -> Iterator[Effect]:

@@ -385,5 +385,9 @@ def _used(pipelines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def switched_off(target: Target, known: Known, now: float) -> Reading:
-    """Return a reading that forgets what is followed on a target: what happens while it is off is not counted."""
-    return Reading(JobPolling.name, target, now, notes=dict.fromkeys(known.notes))
+    """Return a reading that forgets what is followed on a target: what happens while it is off is not counted.
+
+    Which things there were is remembered: the series of those that are gone when it is on again must end.
+    """
+    notes = dict.fromkeys(name for name in known.notes if not name.startswith(things.THINGS))
+    return Reading(JobPolling.name, target, now, notes=notes)

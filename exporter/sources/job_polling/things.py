@@ -17,7 +17,7 @@ from exporter.jobs import UnreadableError, deployments
 from exporter.jobs.things import THING_TYPES, Thing, package_name, series, sightings
 from exporter.model import DAY, Effect, Event, Sighting, Target
 
-_THINGS = "things/"  # notes of what there is, by kind and name
+THINGS = "things/"  # notes of what there is, by kind and name
 _DEPLOYING = "deploying/"  # notes of deployments under way, by endpoint
 
 _Noted = list[Any]  # what its series are called by, its status, when it went: 0 while it is there
@@ -45,8 +45,8 @@ def look(
         if not at or THING_TYPES[kind].family not in on:
             continue
         wanted = [thing for thing in found if wants(census, thing)]
-        before: Mapping[str, _Noted] = known.get(_THINGS + kind, {})
-        first = _THINGS + kind not in known
+        before: Mapping[str, _Noted] = known.get(THINGS + kind, {})
+        first = THINGS + kind not in known
         there: dict[str, _Noted] = {}
         for thing in wanted:
             there[thing.name] = [thing.label, thing.status, 0.0]
@@ -66,7 +66,7 @@ def look(
         for name, thing in over.items():
             if name not in shown:
                 seen.ended.extend(series(target, thing))
-        seen.notes[_THINGS + kind] = there
+        seen.notes[THINGS + kind] = there
     if census.endpoints_at and deployments.ENDED in on:
         _deployments(target, census, known, wants, seen)
     return seen
