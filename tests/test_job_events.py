@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from job_room import Api, Job
 from test_job_polling import ENDED, histories
@@ -391,7 +391,7 @@ def deliveries(jobs, luck, losses):
     return sorted(arriving, key=lambda pair: pair[0])
 
 
-@settings(max_examples=100, phases=[Phase.generate])
+@settings(max_examples=100)
 @given(histories(), st.sampled_from([0.0, 0.5, 1.0]), st.booleans())
 def test_every_end_counts_once_by_events_by_polls_or_by_both(history, losses, polled):
     jobs, steps, luck = history
@@ -434,6 +434,12 @@ def test_every_end_counts_once_by_events_by_polls_or_by_both(history, losses, po
         assert durations <= ends
         fails = sum(n for key, n in ends.items() if key[1] == "Failed")
         assert sum(room.shown(FAILURES).values()) == fails
+        room.clock.forward(60 * DAY)  # their identities are forgotten by now
+        for _ in range(2):
+            room.hear(*heard)
+            room.run()
+        assert Counter(room.shown(CHANGES)) == shown
+        assert Counter(room.shown(DURATION, "count")) == durations
     finally:
         room.ledger.close()
 

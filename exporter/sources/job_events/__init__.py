@@ -140,7 +140,8 @@ class JobEvents:
         yield from counts.started(target, job)
         yield from counts.phases(target, job)
         who = identity(target, job) or stand_in(target, job)
-        if self._alone and who and (counts.ended(job) or identity(target, job) is None):
+        old = one.at < now - HORIZON  # its identities are forgotten: what Describe tells of it would count once more
+        if self._alone and who and not old and (counts.ended(job) or identity(target, job) is None):
             notes[_OWED + who] = msgspec.to_builtins(_Owed(job, now))
 
     def _deployment(
@@ -185,7 +186,8 @@ class JobEvents:
                     failed.append(Failure(_operation(one.job), reason, str(error)))
             if job is None and not gone and now < one.since + GIVE_UP:
                 continue
-            events += _ended(target, job or one.job, now)
+            # Of some AWS does not tell when they ended: then it was when the event was sent, not now.
+            events += _ended(target, structs.replace(job, sent=one.job.sent) if job else one.job, now)
             notes[name] = None
         return Reading(
             self.name,

@@ -31,7 +31,7 @@ POOL_OPEN = {"Available", "InUse"}
 
 BASIS = "basis"  # in such a note: see Followed
 
-_KEPT = ("job_type", "name", "status", "arn", "created", "started", "ended", "modified", "under")
+_KEPT = ("job_type", "name", "status", "arn", "created", "started", "ended", "modified", "sent", "under")
 
 
 class Wants(NamedTuple):
@@ -141,6 +141,7 @@ class Book:
                 before is not None and before.described,
                 basis=basis,
             ),
+            now,
         )
         if over and JOB_TYPES[job.job_type].description is None:
             self._close(who, now)
@@ -162,14 +163,14 @@ class Book:
         ):
             self._count(events, before.basis)
         if counts.ended(job):
-            self._keep(who, Followed(job, now, before.over or now, described=True, basis=before.basis))
+            self._keep(who, Followed(job, now, before.over or now, described=True, basis=before.basis), now)
             self._close(who, now)
         elif not counts.open_(job):
             self._forget(who)
         else:
             age = now - (job.created or now)
             due = now + min(LATEST, max(SOONEST, age / 20))
-            self._keep(who, Followed(job, due, 0.0, described=True, basis=before.basis))
+            self._keep(who, Followed(job, due, 0.0, described=True, basis=before.basis), now)
 
     def _learn_left(self, who: str, job: Job, now: float) -> None:
         """Take in what Describe tells of what an ended job has left behind."""
@@ -257,7 +258,13 @@ class Book:
             and not (event.kind in {counts.STATE, counts.EXECUTION} and event.effects[0].labels[-1] == basis)
         )
 
-    def _keep(self, who: str, one: Followed) -> None:
+    def _keep(self, who: str, one: Followed, now: float) -> None:
+        """Follow a job. The time at which a status was first seen stands for one that AWS does not tell.
+
+        Else it would be a change of now each time, and count anew once its identity is forgotten.
+        """
+        if counts.open_(one.job) and not counts.dated(one.job):
+            one.job = structs.replace(one.job, sent=now)
         self.followed[who] = one
         self.notes[OPEN + who] = {**_noted(one.job), **({BASIS: one.basis} if one.basis else {})}
 
@@ -321,4 +328,6 @@ def _merged(before: Job | None, job: Job) -> Job:
     empty = structs.asdict(Job(job.job_type, job.name, job.status))
     told = {name: value for name, value in structs.asdict(job).items() if value != empty[name]}
     kept = {"status", "name", "under"}  # Describe takes the name of a nested job from its ARN, in lower case
-    return structs.replace(before, status=job.status, **{n: v for n, v in told.items() if n not in kept})
+    sent = before.sent if job.status == before.status else None
+    changed = {name: value for name, value in told.items() if name not in kept}
+    return structs.replace(before, **{"sent": sent, **changed, "status": job.status})
