@@ -99,6 +99,11 @@ class Admission:
                     self._admitted.setdefault((target, source), noted)
                     self._binds = True
 
+    def expects(self, target: Target, source: str) -> bool:
+        """Say whether a source asks for places on a target."""
+        with self._lock:
+            return (target, source) in self._asked
+
     def pass_by(self, target: Target, source: str) -> None:
         """Learn that a source could not even say what it wants: nobody waits for it any longer."""
         with self._lock:
@@ -244,14 +249,14 @@ def fair(wants: Mapping[_K, int], room: int) -> dict[_K, int]:
 # -- readings that show what there is ----------------------------------------------------------------------------------
 
 _Group = tuple[Order, str]
-_ORDERS: dict[str, dict[str, Order]] = {}  # of families by source: of those that are not asked for one by one
-_FED: dict[str, list[str]] = {}  # families by source that events feed
+# Families that are not asked for one by one, and their orders, by who tells of them: one source, or several.
+_ORDERS: dict[tuple[str, ...], dict[str, Order]] = {}
+_FED: set[str] = set()  # those that events feed
 for _name, _row in CATALOGUE.items():
     if _row.ask is None and _row.source != "own":
-        _source = _row.sources[-1]  # or what two sources tell would take its place twice
-        _ORDERS.setdefault(_source, {})[_name] = order(_row, None)
+        _ORDERS.setdefault(_row.sources, {})[_name] = order(_row, None)
         if _row.type in {"counter", "histogram"}:
-            _FED.setdefault(_source, []).append(_name)
+            _FED.add(_name)
 
 
 class Sieve:
@@ -277,14 +282,42 @@ class Sieve:
         with self._lock:
             return frozenset(self._samples.get((target, source), ()))
 
+    def _owner(self, target: Target, tellers: tuple[str, ...]) -> str:
+        """Return whose places the series of families are that several sources tell of: the last one's that runs."""
+        return next((one for one in reversed(tellers) if self._admission.expects(target, one)), tellers[-1])
+
+    def _barred(self, reading: Reading, target: Target, owner: str, orders: Mapping[str, Order]) -> Reading:
+        """Return a reading without what another source, whose places they are, was refused."""
+        admitted = self._admission.admitted(target, owner)
+        if admitted is None:
+            return reading
+
+        def refused(one: Sample | Effect) -> bool:
+            if one.family not in orders:
+                return False
+            of, name = _group(orders, one)
+            return of not in admitted.get(name, ())
+
+        return structs.replace(reading, **_without(reading, refused, ()))
+
     def sift(self, reading: Reading, known: Known, snapshot: Snapshot) -> Reading:
         """Return a reading without what is refused. What was shown of that is hidden, and goes on one day."""
-        orders = _ORDERS.get(reading.source)
-        if reading.target is None or not orders:
+        target = reading.target
+        if target is None:
             return reading
-        place = (reading.target, reading.source)
+        orders: dict[str, Order] = {}
+        for tellers, of_them in _ORDERS.items():
+            if reading.source in tellers:
+                owner = self._owner(target, tellers)
+                if owner == reading.source:
+                    orders |= of_them
+                else:
+                    reading = self._barred(reading, target, owner, of_them)
+        if not orders:
+            return reading
+        place = (target, reading.source)
         samples = tuple(sample for sample in reading.samples if sample.family in orders)
-        fed = tuple(effect for effect in _fed(reading, snapshot) if effect.family in orders)
+        fed = tuple(_fed(reading, orders, snapshot))
         seen: dict[str, Tallies[_Group]] = {}
         for sample in samples:
             seen.setdefault(sample.scope, Tallies())[_group(orders, sample)] += 1
@@ -312,17 +345,17 @@ class Sieve:
         return structs.replace(reading, **changed) if changed else reading
 
 
-def _fed(reading: Reading, snapshot: Snapshot) -> Iterator[Effect]:
-    """Yield each series that events feed, once: those of the reading's source that are shown, and new ones."""
+def _fed(reading: Reading, orders: Mapping[str, Order], snapshot: Snapshot) -> Iterator[Effect]:
+    """Yield each series of these families that events feed, once: those that are shown, and new ones."""
     told: set[tuple[str, tuple[str, ...]]] = set()
-    for family in _FED.get(reading.source, ()):
+    for family in _FED.intersection(orders):
         chunk = snapshot.chunks.get((family, reading.target))
         told.update((family, labels) for labels in (chunk.labels if chunk else ()))
     told.update((effect.family, effect.labels) for effect in reading.seeds)
     told.update((effect.family, effect.labels) for event in reading.events for effect in event.effects)
     told.update((one.effect.family, one.effect.labels) for one in reading.sightings)
     told.difference_update((effect.family, effect.labels) for effect in reading.ended)
-    yield from (Effect(*one) for one in told)
+    yield from (Effect(*one) for one in told if one[0] in orders)
 
 
 def _without(reading: Reading, refused: Callable[[Sample | Effect], bool], fed: Iterable[Effect]) -> Mapping[str, Any]:

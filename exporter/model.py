@@ -337,11 +337,15 @@ class Metered(Protocol):
 
 
 class Known(NamedTuple):
-    """What the ledger knows of a source on a target: its notes, its counters, the scopes of which it has samples."""
+    """What the ledger knows of a source on a target: its notes, its counters, the scopes of which it has samples.
+
+    And of things, whoever has seen them: their `runs`, lists of times and statuses, by their names.
+    """
 
     notes: Mapping[str, Any] = {}
     meters: Mapping[Resource, Metered] = {}
     scopes: frozenset[str] = frozenset()
+    runs: Mapping[str, Any] = {}
 
 
 class Chunk(Struct, frozen=True):

@@ -110,7 +110,7 @@ class Street:
         self.store = store or MemoryStore()
         self.text = text
         self.begin = begin
-        self.run = run
+        self.named = run
         self.start()
 
     def start(self, text=None):
@@ -151,7 +151,7 @@ class Street:
             CloudWatchAlarms(self.aws, known, self.config),
             JobPolling(self.aws, self.inventory, self.config),
         )
-        self.sources = tuple(source for source in made if source.name in self.run)
+        self.sources = tuple(source for source in made if source.name in self.named)
         self.collection = Collection(self.ledger, self.clock, self.tally, self.admission)
         noted = {source.name: self.ledger.known(source.name, self.target).notes.get(NOTE) for source in self.sources}
         self.admission.expect(self.target, noted)

@@ -20,6 +20,7 @@ from exporter.clock import SystemClock
 from exporter.config import Account
 from exporter.demo import FakeAws, World, access_key, default_world, serve
 from exporter.demo.resources import Role
+from exporter.inventory import KINDS
 from exporter.jobs import JOB_TYPES, STEPS, summary
 from exporter.model import HOUR, MINUTE, Target
 from exporter.tally import Tally
@@ -394,8 +395,10 @@ def test_answers_are_those_of_the_sdk(door, keys, kind):
         "DescribeScalableTargets": {"ServiceNamespace": "sagemaker"},
         "GetResources": {},
         **of_jobs,
+        **{kind.operation: dict(kind.fixed) for kind in KINDS.values() if kind.operation not in of_jobs},
     }
     taken = {name for name, operation in OPERATIONS.items() if operation.service == "sqs"}  # is not there twice
+    taken |= {call.operation for kind in KINDS.values() for call in kind.calls} - asked.keys()  # see test_things_street
     assert asked.keys() == OPERATIONS.keys() - taken - {"GetCallerIdentity", "AssumeRole", "GetMetricData"}
     plain = PluggedSessions("theirs")
     plain.fake = door

@@ -87,7 +87,7 @@ class Room:
     def start(self):
         self.tally = Tally()
         self.ledger = Ledger(self.store, self.clock, self.tally, zero_hold=0.0)
-        admission = Admission(10**6)
+        self.admission = admission = Admission(self.config.limits.series)
         self.collection = Collection(self.ledger, self.clock, self.tally, admission)
         self.events = JobEvents(self.api, self.config)
         self.sources = [self.events]
@@ -337,6 +337,13 @@ def test_what_exists_stands_at_0_and_leaves_a_day_after_it_is_gone(both):
     both.inventory.now = Census(endpoints_at=both.clock.now())
     both.run()
     assert not values(both.ledger.snapshot(), ENDPOINTS)
+    both.hear(endpoint_event("UPDATING", T0 + 30), endpoint_event("UPDATING", T0 + 30))
+    assert both.shown(ENDPOINTS) == {("a", "Updating"): 1}
+    both.hear(endpoint_event("UPDATING", T0 + 30))
+    assert both.shown(ENDPOINTS) == {("a", "Updating"): 1}, "what was seen of it is remembered"
+    both.clock.forward(47 * DAY)
+    both.inventory.now = Census(endpoints_at=both.clock.now())
+    both.run()
     assert not both.ledger.notes("runs")[HERE]
 
 
@@ -375,6 +382,113 @@ def test_a_deployment_counts_once_by_what_came_of_it(both):
     both.inventory.now = standing("InService", T0 + 800, EndpointStatus="InService", **new)
     both.run()
     assert both.shown(DEPLOYMENTS) == {("a", "succeeded"): 1, ("a", "rolled_back"): 1}
+
+
+def test_what_is_told_again_at_an_equal_time_begins_no_run(both):
+    both.run()
+    both.clock.forward(100)
+    events = [endpoint_event(status, T0 + 50) for status in ("UPDATING", "IN_SERVICE", "FAILED")]
+    for _ in range(4):
+        both.hear(*events)
+    assert set(both.shown(ENDPOINTS).values()) == {1}
+
+
+def test_what_stands_still_is_not_written_down_anew(both):
+    both.inventory.now = standing("InService", T0 - DAY)
+    for _ in range(10):
+        both.run()
+        both.clock.forward(MINUTE)
+    assert len(both.ledger.notes("runs")[HERE]["endpoint/a"]) == 2
+
+
+def test_what_happened_while_a_family_was_off_does_not_count():
+    room = Room(BOTH)
+    try:
+        room.inventory.now = standing("InService", T0 - DAY)
+        room.run()
+        room.ledger.close()
+        off = "families: {exclude: [sagemaker_endpoint_state_changes_total]}\n"
+        room.config = parse(off + BOTH % URL)
+        room.start()
+        room.clock.forward(HOUR)
+        room.inventory.now = standing("Failed", T0 + 600, at=room.clock.now())
+        room.run()
+        room.ledger.close()
+        room.config = parse(BOTH % URL)
+        room.start()
+        room.clock.forward(HOUR)
+        room.inventory.now = standing("Failed", T0 + 600, at=room.clock.now())
+        room.run()
+        assert room.shown(ENDPOINTS) == {}
+        room.inventory.now = standing("InService", room.clock.now() + 5, at=room.clock.now() + 10)
+        room.clock.forward(MINUTE)
+        room.run()
+        assert room.shown(ENDPOINTS) == {("a", "InService"): 1}
+    finally:
+        room.ledger.close()
+
+
+def test_a_deployment_counts_in_whatever_order_its_events_come(both):
+    both.run()
+    both.clock.forward(900)
+    pending = {"PendingDeploymentSummary": {"EndpointConfigName": "new", "StartTime": (T0 + 10) * 1000}}
+    updating = {"EndpointName": "a", "EndpointStatus": "UPDATING", "EndpointConfigName": "old", **pending}
+    done = {"EndpointName": "a", "EndpointStatus": "IN_SERVICE", "EndpointConfigName": "new"}
+    deployment = "SageMaker Endpoint Deployment State Change"
+    after = envelope(deployment, done | {"LastModifiedTime": (T0 + 610) * 1000}, T0 + 611)
+    before = envelope(deployment, updating | {"LastModifiedTime": (T0 + 10) * 1000}, T0 + 11)
+    both.hear(after)
+    both.hear(before)
+    both.hear(after, before)
+    assert both.shown(DEPLOYMENTS) == {("a", "succeeded"): 1}
+    assert both.shown("sagemaker_endpoint_deployment_duration_seconds", "sum") == {("succeeded",): 600}
+
+
+def test_a_description_that_lags_behind_its_event_is_waited_for(room):
+    room.run()
+    job = Job("training", T0 + 10, (T0 + 70, "Failed"), failure="CapacityError: none")
+    told = list(sent(job))
+    job.lives = job.lives[:1]
+    room.api.jobs.append(job)
+    room.clock.forward(80)
+    room.hear(*told)
+    room.run()
+    assert room.shown(FAILURES) == {}
+    job.lives = (*job.lives, (T0 + 70, "Failed"))
+    room.clock.forward(MINUTE)
+    room.run()
+    assert room.shown(FAILURES) == {("training", "capacity"): 1}
+
+
+def test_an_end_that_polling_can_not_list_counts_in_an_hour_by_what_was_told(both):
+    both.api.fails = lambda operation: "denied" if operation == "ListTrainingJobs" else None
+    both.run()
+    both.clock.forward(80)
+    both.hear(*sent(Job("training", T0 + 10, (T0 + 70, "Failed"), failure="CapacityError: none")))
+    both.run()
+    assert both.shown(FAILURES) == {}
+    both.clock.forward(HOUR + MINUTE)
+    both.run()
+    assert both.shown(FAILURES) == {("training", "capacity"): 1}
+    assert not both.api.calls["DescribeTrainingJob"]
+
+
+def test_names_that_only_events_tell_keep_to_the_limit_of_series():
+    for text in (BOTH, ALONE):
+        room = Room("limits: {series: 3000}\n" + text)
+        try:
+            room.inventory.now = standing("InService", T0 - DAY)
+            for _ in range(3):
+                room.run()
+                room.clock.forward(MINUTE)
+            for first in range(0, 4000, 100):
+                room.hear(*(endpoint_event("FAILED", T0 + 70, name=f"made-up-{first + n}") for n in range(100)))
+            room.run()
+            assert len(values(room.ledger.snapshot(), ENDPOINTS)) < 3000
+            room.hear(*(endpoint_event("FAILED", T0 + 70, name=f"more-{n}") for n in range(100)))
+            assert not any(labels[2].startswith("more-") for labels in values(room.ledger.snapshot(), ENDPOINTS))
+        finally:
+            room.ledger.close()
 
 
 # -- any history -------------------------------------------------------------------------------------------------------

@@ -93,16 +93,23 @@ def changes(target: Target, job: Job, now: float) -> Iterator[Event]:
 
 
 def heard(target: Target, job: Job, now: float) -> Iterator[Event]:
-    """Yield that an event has told of a job's changes of status."""
+    """Yield that an event has told that a job is in its status."""
     for event in changes(target, job, now):
-        if event.kind == STATE:
+        if event.kind == STATE and event.effects[0].labels[-1] == job.status:
             yield Event(HEARD, event.identity, event.at, target)
 
 
-def missed(target: Target, job: Job, now: float) -> Iterator[Event]:
-    """Yield that no event has told of a job's changes of status: it counts only if none has."""
+def missed(target: Target, job: Job, since: float, now: float) -> Iterator[Event]:
+    """Yield that no event has told of a job's changes of status: it counts only if none has.
+
+    Only of what happened `since` events are heard. Events that tell no creation can't be told from others.
+    """
     kind = JOB_TYPES[job.job_type]
+    if kind.event is None or not (kind.event.created or kind.unique):
+        return
     for event in changes(target, job, now):
+        if event.at < since:
+            continue
         status = event.effects[0].labels[-1]
         if (
             event.kind == STATE
@@ -134,7 +141,8 @@ def phases(target: Target, job: Job) -> Iterator[Event]:
         named = f"{who}#{one.status}@{math.floor(one.start)}"
         if one.status == "Interrupted" and job.spot:
             used = [Effect(INTERRUPTIONS, (*where, instance)) for instance, _ in job.instances]
-            yield Event(PHASE, named, one.start, target, tuple(used))
+            if used:  # or whoever knows the instances could not count it any more
+                yield Event(PHASE, named, one.start, target, tuple(used))
         if one.status in NO_PHASES:
             continue
         yield Event(PHASE, named, one.start, target, (Effect(PHASE_CHANGES, (*where, one.status)),))

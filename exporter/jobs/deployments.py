@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -22,10 +22,21 @@ DURATION = "sagemaker_endpoint_deployment_duration_seconds"
 KIND = "job_events/deployment"
 TELL = {"SageMaker Endpoint Deployment State Change", "SageMaker Endpoint State Change"}
 FAILED = {"Failed", "UpdateRollbackFailed", "OutOfService"}
+SETTLED = {"InService", *FAILED}
 
 OUTCOMES = CATALOGUE[ENDED].known("outcome")
 
 UnderWay = tuple[float, str]  # when it began, the configuration that is to come
+
+
+class Course(NamedTuple):
+    """How an endpoint goes on: the deployment that is under way (0: none), and how and when it last was settled."""
+
+    start: float = 0.0
+    coming: str = ""
+    settled: float = 0.0
+    config: str = ""
+    status: str = ""
 
 
 class Look(Struct, frozen=True):
@@ -63,21 +74,35 @@ def _look(found: Object, at: float) -> Look:
     )
 
 
-def follow(target: Target, before: Any, look: Look) -> tuple[UnderWay | None, Event | None]:
-    """Return what is under way after a look, and the event of what has ended by it; `before` is what was under way."""
-    deployment = look.deployment or ((float(before[0]), str(before[1])) if before else None)
-    if deployment is None or look.at < deployment[0]:
-        return deployment, None
-    if look.status == "InService":
-        outcome = "succeeded" if not deployment[1] or look.config == deployment[1] else "rolled_back"
-    elif look.status in FAILED:
+def follow(target: Target, before: Any, look: Look) -> tuple[Course, list[Event]]:
+    """Return how an endpoint goes on after a look, and the events of what has ended by it; `before` is how it went on.
+
+    Looks may come in any order: one that it has settled may be told before one that it was being deployed.
+    """
+    course = Course(*before) if before else Course()
+    events: list[Event] = []
+    if look.deployment and look.deployment[0] > course.start:
+        if course.start:  # nobody has told of its end: it has come to what another one began from
+            stands = course._replace(settled=look.deployment[0], config=look.config, status="InService")
+            events.append(_ended(target, look.endpoint, stands))
+        course = course._replace(start=look.deployment[0], coming=look.deployment[1])
+    if look.at >= course.settled and look.status in SETTLED:
+        course = course._replace(settled=look.at, config=look.config, status=look.status)
+    if course.start and course.settled >= course.start:
+        events.append(_ended(target, look.endpoint, course))
+        course = course._replace(start=0.0, coming="")
+    return course, events
+
+
+def _ended(target: Target, endpoint: str, course: Course) -> Event:
+    if course.status in FAILED:
         outcome = "failed"
     else:
-        return deployment, None
-    start, where = deployment[0], (target.account_id, target.region)
-    took = Effect(DURATION, (*where, outcome), look.at - start, CATALOGUE[DURATION].buckets)
-    who = f"{target.account_id}/{target.region}/{look.endpoint}@{math.floor(start)}"
-    return None, Event(KIND, who, look.at, target, (Effect(ENDED, (*where, look.endpoint, outcome)), took))
+        outcome = "succeeded" if course.coming in {"", course.config} else "rolled_back"
+    where = (target.account_id, target.region)
+    took = Effect(DURATION, (*where, outcome), course.settled - course.start, CATALOGUE[DURATION].buckets)
+    who = f"{target.account_id}/{target.region}/{endpoint}@{math.floor(course.start)}"
+    return Event(KIND, who, course.settled, target, (Effect(ENDED, (*where, endpoint, outcome)), took))
 
 
 def series(target: Target, endpoint: str) -> Iterator[Effect]:

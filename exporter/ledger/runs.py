@@ -28,6 +28,8 @@ class Run(NamedTuple):
 def seen(known: Iterable[Sequence[float | str]], at: float, status: str) -> tuple[list[list[float | str]], list[Run]]:
     """Take in that a thing was seen in a status; return all that is known now, and the runs that this began."""
     history = [Run(float(when), str(what)) for when, what in known]
+    if Run(at, status) in history:  # told again: at an equal time it must not stand behind what came after it
+        return [list(run) for run in history], []
     place = bisect_right(history, at, key=itemgetter(0))
     before = history[place - 1] if place else None
     after = history[place] if place < len(history) else None
@@ -47,4 +49,4 @@ def seen(known: Iterable[Sequence[float | str]], at: float, status: str) -> tupl
 
 
 def _ends(runs: list[Run]) -> list[Run]:
-    return runs if len(runs) < 2 or runs[0] == runs[-1] else [runs[0], runs[-1]]
+    return runs if len(runs) < 2 else [runs[0], runs[-1]]

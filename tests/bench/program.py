@@ -27,6 +27,7 @@ from canned import SERIES, VARIANT, named, places
 from processes import Child, flags, obey
 
 from exporter import footprint
+from exporter import inventory as listed
 from exporter.clock import SystemClock
 from exporter.config import parse
 from exporter.daemon import Parts
@@ -95,10 +96,14 @@ def configuration(number, *, inventory, free):
     operations = ("GetMetricData", "ListMetrics", "ListEndpoints", "DescribeEndpoint", "DescribeEndpointConfig")
     rates = ", ".join([*(f"{name}: {FREE}" for name in operations), f"GetMetricData.datapoints: [{FREE}, {FREE}]"])
     only_lists = "ListMetrics: 1000"  # listing is not what is measured where rates are
+    asked = (one for kind in listed.KINDS.values() for one in (kind, *kind.calls))
+    others = ", ".join(sorted({name for one in asked for name in one.families} | {listed.COUNTED}))
+    off = ", ".join(f"{source}: {{enabled: false}}" for source in ("cloudwatch_alarms", "job_polling"))
     return (
         f"{targets(number)}\n"
+        f"families: {{exclude: [{others}]}}\n"  # which the canned AWS does not have
         f"limits: {{series: {FREE}, usd_per_month: {FREE}, requests_per_second: {{{rates if free else only_lists}}}}}\n"
-        f"sources: {{cloudwatch_alarms: {{enabled: false}}, inventory: {{enabled: {str(inventory).lower()}}}}}\n"
+        f"sources: {{{off}, inventory: {{enabled: {str(inventory).lower()}}}}}\n"
     )
 
 

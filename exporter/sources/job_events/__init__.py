@@ -5,8 +5,9 @@
 An event is best effort: lost, late, repeated, out of order. So nothing here decides that something is new: each fact
 has the identity by which `job_polling` knows it too, and the ledger counts it once, whoever comes first.
 
-Where jobs are polled as well, their ends are described there. Where they are not, those whose end has been told are
-described here, in a run now and then, and what Describe has not told ten minutes later counts without it.
+Where jobs are polled as well, their ends are described there; what polling has not told of in an hour counts here, by
+what the event told. Where they are not, those whose end has been told are described here, in a run now and then, and
+what Describe has not told ten minutes later counts without it.
 """
 
 from __future__ import annotations
@@ -40,14 +41,15 @@ from exporter.jobs import told as job_told
 from exporter.jobs.detail_types import status_of
 from exporter.jobs.job_types import STEP_STATUSES, STEP_TYPES
 from exporter.jobs.objects import Object
-from exporter.jobs.things import THINGS_TOLD_BY, Thing, sightings, thing_told
+from exporter.jobs.things import THING_TYPES, THINGS_TOLD_BY, Thing, series, sightings, thing_told
 from exporter.model import DAY, MINUTE, Effect, Event, Failure, Forecast, Known, Reading, Sighting, Target
 
 SERVICE = "aws.sagemaker"
 HORIZON = 45 * DAY  # what is older is never counted, whoever tells of it
 EVERY = 1.0 * MINUTE  # between two runs in which ends are described
 GIVE_UP = 10 * MINUTE  # after an end was told: it counts without what Describe tells
-DESCRIBES = 100  # in one run; the rest follows in the next one
+OVERDUE = 60 * MINUTE  # after an end was told: polling, if it can, has described it by then
+DESCRIBES = 150  # in one run; the rest follows in the next one
 
 EVENTS = "sagemaker_service_events_total"
 NODES = "sagemaker_cluster_node_health_events_total"
@@ -56,7 +58,7 @@ ENVELOPE, NODE, CLUSTER_EVENT = "job_events/event", "job_events/node", "job_even
 
 _BEGUN = "begun"
 _OWED = "owed/"  # notes of jobs whose end has been told and not yet described, by who they are
-_DEPLOYING = "deploying/"  # notes of deployments under way, by endpoint
+_DEPLOYING = "deploying/"  # notes of how endpoints go on
 _TRAIL = " via CloudTrail"  # the end of the detail-types that are not SageMaker's own
 _OF_STEP = "SageMaker Model Building Pipeline Execution Step Status Change"
 _NODE_HEALTH = "SageMaker HyperPod Cluster Node Health Event"
@@ -109,11 +111,14 @@ class JobEvents:
             if one.detail_type in deployments.TELL:
                 events += self._deployment(target, one, {**known.notes, **notes}, notes)
             if one.detail_type == _OF_STEP and self._alone:  # or polling lists it, with the pipeline's name as it is
-                events += _steps(target, one, detail)
+                events += self._steps(target, one, detail)
             elif one.detail_type == _NODE_HEALTH:
                 events.append(_node_health(target, one, detail))
             elif one.detail_type == _OF_CLUSTER:
                 events.append(_cluster_event(target, one, detail))
+        for name, owed in _owed(known, now - 2 * OVERDUE):  # of a target that nobody reads: see `read`
+            events += _ended(target, owed.job, now)
+            notes[name] = None
         fresh, old = _since(begun, events)
         return Reading(
             self.name,
@@ -141,7 +146,7 @@ class JobEvents:
         yield from counts.phases(target, job)
         who = identity(target, job) or stand_in(target, job)
         old = one.at < now - HORIZON  # its identities are forgotten: what Describe tells of it would count once more
-        if self._alone and who and not old and (counts.ended(job) or identity(target, job) is None):
+        if who and not old and (counts.ended(job) or identity(target, job) is None):
             notes[_OWED + who] = msgspec.to_builtins(_Owed(job, now))
 
     def _deployment(
@@ -151,11 +156,28 @@ class JobEvents:
         look = deployments.told(one.detail, one.at)
         if self._selection.admits(Census(), "endpoint", look.endpoint):
             name = _DEPLOYING + look.endpoint
-            under_way, event = deployments.follow(target, known.get(name), look)
-            if under_way != known.get(name):
-                notes[name] = under_way
-            if event:
-                yield event
+            course, events = deployments.follow(target, known.get(name), look)
+            notes[name] = list(course)
+            yield from events
+
+    def _steps(self, target: Target, told: Told, detail: Object) -> Iterator[Event]:
+        """Yield that a step of an execution entered a status."""
+        pipeline, _, execution = detail.text("pipelineExecutionArn").partition(":pipeline/")[2].partition("/execution/")
+        name, status, kind = detail.text("stepName"), detail.text("currentStepStatus"), detail.text("stepType")
+        if not (pipeline and execution and name and status):
+            raise UnreadableError("an event of a step: it does not tell which step of what entered which status")
+        if not self._selection.admits(Census(), "job", pipeline):
+            return
+        step = Step(
+            name,
+            spelled(STEP_STATUSES, status),
+            next((word for word in STEP_TYPES if word in {kind, f"{kind}Job"}), kind),
+            started=detail.time("stepStartTime"),
+            ended=detail.time("stepEndTime"),
+            cached=detail.at("cacheHitResult") is not None,
+        )
+        job = Job("pipeline_execution", f"{pipeline}/{execution}", "Executing", under=pipeline)
+        yield from counts.steps(target, job, [step], told.at)
 
     def _wants(self, thing: Thing) -> bool:
         kind = "endpoint" if thing.kind == "endpoint" else ""
@@ -169,26 +191,33 @@ class JobEvents:
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """Describe the jobs whose end has been told."""
         begun = known.notes.get(_BEGUN, self._since)
-        owed = {name: msgspec.convert(note, _Owed) for name, note in known.notes.items() if name.startswith(_OWED)}
         events: list[Event] = []
         notes: dict[str, Any] = {_BEGUN: begun}
         failed: list[Failure] = []
         throttled = False
-        for name, one in sorted(owed.items(), key=lambda item: item[1].since)[:DESCRIBES]:
+        # Polling describes them, where it runs; what it has not told of in an hour, it can't.
+        waiting = sorted(_owed(known, now if self._alone else now - OVERDUE), key=lambda item: item[1].since)
+        for name, one in waiting[:DESCRIBES]:
             job: Job | None = None
             try:
-                job = None if throttled else self._described(target, one.job)
+                asked = not throttled and (self._alone or identity(target, one.job) is None)
+                job = self._described(target, one.job) if asked else None
                 gone = job is None and not throttled
             except (AwsError, UnreadableError) as error:
                 reason = error.error_class if isinstance(error, AwsError) else "transient"
                 gone, throttled = reason == "absent", reason == "throttled"
                 if not gone:
                     failed.append(Failure(_operation(one.job), reason, str(error)))
-            if job is None and not gone and now < one.since + GIVE_UP:
+            known_end = job is not None and _same(target, one.job, job) and counts.ended(job)
+            if not known_end and not gone and now < one.since + GIVE_UP:  # Describe may lag behind
                 continue
             # Of some AWS does not tell when they ended: then it was when the event was sent, not now.
-            events += _ended(target, structs.replace(job, sent=one.job.sent) if job else one.job, now)
+            told = structs.replace(job, sent=one.job.sent) if job and known_end else one.job
+            events += _ended(target, told, now)
             notes[name] = None
+        unseen, ending = _over(known, now) if self._alone else ((), ())
+        settled = ((name, note) for name, note in known.notes.items() if name.startswith(_DEPLOYING))
+        notes |= dict.fromkeys(name for name, note in settled if max(note[0], note[2]) < now - HORIZON)
         return Reading(
             self.name,
             target,
@@ -196,6 +225,8 @@ class JobEvents:
             failed=tuple(failed),
             events=tuple(self._shown(event) for event in _since(begun, events)[0]),
             seeds=tuple(self._seeds(target)) if self._alone else (),
+            ended=tuple(effect for called in ending for effect in _series(target, called)),
+            unseen=tuple(unseen),
             not_before=now - HORIZON,
             notes=notes,
         )
@@ -262,6 +293,32 @@ def _ended(target: Target, job: Job, now: float) -> Iterator[Event]:
         yield from counts.unnamed(target, job, who, now)
 
 
+def _owed(known: Known, before: float) -> Iterator[tuple[str, _Owed]]:
+    """Yield the jobs whose end is owed since before a time, with the names of the notes of it."""
+    for name, note in known.notes.items():
+        if name.startswith(_OWED) and note["since"] <= before:
+            yield name, msgspec.convert(note, _Owed)
+
+
+def _over(known: Known, now: float) -> tuple[list[str], list[str]]:
+    """Return the things to forget, and those whose series end: nobody lists them, and nothing is told of them."""
+    newest = {called: history[-1] for called, history in known.runs.items()}
+    unseen = [called for called, (at, _) in newest.items() if at < now - HORIZON - DAY]
+    gone = [called for called, (at, status) in newest.items() if status == "Deleting" and at < now - DAY]
+    return unseen, unseen + gone
+
+
+def _series(target: Target, called: str) -> Iterator[Effect]:
+    kind, _, name = called.partition("/")
+    if not THING_TYPES[kind].grouped:
+        yield from series(target, Thing(kind, name, ""))
+
+
+def _same(target: Target, told: Job, job: Job) -> bool:
+    """Say whether what Describe tells is of the job that an event told of: another one may have its name by now."""
+    return identity(target, told) in {None, identity(target, job)}
+
+
 def _operation(job: Job) -> str:
     how = JOB_TYPES[job.job_type].description
     return how.operation if how else job.job_type
@@ -271,24 +328,6 @@ def _service_event(target: Target, told: Told, detail: Object) -> Event:
     """Return that an event came, by the id of its envelope."""
     labels = (target.account_id, target.region, told.detail_type, status_of(told.detail_type, detail))
     return Event(ENVELOPE, told.id, told.at, target, (Effect(EVENTS, labels),))
-
-
-def _steps(target: Target, told: Told, detail: Object) -> Iterator[Event]:
-    """Yield that a step of an execution entered a status."""
-    pipeline, _, execution = detail.text("pipelineExecutionArn").partition(":pipeline/")[2].partition("/execution/")
-    name, status, kind = detail.text("stepName"), detail.text("currentStepStatus"), detail.text("stepType")
-    if not (pipeline and execution and name and status):
-        raise UnreadableError("an event of a step: it does not tell which step of what entered which status")
-    step = Step(
-        name,
-        spelled(STEP_STATUSES, status),
-        next((word for word in STEP_TYPES if word in {kind, f"{kind}Job"}), kind),
-        started=detail.time("stepStartTime"),
-        ended=detail.time("stepEndTime"),
-        cached=detail.at("cacheHitResult") is not None,
-    )
-    job = Job("pipeline_execution", f"{pipeline}/{execution}", "Executing", under=pipeline)
-    yield from counts.steps(target, job, [step], told.at)
 
 
 def _node_health(target: Target, told: Told, detail: Object) -> Event:

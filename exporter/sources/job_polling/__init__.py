@@ -73,6 +73,7 @@ class JobPolling:
         self._aws = aws
         self._inventory = inventory
         self._hears = config.sources.job_events.enabled
+        self._since = aws.now()  # when it began to hear, if it does
         self._every = settings.every
         self._last_good = settings.last_good or max(900.0, 3 * settings.every)
         self._selection = Selection(config.resources)
@@ -104,7 +105,7 @@ class JobPolling:
         book.tidy(min(one.listed for one in kept.passes.values()), now)
         if PIPELINES in looked:
             parents.tidy(now)
-        seen = things.look(target, self._inventory.census(target), known.notes, self._wants_thing, self._on, kept.begun)
+        seen = things.look(target, self._inventory.census(target), known, self._wants_thing, self._on, kept.begun)
         missed = list(self._missed(target, kept, now))
         kept.run += 1
         listed = {name: one.listed for name, one in kept.passes.items()}
@@ -180,7 +181,7 @@ class JobPolling:
             kept.unheard += [(now + HEARD_BY, job) for job in kept.book.closed]
         kept.book.closed = []
         while kept.unheard and kept.unheard[0][0] <= now:
-            yield from counts.missed(target, kept.unheard.popleft()[1], now)
+            yield from counts.missed(target, kept.unheard.popleft()[1], self._since, now)
 
     def _wants_thing(self, census: Census, thing: Thing) -> bool:
         kind = {"endpoint": "endpoint", "inference_component": "inference-component"}.get(thing.kind, "")

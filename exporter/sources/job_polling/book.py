@@ -49,7 +49,7 @@ class Followed(Struct):
 
     `refused` says that it could not be described since then: who only waits for its turn is not given up. The end of a
     `counted` one has been counted; only what it has left behind goes on. `basis` is a status that it may have been in
-    since before counting began, where AWS does not tell since when.
+    since before counting began: when it was last modified tells nothing of that.
     """
 
     job: Job
@@ -123,7 +123,7 @@ class Book:
             if before is None and self.wants.pools and job.warm_pool and job.warm_pool.status in POOL_OPEN:
                 self._leave(who, job, now)
             return  # nothing else of it counts
-        unplaced = before is None and not counts.dated(job) and (job.created or 0.0) < self._begun
+        unplaced = before is None and not counts.ended(job) and (job.created or 0.0) < self._begun
         basis = before.basis if before else job.status if unplaced else ""
         if not self._old(job):
             self._count(counts.changes(self.target, job, now), basis)
@@ -156,12 +156,10 @@ class Book:
         if self._old(job):  # of human loops nobody tells when they ended
             self._forget(who)
             return
-        for events in (
-            counts.changes(self.target, job, now),
-            counts.started(self.target, job),
-            counts.phases(self.target, job),
-        ):
-            self._count(events, before.basis)
+        if not before.described or job.status != before.job.status:  # or one that goes on would count anew one day
+            self._count(counts.changes(self.target, job, now), before.basis)
+        for events in (counts.started(self.target, job), counts.phases(self.target, job)):
+            self._count(events)
         if counts.ended(job):
             self._keep(who, Followed(job, now, before.over or now, described=True, basis=before.basis), now)
             self._close(who, now)

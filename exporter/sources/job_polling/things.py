@@ -15,10 +15,13 @@ from exporter.inventory import Census, Things
 from exporter.inventory import Thing as Listed
 from exporter.jobs import UnreadableError, deployments
 from exporter.jobs.things import THING_TYPES, Thing, package_name, series, sightings
-from exporter.model import DAY, Effect, Event, Sighting, Target
+from exporter.model import DAY, Effect, Event, Known, Sighting, Target
 
 THINGS = "things/"  # notes of what there is, by kind and name
+_SINCE = "since/"  # notes of when a kind was first looked at, since its family is on
 _DEPLOYING = "deploying/"  # notes of deployments under way, by endpoint
+
+KEPT = 46 * DAY  # what was seen of a thing that is gone: a day longer than an event of it may count
 
 _Noted = list[Any]  # what its series are called by, its status, when it went: 0 while it is there
 
@@ -36,50 +39,59 @@ class Seen(NamedTuple):
     notes: dict[str, Any]
 
 
-def look(
-    target: Target, census: Census, known: Mapping[str, Any], wants: Wants, on: Container[str], begun: float
-) -> Seen:
-    """Return what a census shows, beside what the notes tell of before. Nothing before `begun` counts."""
+def look(target: Target, census: Census, known: Known, wants: Wants, on: Container[str], begun: float) -> Seen:
+    """Return what a census shows, beside what the notes tell of before. Nothing before `begun` counts.
+
+    Nor does what happened while a kind was not looked at, since its family was off.
+    """
     seen = Seen([], [], [], [], [], {})
     for kind, at, found in _kinds(census):
-        if not at or THING_TYPES[kind].family not in on:
-            continue
-        wanted = [thing for thing in found if wants(census, thing)]
-        before: Mapping[str, _Noted] = known.get(THINGS + kind, {})
-        first = THINGS + kind not in known
-        there: dict[str, _Noted] = {}
-        for thing in wanted:
-            there[thing.name] = [thing.label, thing.status, 0.0]
-            if thing.changed is None and thing.label and before.get(thing.name) == there[thing.name]:
-                continue  # or each of thousands would be written down in each run
-            for sighting in sightings(target, _placed(thing, at, first=first)):
-                seen.sightings.append(structs.replace(sighting, counts=sighting.at >= begun))
-        for name, (label, status, since) in before.items():
-            if name not in there and at < (since or at) + DAY:
-                there[name] = [label, status, since or at]
-            elif name not in there:
-                seen.unseen.append(f"{kind}/{name}")
-        shown = {label or name for name, (label, _, _) in there.items()}
-        over = {label or name: Thing(kind, name, status, label=label) for name, (label, status, _) in before.items()}
-        for one in {thing.label or thing.name: thing for thing in wanted}.values():
-            seen.seeds.extend(series(target, one))
-        for name, thing in over.items():
-            if name not in shown:
-                seen.ended.extend(series(target, thing))
-        seen.notes[THINGS + kind] = there
+        if THING_TYPES[kind].family not in on:
+            seen.notes[_SINCE + kind] = None
+        elif at:
+            _look(target, kind, at, [thing for thing in found if wants(census, thing)], known, begun, seen)
     if census.endpoints_at and deployments.ENDED in on:
-        _deployments(target, census, known, wants, seen)
+        _deployments(target, census, known.notes, wants, seen)
     return seen
 
 
-def _placed(thing: Thing, at: float, *, first: bool) -> Thing:
-    """Return a thing with the time of its status: that of the look where AWS tells none.
-
-    At the first look of all, it may have been so for years.
-    """
-    if thing.changed is not None:
-        return thing
-    return structs.replace(thing, changed=thing.created if first else at)
+def _look(target: Target, kind: str, at: float, found: Iterable[Thing], known: Known, begun: float, seen: Seen) -> None:
+    since = seen.notes[_SINCE + kind] = known.notes.get(_SINCE + kind, max(begun, at))
+    before: Mapping[str, _Noted] = known.notes.get(THINGS + kind, {})
+    there: dict[str, _Noted] = {}
+    exist: dict[str, Thing] = {}
+    for thing in found:
+        there[thing.name] = [thing.label, thing.status, 0.0]
+        exist[thing.label or thing.name] = thing
+        if thing.changed is None and thing.label and before.get(thing.name) == there[thing.name]:
+            continue  # or each of thousands would be written down in each run
+        since_when = thing.changed
+        if since_when is None:  # AWS tells no time: that of the look, or of its creation, where nobody had looked at it
+            since_when = at if thing.name in before else thing.created
+        for sighting in sightings(target, structs.replace(thing, changed=since_when)):
+            seen.sightings.append(structs.replace(sighting, counts=sighting.at >= since))
+    over: dict[str, Thing] = {}
+    for name, (label, status, gone) in before.items():
+        if name not in there and at < (gone or at) + DAY:
+            there[name] = [label, status, gone or at]
+        elif name not in there:
+            over[label or name] = Thing(kind, name, status, label=label)
+    for called, history in known.runs.items():
+        of_kind, _, name = called.partition("/")
+        newest = history[-1][0]
+        if of_kind != kind or name in there:
+            continue
+        if newest < at - KEPT:  # no event that is so late counts
+            seen.unseen.append(called)
+        elif name not in before and at - 2 * DAY < newest < at - DAY and not THING_TYPES[kind].grouped:
+            over[name] = Thing(kind, name, "")  # events alone have told of it
+    shown = {label or name for name, (label, _, _) in there.items()}
+    for thing in exist.values():
+        seen.seeds.extend(series(target, thing))
+    for name, thing in over.items():
+        if name not in shown:
+            seen.ended.extend(series(target, thing))
+    seen.notes[THINGS + kind] = there
 
 
 def _kinds(census: Census) -> Iterator[tuple[str, float, Iterable[Thing]]]:
@@ -127,11 +139,10 @@ def _deployments(target: Target, census: Census, known: Mapping[str, Any], wants
             stands = deployments.described(endpoint.facts, endpoint.modified)
         except UnreadableError:  # the inventory complains of it
             continue
-        under_way, event = deployments.follow(target, known.get(note), stands)
-        if under_way != known.get(note):
-            seen.notes[note] = under_way
-        if event:
-            seen.events.append(event)
+        course, events = deployments.follow(target, known.get(note), stands)
+        seen.events.extend(events)
+        if course.start or note in known:  # looks come in order: how it was settled need not be remembered
+            seen.notes[note] = list(course) if course.start else None
     for note in known:
         if note.startswith(_DEPLOYING) and note.removeprefix(_DEPLOYING) not in census.endpoints:
             seen.notes[note] = None
