@@ -116,6 +116,7 @@ class Collection:
         self._read_until: dict[tuple[str, Target], tuple[float, float]] = {}  # and the time of the reading
         self._last_event: dict[tuple[str, Target], float] = {}
         self._newest: dict[tuple[str, Target], Run] = {}
+        self._retired: frozenset[str] = frozenset()
         self._failed: deque[Run] = deque(maxlen=KEPT_FAILURES)
 
     def runs(self) -> tuple[Run, ...]:
@@ -134,6 +135,10 @@ class Collection:
         with self._lock:
             self._newest = {key: run for key, run in self._newest.items() if key in runs}
             self._read_until = {key: until for key, until in self._read_until.items() if key in runs}
+
+    def retire(self, sources: Iterable[str]) -> None:
+        """Learn which sources are switched off: a run of one that is still under way counts nothing any more."""
+        self._retired = frozenset(sources)
 
     def leave(self) -> None:
         """Learn that the process ends: calls fail from now on, which is nothing to warn of."""
@@ -205,6 +210,9 @@ class Collection:
         return known._replace(scopes=known.scopes.union(self._sieve.scopes(target, source)))
 
     def _apply(self, source: str, reading: Reading, known: Known) -> None:
+        if source in self._retired:
+            _log.info("a reading of %s is left out: it has been switched off meanwhile", source)
+            return
         for family, labels in set(_shown(reading)):  # what can't be rendered would leave the page without its family
             row = CATALOGUE.get(family)
             if row is None or labels != len(row.labels):

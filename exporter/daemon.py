@@ -7,7 +7,7 @@ import os
 import platform
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version as version_of
@@ -82,11 +82,17 @@ class Made(NamedTuple):
     sources: Sources
     listeners: Listeners
 
+    @property
+    def off(self) -> frozenset[str]:
+        """The sources that count, and are not among these."""
+        names = {source.name for source, _ in self.sources} | {listener.name for listener, _ in self.listeners}
+        return frozenset(_SWITCHED_OFF) - names
 
-def _listeners(config: Config, aws: Aws) -> Listeners:
+
+def _listeners(config: Config, aws: Aws, inventory: Inventory) -> Listeners:
     """Return who hears which queue: a line for each source that does."""
     events = config.sources.job_events
-    return [(JobEvents(aws, config), events.queue)] if events.enabled else []
+    return [(JobEvents(aws, inventory, config), events.queue)] if events.enabled else []
 
 
 class Parts:
@@ -135,7 +141,7 @@ class Parts:
         jobs = config.sources.job_polling
         if jobs.enabled:
             sources.append((JobPolling(self.aws, inventory, config), jobs.every))
-        listeners = _listeners(config, self.aws)
+        listeners = _listeners(config, self.aws, inventory)
         sources += [(listener, job_events.EVERY) for listener, _ in listeners if isinstance(listener, JobEvents)]
         return Made(config, inventory, sources, listeners)
 
@@ -181,10 +187,18 @@ class Parts:
 
     def switch_off(self, target: Target, made: Made) -> None:
         """End the count of what no source of these counts. Raises `LedgerError` if the disk refuses."""
-        names = {source.name for source, _ in made.sources} | {listener.name for listener, _ in made.listeners}
-        for name, switched_off in _SWITCHED_OFF.items():
-            if name not in names:
-                self.ledger.apply(switched_off(target, self.ledger.known(name, target), self.clock.now()))
+        for name in made.off:
+            self.ledger.apply(_SWITCHED_OFF[name](target, self.ledger.known(name, target), self.clock.now()))
+
+    def retire(self, targets: Iterable[Target]) -> None:
+        """End the count of what is switched off once more, for good: a run was under way when it was."""
+        made = Made(self.config, self.inventory, self.sources, self.listeners)
+        self.collection.retire(made.off)
+        try:
+            for target in targets:
+                self.switch_off(target, made)
+        except LedgerError as error:
+            _log.error("what is switched off may have counted a last time: %s", error)
 
     def expect(self, target: Target) -> None:
         """Let room be kept for the sources on a target, and own counters about it stand at 0."""
@@ -330,6 +344,7 @@ class Daemon:
             self._parts.use(made)
             self._take_over(logins)
             self._read_queues()
+            self._parts.retire(self._targets.values())
             for source in heard - {listener.name for listener, _ in made.listeners}:
                 self._tally.forget(source=source)
             self._gate.look()

@@ -536,3 +536,17 @@ def test_how_far_a_source_has_read_is_told(room):
 def test_a_seed_without_a_row_is_a_bug(room):
     run = room.run(Reading("inventory", HERE, T0, seeds=(Effect("sagemaker_nobody_total", ("a",), 0.0),)))
     assert [failure.error_class for failure in run.failures] == ["bug"]
+
+
+def test_a_run_that_was_under_way_when_its_source_was_switched_off_counts_nothing(room):
+    class Slow(Source):
+        def read(self, target, known, now):
+            room.collection.retire({self.name})
+            return super().read(target, known, now)
+
+    room.run(Slow(reading(gauge(), notes={"begun": T0}), clock=room.clock))
+    assert not room.ledger.notes("inventory")
+    assert not room.shown(GAUGE)
+    room.collection.retire(())
+    room.run(reading(gauge(), notes={"begun": T0}))
+    assert room.ledger.notes("inventory")[HERE] == {"begun": T0}

@@ -70,7 +70,7 @@ def running(monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", one.server.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
         pairs = [(one.heard[queue], queue) for queue in queues]
-        monkeypatch.setattr(of_daemon, "_listeners", lambda config, _: [p for p in pairs if p[1] in config.queues])
+        monkeypatch.setattr(of_daemon, "_listeners", lambda config, *_: [p for p in pairs if p[1] in config.queues])
         one.start()
         return one
 

@@ -89,7 +89,7 @@ class Room:
         self.ledger = Ledger(self.store, self.clock, self.tally, zero_hold=0.0)
         self.admission = admission = Admission(self.config.limits.series)
         self.collection = Collection(self.ledger, self.clock, self.tally, admission)
-        self.events = JobEvents(self.api, self.config)
+        self.events = JobEvents(self.api, self.inventory, self.config)
         self.sources = [self.events]
         if self.config.sources.job_polling.enabled:
             self.sources.append(JobPolling(self.api, self.inventory, self.config))

@@ -113,7 +113,7 @@ def test_events_alone_describe_what_has_ended_and_do_nothing_else(quick):
         )
     street = Street(world, text=EVENTS, run=())
     street.aws._rates = quick
-    source = JobEvents(street.aws, street.config)
+    source = JobEvents(street.aws, street.inventory, street.config)
     street.cycle(300)
     told = [opened(json.dumps(sent)) for _, sent in deliveries(events(world, ACCOUNT, REGION, T0, T0 + 200))]
     assert street.collection.hear(source, street.target, told) == []

@@ -24,8 +24,10 @@ from listening import ACCOUNT, HERE, REGION, URL, House, event
 from processes import Child, flags, obey
 from worlds import wait_for
 
+from exporter.admission import Admission
 from exporter.config import parse
 from exporter.demo import FakeAws, World, access_key, serve
+from exporter.inventory import Inventory, Pacing
 from exporter.jobs.counts import CHANGES
 from exporter.ledger.sqlite import SqliteStore
 from exporter.model import Reading
@@ -101,7 +103,7 @@ def _reader():
     with tempfile.TemporaryDirectory() as folder:
         house = House(SqliteStore(Path(folder) / "ledger.db"))
         text = f"queues: {{events: {{url: '{URL}'}}}}\nsources: {{job_events: {{enabled: true}}}}"
-        source = JobEvents(house.aws, parse(text))
+        source = JobEvents(house.aws, Inventory(house.aws, {}, Pacing(), Admission(1)), parse(text))
         house.ledger.apply(Reading(source.name, HERE, 0.0, notes={"begun": 0.0}))
         house.road.listen([source])
 

@@ -22,7 +22,7 @@ from exporter.aws import Aws, AwsError
 from exporter.aws.queues import Told
 from exporter.catalogue import CATALOGUE
 from exporter.config import Config
-from exporter.inventory import Census, Selection
+from exporter.inventory import Census, Inventory, Selection
 from exporter.jobs import (
     JOB_TYPES,
     TOLD_BY,
@@ -78,8 +78,9 @@ class JobEvents:
     name = "job_events"
     thrifty = False
 
-    def __init__(self, aws: Aws, config: Config) -> None:
+    def __init__(self, aws: Aws, inventory: Inventory, config: Config) -> None:
         self._aws = aws
+        self._inventory = inventory
         self._alone = not config.sources.job_polling.enabled
         self._since = aws.now()  # when counting begins, if it never has
         self._selection = Selection(config.resources)
@@ -106,7 +107,7 @@ class JobEvents:
                 events += self._job(target, kind, one, notes, now)
             elif thing:
                 found = thing_told(thing, one.detail, one.at)
-                if found and self._wants(found):
+                if found and self._wants(target, found):
                     seen += sightings(target, found)
             if one.detail_type in deployments.TELL:
                 events += self._deployment(target, one, {**known.notes, **notes}, notes)
@@ -154,7 +155,7 @@ class JobEvents:
     ) -> Iterator[Event]:
         """Yield the end of a deployment; note one that has begun."""
         look = deployments.told(one.detail, one.at)
-        if self._selection.admits(Census(), "endpoint", look.endpoint):
+        if self._selection.admits(self._inventory.census(target), "endpoint", look.endpoint):
             name = _DEPLOYING + look.endpoint
             course, events = deployments.follow(target, known.get(name), look)
             notes[name] = list(course)
@@ -179,9 +180,9 @@ class JobEvents:
         job = Job("pipeline_execution", f"{pipeline}/{execution}", "Executing", under=pipeline)
         yield from counts.steps(target, job, [step], told.at)
 
-    def _wants(self, thing: Thing) -> bool:
+    def _wants(self, target: Target, thing: Thing) -> bool:
         kind = "endpoint" if thing.kind == "endpoint" else ""
-        return self._selection.admits(Census(), kind, thing.label or thing.name)
+        return self._selection.admits(self._inventory.census(target), kind, thing.label or thing.name)
 
     # -- describing --------------------------------------------------------------------------------------------------
 
