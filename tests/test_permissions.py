@@ -58,7 +58,7 @@ def test_a_street_uses_every_action_that_the_policy_allows_and_no_other(quick):
     everything = "families: {include: ['*']}, resources: {tags: {team: '*'}}"
     kinds = "inventory: {resource_types: {include: ['*']}}"
     text = f"{{{everything}, sources: {{cloudwatch_alarms: {{tags: {{team: '*'}}}}, {kinds}}}}}"
-    street = Street(world_with_all(), text=text, run=(*RUN, "job_polling"))
+    street = Street(world_with_all(), text=text, run=(*RUN, "job_polling"), kinds=True)
     street.aws._rates = quick
     for seconds in (60, 60, 3600):
         street.cycle(seconds)

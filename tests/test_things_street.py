@@ -30,7 +30,7 @@ FAMILIES = {
 
 def street_of(world, text=ALL):
     """Return a street on which no rate limit binds, with nothing on it but the inventory."""
-    street = Street(world, text=text)
+    street = Street(world, text=text, kinds=True)
     street.aws._rates = dict.fromkeys(OPERATIONS, 1e6)
     street.sources = street.sources[:1]
     return street

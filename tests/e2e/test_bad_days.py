@@ -60,7 +60,7 @@ from exporter.model import HOUR, MINUTE
 
 SPEED = 60
 QUICK = """
-sources: {cloudwatch_metrics: {every: 30s}, inventory: {every: 30s}}
+sources: {cloudwatch_metrics: {every: 30s}, inventory: {every: 30s}, job_polling: {enabled: false}}
 limits: {requests_per_second: {ListMetrics: 50}}
 web: {zero_hold: 60s}
 """

@@ -23,6 +23,7 @@ CONFIG = """
 sources:
   cloudwatch_metrics: {every: 30s, settle: 5m, deep_settle: 20m, max_age: 8m, pace: {warm: 1m, cold: 5m}}
   inventory: {every: 30s, list_metrics_every: 2m}
+  job_polling: {enabled: false}
 web: {zero_hold: 600s}
 """
 FINAL = 10 * MINUTE  # what `Traffic` publishes is seen as it will stay so long after its minute

@@ -26,6 +26,7 @@ CONFIG = """
 sources:
   cloudwatch_metrics: {every: 60s, settle: 10m, deep_settle: 30m, pace: {warm: 2m, cold: 5m}}
   inventory: {every: 60s, list_metrics_every: 2m}
+  job_polling: {enabled: false}
 families: {exclude: ["sagemaker_[!elp]*"]}
 web: {zero_hold: 150s}
 """
