@@ -81,7 +81,7 @@ def test_what_is_estimated_is_what_aws_counts(name, tmp_path, capsys):
     parts.close()
 
     running = [line.source for line in foretold.lines]
-    street = Street(steady_world(census, 4), text=CONFIGS[name], run=running)
+    street = Street(steady_world(census, 4), text=CONFIGS[name], run=running, kinds=True)
     every = street.config.sources.cloudwatch_metrics.every
     for _ in range(int(2 * HOUR // every)):
         street.cycle(every)

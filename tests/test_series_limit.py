@@ -59,6 +59,7 @@ class Fleet:
         text = f"""
             targets: [{{regions: [{", ".join(REGIONS)}]}}]
             limits: {{series: {limit}, usd_per_month: 1000000, requests_per_second: {{{unhurried}}}}}
+            sources: {{job_polling: {{enabled: false}}}}
         """
         self.parts = Parts(parse(text), self.clock, self.store)
         self.parts.aws._sessions.fake = self.fake

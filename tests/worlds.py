@@ -88,9 +88,9 @@ def values(snapshot, family, part=""):
 
 
 def wait_for(condition):
-    """Wait until something holds, at most half a minute."""
+    """Wait until something holds, at most a minute."""
     event = threading.Event()
-    for _ in range(3000):
+    for _ in range(6000):
         if condition():
             return
         event.wait(0.01)
