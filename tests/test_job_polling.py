@@ -123,6 +123,14 @@ def test_an_open_job_shows_itself_and_goes(room):
     assert room.shown("sagemaker_job_last_end_timestamp_seconds") == {("training", "Completed"): T0 + 100}
 
 
+def test_a_job_that_is_listed_again_when_it_has_ended_counts_though_the_listing_does_not_tell_when(room):
+    room.api.jobs.append(Job("pipeline_execution", T0 - 100, (T0 + 300, "Succeeded")))
+    room.poll()
+    room.clock.forward(2 * HOUR)
+    room.poll()
+    assert room.shown(CHANGES) == {("pipeline_execution", "Succeeded"): 1}
+
+
 # -- what it costs -----------------------------------------------------------------------------------------------------
 
 

@@ -156,7 +156,8 @@ class Book:
         if self._old(job):  # of human loops nobody tells when they ended
             self._forget(who)
             return
-        if not before.described or job.status != before.job.status:  # or one that goes on would count anew one day
+        known = before.described and job.status == before.job.status and not counts.ended(job)
+        if not known:  # or the status of one that goes on would count anew one day
             self._count(counts.changes(self.target, job, now), before.basis)
         for events in (counts.started(self.target, job), counts.phases(self.target, job)):
             self._count(events)
