@@ -4,25 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-PHASES = (  # what a training job is in while it has a status: SecondaryStatus, in the service model's spelling
-    "Starting",
-    "LaunchingMLInstances",
-    "PreparingTrainingStack",
-    "Downloading",
-    "DownloadingTrainingImage",
-    "Training",
-    "Uploading",
-    "Stopping",
-    "Stopped",
-    "MaxRuntimeExceeded",
-    "Completed",
-    "Failed",
-    "Interrupted",
-    "MaxWaitTimeExceeded",
-    "Updating",
-    "Restarting",
-    "Pending",
-)
+from exporter.catalogue.enums import ENUMS
+
+PHASES = ENUMS["training_secondary_status"]  # what a training job is in while it has a status: SecondaryStatus
 
 
 class Transition(Struct, frozen=True):

@@ -13,61 +13,13 @@ from typing import Any
 
 from msgspec import Struct
 
-JOB_STATUSES = (  # of all types, in one spelling; of words that a type has in capitals (INPROGRESS) the usual one
-    "InProgress",
-    "Stopping",
-    "Starting",
-    "Initializing",
-    "Pending",
-    "Creating",
-    "Created",
-    "Updating",
-    "Running",
-    "Executing",
-    "Completed",
-    "Failed",
-    "Stopped",
-    "Cancelled",
-    "Succeeded",
-    "CompletedWithFailures",
-    "CompletedWithViolations",
-    "Deleting",
-    "DeleteFailed",
-    "Deleted",
-)
+from exporter.catalogue.enums import ENUMS
 
-STEP_STATUSES = ("Starting", "Executing", "Stopping", "Stopped", "Failed", "Succeeded")
-STEP_TYPES = (  # of steps of pipelines: the members of PipelineExecutionStepMetadata, of which a step has one
-    "TrainingJob",
-    "ProcessingJob",
-    "TransformJob",
-    "TuningJob",
-    "Model",
-    "RegisterModel",
-    "Condition",
-    "Callback",
-    "Lambda",
-    "EMR",
-    "EMRServerless",
-    "QualityCheck",
-    "ClarifyCheck",
-    "Fail",
-    "AutoMLJob",
-    "Endpoint",
-    "EndpointConfig",
-    "InferenceComponent",
-    "Lineage",
-    "Job",
-    "Athena",
-    "Cleanup",
-    "ForEach",
-    "HubContent",
-    "BedrockCustomModel",
-    "BedrockCustomModelDeployment",
-    "BedrockProvisionedModelThroughput",
-    "BedrockModelImport",
-)
-RULE_STATUSES = ("InProgress", "NoIssuesFound", "IssuesFound", "Error", "Stopping", "Stopped")  # of training jobs
+# Of all types, in one spelling; of words that a type has in capitals (INPROGRESS) the usual one.
+JOB_STATUSES = ENUMS["job_status"]
+STEP_STATUSES = ENUMS["pipeline_step_status"]
+STEP_TYPES = ENUMS["step_type"]  # the members of PipelineExecutionStepMetadata, of which a step has one
+RULE_STATUSES = ("InProgress", "Stopping", *ENUMS["rule_evaluation_status"])  # of training jobs
 
 
 class Listing(Struct, frozen=True):
