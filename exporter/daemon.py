@@ -83,10 +83,14 @@ class Made(NamedTuple):
     listeners: Listeners
 
     @property
+    def names(self) -> frozenset[str]:
+        """The sources that run or hear."""
+        return frozenset({one.name for one, _ in self.sources} | {one.name for one, _ in self.listeners})
+
+    @property
     def off(self) -> frozenset[str]:
         """The sources that count, and are not among these."""
-        names = {source.name for source, _ in self.sources} | {listener.name for listener, _ in self.listeners}
-        return frozenset(_SWITCHED_OFF) - names
+        return frozenset(_SWITCHED_OFF) - self.names
 
 
 def _listeners(config: Config, aws: Aws, inventory: Inventory) -> Listeners:
@@ -582,11 +586,11 @@ def _fixed(before: Config, after: Config) -> str:
 
 def _off(made: Made) -> frozenset[str]:
     """Return the families that events feed and that are not to be shown: switched off, or of no source that runs."""
-    names = {source.name for source, _ in made.sources} | {listener.name for listener, _ in made.listeners}
+    runs = made.names
     return frozenset(
         name
         for name, row in CATALOGUE.items()
-        if row.source != "own" and not (made.config.on(name) and names.intersection(row.sources)) and row.ask is None
+        if row.source != "own" and row.ask is None and not (made.config.on(name) and runs.intersection(row.sources))
     )
 
 

@@ -14,15 +14,17 @@ An event is placed at the time of the fact, not of the telling: what happened be
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
+
+from msgspec import structs
 
 from exporter.catalogue import CATALOGUE
 from exporter.jobs.failures import REASONS, failed, failure
 from exporter.jobs.identities import entered, identity
 from exporter.jobs.job import Job, Step
 from exporter.jobs.job_types import JOB_TYPES, spelled
-from exporter.model import Effect, Event, Target
+from exporter.model import DAY, Effect, Event, Target
 
 STATE, START, END, PHASE = "job_events/state", "job_events/start", "job_events/end", "job_events/phase"
 POOL, RULE, STEP = "job_events/pool", "job_events/rule", "job_events/step"
@@ -57,12 +59,29 @@ STEP_ENDED = {"Stopped", "Failed", "Succeeded"}
 STEP_FIRST = "Starting"
 
 
+HORIZON = 45 * DAY  # what is older is never counted, by whoever tells of it: the ledger forgets identities by it
+
+
 class Seed(NamedTuple):
     """A series that stands at 0 before anything happens: its labels after the target's, its buckets."""
 
     family: str
     labels: tuple[str, ...]
     buckets: tuple[float, ...] | None = None
+
+
+def zeros(target: Target, seeds: Iterable[Seed], on: Container[str]) -> Iterator[Effect]:
+    """Yield zeros of what may come to count in families that are on."""
+    for seed in seeds:
+        if seed.family in on:
+            yield Effect(seed.family, (target.account_id, target.region, *seed.labels), 0.0, seed.buckets)
+
+
+def only(event: Event, on: Container[str]) -> Event:
+    """Return an event with its effects on families that are on."""
+    if all(effect.family in on for effect in event.effects):
+        return event
+    return structs.replace(event, effects=tuple(effect for effect in event.effects if effect.family in on))
 
 
 def ended(job: Job) -> bool:

@@ -45,7 +45,6 @@ from exporter.jobs.things import THING_TYPES, THINGS_TOLD_BY, Thing, series, sig
 from exporter.model import DAY, MINUTE, Effect, Event, Failure, Forecast, Known, Reading, Sighting, Target
 
 SERVICE = "aws.sagemaker"
-HORIZON = 45 * DAY  # what is older is never counted, whoever tells of it
 EVERY = 1.0 * MINUTE  # between two runs in which ends are described
 GIVE_UP = 10 * MINUTE  # after an end was told: it counts without what Describe tells
 OVERDUE = 60 * MINUTE  # after an end was told: polling, if it can, has described it by then
@@ -110,7 +109,7 @@ class JobEvents:
                 if found and self._wants(target, found):
                     seen += sightings(target, found)
             if one.detail_type in deployments.TELL:
-                events += self._deployment(target, one, {**known.notes, **notes}, notes)
+                events += self._deployment(target, one, known, notes)
             if one.detail_type == _OF_STEP and self._alone:  # or polling lists it, with the pipeline's name as it is
                 events += self._steps(target, one, detail)
             elif one.detail_type == _NODE_HEALTH:
@@ -125,11 +124,11 @@ class JobEvents:
             self.name,
             target,
             now,
-            events=tuple(self._shown(event) for event in fresh),
+            events=tuple(counts.only(event, self._on) for event in fresh),
             sightings=tuple(
                 structs.replace(one, counts=one.at >= begun) for one in seen if one.effect.family in self._on
             ),
-            not_before=now - HORIZON,
+            not_before=now - counts.HORIZON,
             notes=notes,
             tallies=tuple(_too_old(target, old)),
         )
@@ -146,18 +145,16 @@ class JobEvents:
         yield from counts.started(target, job)
         yield from counts.phases(target, job)
         who = identity(target, job) or stand_in(target, job)
-        old = one.at < now - HORIZON  # its identities are forgotten: what Describe tells of it would count once more
+        old = one.at < now - counts.HORIZON  # its identities are forgotten: what is described would count once more
         if who and not old and (counts.ended(job) or identity(target, job) is None):
             notes[_OWED + who] = msgspec.to_builtins(_Owed(job, now))
 
-    def _deployment(
-        self, target: Target, one: Told, known: Mapping[str, Any], notes: dict[str, Any]
-    ) -> Iterator[Event]:
+    def _deployment(self, target: Target, one: Told, known: Known, notes: dict[str, Any]) -> Iterator[Event]:
         """Yield the end of a deployment; note one that has begun."""
         look = deployments.told(one.detail, one.at)
         if self._selection.admits(self._inventory.census(target), "endpoint", look.endpoint):
             name = _DEPLOYING + look.endpoint
-            course, events = deployments.follow(target, known.get(name), look)
+            course, events = deployments.follow(target, notes.get(name, known.notes.get(name)), look)
             notes[name] = list(course)
             yield from events
 
@@ -218,17 +215,17 @@ class JobEvents:
             notes[name] = None
         unseen, ending = _over(known, now) if self._alone else ((), ())
         settled = ((name, note) for name, note in known.notes.items() if name.startswith(_DEPLOYING))
-        notes |= dict.fromkeys(name for name, note in settled if max(note[0], note[2]) < now - HORIZON)
+        notes |= dict.fromkeys(name for name, note in settled if max(note[0], note[2]) < now - counts.HORIZON)
         return Reading(
             self.name,
             target,
             now,
             failed=tuple(failed),
-            events=tuple(self._shown(event) for event in _since(begun, events)[0]),
-            seeds=tuple(self._seeds(target)) if self._alone else (),
+            events=tuple(counts.only(event, self._on) for event in _since(begun, events)[0]),
+            seeds=tuple(counts.zeros(target, counts.SEEDS, self._on)) if self._alone else (),
             ended=tuple(effect for called in ending for effect in _series(target, called)),
             unseen=tuple(unseen),
-            not_before=now - HORIZON,
+            not_before=now - counts.HORIZON,
             notes=notes,
         )
 
@@ -248,21 +245,6 @@ class JobEvents:
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - see survey
         """Return what an hour takes in which nothing happens."""
         return Forecast((EVERY,), {})
-
-    # -- showing -----------------------------------------------------------------------------------------------------
-
-    def _shown(self, event: Event) -> Event:
-        """Return an event with its effects on families that are on."""
-        if all(effect.family in self._on for effect in event.effects):
-            return event
-        return structs.replace(event, effects=tuple(effect for effect in event.effects if effect.family in self._on))
-
-    def _seeds(self, target: Target) -> Iterator[Effect]:
-        """Yield zeros of all that may come to count of jobs: polling does, where it runs."""
-        where = (target.account_id, target.region)
-        for seed in counts.SEEDS:
-            if seed.family in self._on:
-                yield Effect(seed.family, (*where, *seed.labels), 0.0, seed.buckets)
 
 
 def _since(begun: float, events: Iterable[Event]) -> tuple[list[Event], int]:
@@ -304,7 +286,7 @@ def _owed(known: Known, before: float) -> Iterator[tuple[str, _Owed]]:
 def _over(known: Known, now: float) -> tuple[list[str], list[str]]:
     """Return the things to forget, and those whose series end: nobody lists them, and nothing is told of them."""
     newest = {called: history[-1] for called, history in known.runs.items()}
-    unseen = [called for called, (at, _) in newest.items() if at < now - HORIZON - DAY]
+    unseen = [called for called, (at, _) in newest.items() if at < now - counts.HORIZON - DAY]
     gone = [called for called, (at, status) in newest.items() if status == "Deleting" and at < now - DAY]
     return unseen, unseen + gone
 

@@ -28,13 +28,12 @@ from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection
 from exporter.jobs import JOB_TYPES, STEPS, Job, JobType, UnreadableError, counts, described, spelled, step, summary
 from exporter.jobs.things import Thing
-from exporter.model import DAY, HOUR, MINUTE, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
+from exporter.model import DAY, HOUR, MINUTE, Event, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.job_polling import things
 from exporter.sources.job_polling.book import POOL_OPEN, Book, Wants
 from exporter.sources.job_polling.parents import LAST_STATUS, LAST_SUCCESS, Parents, Value
 from exporter.sources.job_polling.passes import Passes
 
-HORIZON = 45 * DAY  # what is older is never counted, whoever tells of it
 LONGEST = 30 * DAY  # a job is open: AWS stops a training job after 28
 DESCRIBES = 150  # in one run: 30 s at 5 a second; the rest follows in the next one
 HEARD_BY = 15 * MINUTE  # after the end of a job was polled: an event that is not there by then is missed
@@ -106,7 +105,7 @@ class JobPolling:
         if PIPELINES in looked:
             parents.tidy(now)
         seen = things.look(target, self._inventory.census(target), known, self._wants_thing, self._on, kept.begun)
-        missed = list(self._missed(target, kept, now))
+        found = (*book.events, *seen.events, *self._missed(target, kept, now))
         kept.run += 1
         listed = {name: one.listed for name, one in kept.passes.items()}
         return Reading(
@@ -117,16 +116,14 @@ class JobPolling:
             looked=tuple(looked),
             failed=tuple(failed),
             seeds=(
-                *self._zeros(target, (*counts.SEEDS, *parents.seeds())),
+                *counts.zeros(target, (*counts.SEEDS, *parents.seeds()), self._on),
                 *(seed for seed in seen.seeds if seed.family in self._on),
             ),
-            ended=(*self._zeros(target, parents.ended), *seen.ended),
-            events=tuple(
-                self._shown(event) for event in (*book.events, *seen.events, *missed) if event.at >= kept.begun
-            ),
+            ended=(*counts.zeros(target, parents.ended, self._on), *seen.ended),
+            events=tuple(counts.only(event, self._on) for event in found if event.at >= kept.begun),
             sightings=tuple(seen.sightings),
             unseen=tuple(seen.unseen),
-            not_before=now - HORIZON,  # `begun` is not for the ledger, which forgets identities by this: see job_events
+            not_before=now - counts.HORIZON,  # not `begun`: the ledger forgets identities by this (decision 0013)
             notes={_BEGUN: kept.begun, _LISTED: listed, _RUN: kept.run, **book.notes, **parents.notes, **seen.notes},
             read_until=min(listed.values()),
         )
@@ -269,19 +266,6 @@ class JobPolling:
                 return
 
     # -- showing -----------------------------------------------------------------------------------------------------
-
-    def _shown(self, event: Event) -> Event:
-        """Return an event with its effects on families that are on."""
-        if all(effect.family in self._on for effect in event.effects):
-            return event
-        return structs.replace(event, effects=tuple(effect for effect in event.effects if effect.family in self._on))
-
-    def _zeros(self, target: Target, seeds: Iterable[counts.Seed]) -> Iterator[Effect]:
-        """Yield zeros of what may come to count, each time: it may have had no place until now."""
-        where = (target.account_id, target.region)
-        for seed in seeds:
-            if seed.family in self._on:
-                yield Effect(seed.family, (*where, *seed.labels), 0.0, seed.buckets)
 
     def _samples(self, target: Target, kept: _OfTarget, looked: Iterable[str], until: float) -> Iterator[Sample]:
         """Yield what is shown of open jobs, by type: a type that could not be listed stays as it was."""

@@ -1,7 +1,7 @@
 """What the inventory shows of things that come back to a status: sightings, the series that exist, those that end.
 
 Nothing is asked here: the inventory has listed it. A thing that a complete listing no longer shows keeps its series for
-a day, as all counters do; then they go, and what was seen of it is forgotten.
+a day, as all counters do. What was seen of it is forgotten when no event of it can count any more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import structs
 
 from exporter.inventory import Census, Things
 from exporter.inventory import Thing as Listed
-from exporter.jobs import UnreadableError, deployments
+from exporter.jobs import UnreadableError, counts, deployments
 from exporter.jobs.things import THING_TYPES, Thing, package_name, series, sightings
 from exporter.model import DAY, Effect, Event, Known, Sighting, Target
 
@@ -21,9 +21,7 @@ THINGS = "things/"  # notes of what there is, by kind and name
 _SINCE = "since/"  # notes of when a kind was first looked at, since its family is on
 _DEPLOYING = "deploying/"  # notes of deployments under way, by endpoint
 
-KEPT = 46 * DAY  # what was seen of a thing that is gone: a day longer than an event of it may count
-
-_Noted = list[Any]  # what its series are called by, its status, when it went: 0 while it is there
+_Noted = list[Any]  # what its series are called by, its status and since when, when it went: 0 while it is there
 
 Wants = Callable[[Census, Thing], bool]
 
@@ -61,19 +59,19 @@ def _look(target: Target, kind: str, at: float, found: Iterable[Thing], known: K
     there: dict[str, _Noted] = {}
     exist: dict[str, Thing] = {}
     for thing in found:
-        there[thing.name] = [thing.label, thing.status, 0.0]
+        there[thing.name] = [thing.label, thing.status, thing.changed, 0.0]
         exist[thing.label or thing.name] = thing
-        if thing.changed is None and thing.label and before.get(thing.name) == there[thing.name]:
-            continue  # or each of thousands would be written down in each run
+        if before.get(thing.name) == there[thing.name] and (thing.changed is not None or thing.label):
+            continue  # it is known; of the few whose changes have no time, each look tells that they stand still
         since_when = thing.changed
         if since_when is None:  # AWS tells no time: that of the look, or of its creation, where nobody had looked at it
             since_when = at if thing.name in before else thing.created
         for sighting in sightings(target, structs.replace(thing, changed=since_when)):
             seen.sightings.append(structs.replace(sighting, counts=sighting.at >= since))
     over: dict[str, Thing] = {}
-    for name, (label, status, gone) in before.items():
+    for name, (label, status, changed, gone) in before.items():
         if name not in there and at < (gone or at) + DAY:
-            there[name] = [label, status, gone or at]
+            there[name] = [label, status, changed, gone or at]
         elif name not in there:
             over[label or name] = Thing(kind, name, status, label=label)
     for called, history in known.runs.items():
@@ -81,11 +79,11 @@ def _look(target: Target, kind: str, at: float, found: Iterable[Thing], known: K
         newest = history[-1][0]
         if of_kind != kind or name in there:
             continue
-        if newest < at - KEPT:  # no event that is so late counts
+        if newest < at - counts.HORIZON - DAY:  # no event that is so late counts
             seen.unseen.append(called)
         elif name not in before and at - 2 * DAY < newest < at - DAY and not THING_TYPES[kind].grouped:
             over[name] = Thing(kind, name, "")  # events alone have told of it
-    shown = {label or name for name, (label, _, _) in there.items()}
+    shown = {label or name for name, (label, *_) in there.items()}
     for thing in exist.values():
         seen.seeds.extend(series(target, thing))
     for name, thing in over.items():
