@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from unittest import mock
 
 import orjson
@@ -695,6 +696,22 @@ def test_two_regions_share_a_role(served):
     targets = [door.aws.login(account, region) for region in (REGION, "eu-west-1")]
     assert targets == [TARGET, Target(ACCOUNT, "eu-west-1")]
     assert door.fake.bill.requests["sts.AssumeRole"] == 1
+
+
+def test_connections_end_with_the_door(served):
+    door = served(Role("sagemaker-exporter"))
+    target = door.aws.login(Account(role_arn=ROLE), REGION)
+    door.aws.call(target, "ListEndpoints")
+    port = int(door.server.url.rpartition(":")[2])
+
+    def kept():
+        """The connections of this machine to the port of the fake that are established, as Linux tells them."""
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return [row for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "01"]
+
+    assert kept()
+    door.aws.close()
+    wait_for(lambda: not kept())
 
 
 @pytest.mark.parametrize("external_id", [None, "wrong"])

@@ -273,11 +273,14 @@ class Aws:
             return list(crew.map(ask, calls))
 
     def close(self) -> None:
-        """Let nothing wait any more."""
+        """Let nothing wait any more, and close what is kept open."""
         self.stopping.set()
         with suppress(IndexError):  # there are no more; a run that goes on may have taken the last
             while True:
                 self._idle.pop().shutdown(wait=False)
+        with self._lock:
+            if self._opened:
+                self._opened.close()
 
     # -- behind the door ---------------------------------------------------------------------------------------------
 

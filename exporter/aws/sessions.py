@@ -108,10 +108,16 @@ class Sessions:
         source = self._base.get_credentials()
         if source is None:
             return Session(self, None)
-        create = partial(self._base.create_client, region_name=region, config=self._config)
+        create = partial(self._made, self._base, region=region)
         fetcher = AssumeRoleCredentialFetcher(create, source, arn, extra_args=extra)
         fetch = partial(watched, fetcher.fetch_credentials)
         return Session(self, DeferredRefreshableCredentials(fetch, "assume-role"))
+
+    def close(self) -> None:
+        """Close what is kept open to AWS and not in use."""
+        with self.lock:
+            for http in self._http.values():
+                http.close()
 
     def session(self, credentials: Credentials | None) -> botocore.session.Session:
         """Return an SDK session with these credentials that shares the loader of descriptions."""
@@ -126,7 +132,10 @@ class Sessions:
 
     def client(self, session: botocore.session.Session, service: str, region: str) -> Any:
         """Return a new client that shares connections and TLS context."""
-        client = session.create_client(service, region_name=region, config=self._config)
+        return self._made(session, service, region)
+
+    def _made(self, session: botocore.session.Session, service: str, region: str, **credentials: str) -> Any:
+        client = session.create_client(service, region_name=region, config=self._config, **credentials)
         self._share_connections(client._endpoint)  # noqa: SLF001 - there is no public way, see there
         return client
 

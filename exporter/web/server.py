@@ -244,13 +244,13 @@ class Connection:
             reply = text(error.status, str(error))
         keep = request is not None and request.keep and not request.body and not server.closing
         self._send(reply, request, keep=keep)
+        self.idle_since = time.monotonic()
         path = counted(server.site, request.path) if request else "other"
         server.tally.add("http_requests_total", path, str(reply.status))
         if reply.member:
             server.tally.observe("http_scrape_duration_seconds", value=time.perf_counter() - began)
             encoding = "identity" if reply.inflate else "gzip"
             server.tally.set("http_scrape_size_bytes", encoding, value=float(reply.length))
-        self.idle_since = time.monotonic()
         if request is None or request.body:
             self._linger()
         return keep

@@ -15,6 +15,7 @@ from small_world import INVOCATIONS, busy, one_endpoint
 SPEED = 60
 RELOADS = 200
 WARM = 20  # reloads until everything has been made once
+MORE = 10  # threads that runs and clients of that moment may have more than those of another; a leak makes 180
 GOOD = """
 sources: {{cloudwatch_metrics: {{every: 30s}}, inventory: {{every: 30s, describe_every: {n}h}}}}
 web: {{zero_hold: 60s}}
@@ -92,7 +93,7 @@ def test_reloads_disturb_nobody(aws, exporter, tmp_path):
     daemon.process.send_signal(signal.SIGHUP)
     wait_until(lambda: 1.0 in daemon.shows(successful).values(), what="the news of a good one")
     after = standing(daemon.process)
-    assert after[0] <= threads + 2
+    assert after[0] <= threads + MORE
     assert after[1] <= memory * 1.25, (memory, after[1])
     assert len(daemon.shows("sagemaker_exporter_config_info")) == 1
     assert daemon.shows("sagemaker_exporter_target_up", account_id=ACCOUNT, region=REGION)
