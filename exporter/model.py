@@ -238,6 +238,9 @@ class Failure(Struct, frozen=True):
     detail: str = ""
 
 
+Life = tuple[float, bool]  # when a job ended, or began; whether it ended
+
+
 class Reading(Struct, frozen=True):
     """One run of a source on a target (None: on no target), and all that came of it.
 
@@ -247,6 +250,7 @@ class Reading(Struct, frozen=True):
     is 0 from its entry in `seeds` on, if nothing has been counted yet; it goes with its total when it is in `ended`,
     and out of sight, until it is seeded or counted again, when it is in `hidden`. Events before `not_before` are too
     old to count, and so are runs that begin before it; things in `unseen` are forgotten with what was seen of them.
+    `lives` tell when jobs whose hosts CloudWatch measures, by type and name, ended (True), or began anew under a name.
     `notes` is the source's own state (None removes a note), committed with the rest.
     `receipts` are confirmed at the origin once the reading is committed: a queue deletes what it has delivered only
     then. `tallies` tell of the run itself and last as long as the process. `attended` is for how long (seconds, in all)
@@ -272,6 +276,7 @@ class Reading(Struct, frozen=True):
     events: tuple[Event, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     unseen: tuple[str, ...] = ()
+    lives: Mapping[str, Life] = {}
     not_before: float = -math.inf
     notes: Mapping[str, Any] = {}
     receipts: tuple[Any, ...] = ()
@@ -339,13 +344,15 @@ class Metered(Protocol):
 class Known(NamedTuple):
     """What the ledger knows of a source on a target: its notes, its counters, the scopes of which it has samples.
 
-    And of things, whoever has seen them: their `runs`, lists of times and statuses, by their names.
+    And of things, whoever has seen them: their `runs`, lists of times and statuses, by their names; of jobs that have
+    ended a short while ago their `lives`: see `Reading`.
     """
 
     notes: Mapping[str, Any] = {}
     meters: Mapping[Resource, Metered] = {}
     scopes: frozenset[str] = frozenset()
     runs: Mapping[str, Any] = {}
+    lives: Mapping[str, Life] = {}
 
 
 class Chunk(Struct, frozen=True):

@@ -674,6 +674,21 @@ def test_a_note_that_changes_and_is_as_before_in_one_batch_is_as_before(world):
     assert stage.changes.notes == {("metrics", HERE): {"a": 1}}
 
 
+def test_the_lives_of_jobs_are_known_to_all_sources_until_cloudwatch_lists_their_hosts_no_more(world):
+    def known():
+        return {job: tuple(life) for job, life in world.ledger.known("cloudwatch_metrics", HERE).lives.items()}
+
+    world.ledger.apply(Reading("job_events", HERE, T0, lives={"training/a": (T0, True), "transform/a": (T0 - 9, True)}))
+    world.ledger.apply(Reading("job_polling", HERE, T0, lives={"training/a": (T0 - 60, False)}))
+    assert known() == {"training/a": (T0, True), "transform/a": (T0 - 9, True)}, "what comes late is not newer"
+    world.ledger.apply(Reading("job_polling", HERE, T0, lives={"training/a": (T0 + 60, False)}))
+    world.restart()
+    assert known() == {"training/a": (T0 + 60, False), "transform/a": (T0 - 9, True)}
+    at = T0 + 4 * HOUR
+    world.ledger.apply(Reading("job_polling", HERE, at, lives={"training/b": (at, True), "training/c": (T0 - 9, True)}))
+    assert known() == {"training/a": (T0 + 60, False), "training/b": (at, True)}
+
+
 # -- a store that refuses --------------------------------------------------------------------------------------------
 
 

@@ -6,14 +6,15 @@ import itertools
 import math
 
 import pytest
-from street import ACCOUNT, REGION, Street
+from street import ACCOUNT, REGION, RUN, Street
 from worlds import T0, values
 
 from exporter.catalogue import CATALOGUE
 from exporter.demo import World
 from exporter.demo.call import AwsError as Refusal
 from exporter.demo.fake import _OPERATIONS
-from exporter.model import DAY, HOUR, MINUTE
+from exporter.demo.jobs import life
+from exporter.model import DAY, HOUR, MINUTE, Reading
 from exporter.sources.cloudwatch_metrics.rests import STAGES
 
 INVOCATIONS = "sagemaker_endpoint_invocations_total"
@@ -22,6 +23,7 @@ CONCURRENT = "sagemaker_endpoint_concurrent_requests_per_model_max"
 PIPELINES = "sagemaker_pipeline_execution_failed_total"
 HOST_CPU = "sagemaker_training_job_cpu_utilization_ratio"
 ENDPOINT_CPU = "sagemaker_endpoint_cpu_utilization_ratio"
+HOSTS = "/aws/sagemaker/TrainingJobs"
 VARIANT = {"EndpointName": "e", "VariantName": "AllTraffic"}
 
 
@@ -50,8 +52,8 @@ def street():
     """Start a street; it ends with the test."""
     begun = []
 
-    def start(made, text=""):
-        begun.append(Street(made, text=text))
+    def start(made, text="", **more):
+        begun.append(Street(made, text=text, **more))
         return begun[-1]
 
     yield start
@@ -144,12 +146,12 @@ def training(street):
     made = World(listed_after=(0, 0), repeated=0)
     for minute in range(-120, 600):
         at = T0 + MINUTE * minute
-        made.put(ACCOUNT, REGION, "/aws/sagemaker/TrainingJobs", "CPUUtilization", {"Host": "job/algo-1"}, at, 50.0)
+        made.put(ACCOUNT, REGION, HOSTS, "CPUUtilization", {"Host": "job/algo-1"}, at, 50.0)
     return street(made)
 
 
 def test_a_host_is_asked_on_after_an_answer_that_said_nothing(training):
-    training.fake.faults.add("internal_error", namespace="/aws/sagemaker/TrainingJobs")
+    training.fake.faults.add("internal_error", namespace=HOSTS)
     training.cycle(60)
     training.fake.faults.clear()
     run(training, 3)
@@ -176,13 +178,67 @@ def test_a_host_that_has_ended_is_asked_for_no_more_than_now_and_then(street):
     made = World(listed_after=(0, 0), repeated=0)
     for minute in range(-60, 30):
         at = T0 + MINUTE * minute
-        made.put(ACCOUNT, REGION, "/aws/sagemaker/TrainingJobs", "CPUUtilization", {"Host": "job/algo-1"}, at, 50.0)
+        made.put(ACCOUNT, REGION, HOSTS, "CPUUtilization", {"Host": "job/algo-1"}, at, 50.0)
     one = street(made, only(HOST_CPU))
     run(one, 65)
     assert shown(one, HOST_CPU) == {}
     before = one.fake.bill.metrics
     run(one, 120)
     assert 0 < one.fake.bill.metrics - before <= 4
+
+
+def ending_job(ends):
+    """Return a world with a training job that ends so many minutes after T0, and shows 10 % until its last minute."""
+    made = World(listed_after=(0, 0), repeated=0)
+    made.add_job(
+        ACCOUNT, REGION, "training", "job", T0 - HOUR, lives=life("training", "Completed", HOUR + ends * MINUTE)
+    )
+    for minute in range(-50, ends):
+        cpu, at = 10.0 if minute < ends - 1 else 90.0, T0 + MINUTE * minute
+        made.put(ACCOUNT, REGION, HOSTS, "CPUUtilization", {"Host": "job/algo-1"}, at, cpu, at + 3 * MINUTE)
+    return made
+
+
+def test_a_host_is_asked_until_all_that_came_before_the_end_of_its_job_is_there_and_no_more(street):
+    one = street(ending_job(30), only(HOST_CPU), run=(*RUN, "job_polling"))
+    run(one, 28, step=4)
+    assert list(shown(one, HOST_CPU).values()) == [0.1]
+    run(one, 12, step=2)
+    assert list(shown(one, HOST_CPU).values()) == [0.9]
+    before = one.fake.bill.metrics
+    one.kill()
+    one.start()
+    run(one, 180, step=15)
+    assert one.fake.bill.metrics - before == 1, "once by a process that has just begun"
+
+
+def test_a_host_that_is_seen_after_the_end_of_its_job_is_asked_once(street):
+    made = ending_job(30)
+    one = street(made, only(HOST_CPU), run=(*RUN, "job_polling"))
+    one.fake.faults.add("deny", operation="ListMetrics")
+    run(one, 40, step=10)
+    assert not one.fake.bill.metrics
+    one.fake.faults.clear()
+    run(one, 120, step=15)
+    assert one.fake.bill.metrics == 1
+
+
+def test_hosts_of_a_job_that_begins_under_the_name_of_one_that_ended_are_asked(street):
+    made = ending_job(30)
+    one = street(made, only(HOST_CPU))
+    for minute in range(60, 200):
+        at = T0 + MINUTE * minute
+        made.put(ACCOUNT, REGION, HOSTS, "CPUUtilization", {"Host": "job/algo-1"}, at, 80.0, at)
+    run(one, 31)
+    one.ledger.apply(
+        Reading("job_events", one.target, T0 + 31 * MINUTE, lives={"training/job": (T0 + 30 * MINUTE, True)})
+    )
+    run(one, 49)
+    assert shown(one, HOST_CPU) == {}
+    began = {"training/job": (T0 + 60.0 * MINUTE, False)}
+    one.ledger.apply(Reading("job_events", one.target, T0 + 80 * MINUTE, lives=began))
+    run(one, 5)
+    assert list(shown(one, HOST_CPU).values()) == [0.8]
 
 
 # -- what is chosen, and how it is asked -------------------------------------------------------------------------------

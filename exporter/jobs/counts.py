@@ -24,7 +24,7 @@ from exporter.jobs.failures import REASONS, failed, failure
 from exporter.jobs.identities import entered, identity
 from exporter.jobs.job import Job, Step
 from exporter.jobs.job_types import JOB_TYPES, spelled
-from exporter.model import DAY, Effect, Event, Target
+from exporter.model import DAY, Effect, Event, Life, Target
 
 STATE, START, END, PHASE = "job_events/state", "job_events/start", "job_events/end", "job_events/phase"
 POOL, RULE, STEP = "job_events/pool", "job_events/rule", "job_events/step"
@@ -88,6 +88,23 @@ def ended(job: Job) -> bool:
     """Say whether a job has come to its end."""
     kind = JOB_TYPES[job.job_type]
     return job.status in {spelled(kind, status) for status in kind.ended}
+
+
+def lives(jobs: Iterable[Job], known: Container[str], now: float) -> dict[str, Life]:
+    """Return when jobs whose hosts CloudWatch measures ended; of those known to have, that one began anew."""
+    found: dict[str, Life] = {}
+    for job in jobs:
+        name = f"{job.job_type}/{job.name}"
+        if not JOB_TYPES[job.job_type].hosts:
+            continue
+        if ended(job):
+            life = (since(job, now), True)
+        elif name in known and job.created is not None:
+            life = (job.created, False)
+        else:
+            continue
+        found[name] = max(found.get(name, life), life)
+    return found
 
 
 def open_(job: Job) -> bool:

@@ -124,6 +124,7 @@ class JobType(Struct, frozen=True):
     nested: bool = False
     unique: bool = False
     ends_only: bool = False  # events tell of nothing but its end
+    hosts: str = ""  # the namespace of the metrics that CloudWatch has of its hosts
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -286,6 +287,7 @@ def _generic(name: str, category: str) -> JobType:
 _ROWS = (
     JobType(
         name="training",
+        hosts="/aws/sagemaker/TrainingJobs",
         detail_type="SageMaker Training Job State Change",
         listing=Listing("ListTrainingJobs", "TrainingJobSummaries", fixed=_NEWEST_FIRST),
         summary=_fields(
@@ -306,6 +308,7 @@ _ROWS = (
     ),
     JobType(
         name="processing",
+        hosts="/aws/sagemaker/ProcessingJobs",
         detail_type="SageMaker Processing Job State Change",
         listing=Listing("ListProcessingJobs", "ProcessingJobSummaries", fixed=_NEWEST_FIRST),
         summary=_fields(
@@ -325,6 +328,7 @@ _ROWS = (
     ),
     JobType(
         name="transform",
+        hosts="/aws/sagemaker/TransformJobs",
         detail_type="SageMaker Transform Job State Change",
         listing=Listing("ListTransformJobs", "TransformJobSummaries", fixed=_NEWEST_FIRST),
         summary=_fields("TransformJob", **_MODIFIED, ended="TransformEndTime", failure=("FailureReason",)),

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from exporter.clock import Clock
 from exporter.ledger.board import Board
 from exporter.ledger.meter import Rules
-from exporter.ledger.stage import RUNS, Applied, Books, Progress, Stage
+from exporter.ledger.stage import LIVES, RUNS, Applied, Books, Progress, Stage
 from exporter.ledger.store import Changes, Key, LedgerError, Remembered, Spot, Store
 from exporter.model import Known, Reading, Snapshot, Target
 from exporter.tally import Tally
@@ -122,6 +122,7 @@ class Ledger:
                 meters=dict(self._books.meters.get(target, {})) if target else {},
                 scopes=self._board.scopes(source, target),
                 runs=self._books.notes.get((RUNS, target), {}),
+                lives=self._books.notes.get((LIVES, target), {}),
             )
 
     def notes(self, source: str) -> Mapping[Target | None, Mapping[str, Any]]:

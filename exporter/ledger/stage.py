@@ -11,9 +11,11 @@ from msgspec import structs
 from exporter.ledger import runs
 from exporter.ledger.meter import Meter, Revision, Rules
 from exporter.ledger.store import Changes, Key, Spot, Store, Total
-from exporter.model import DAY, Effect, Event, Reading, Resource, Target
+from exporter.model import DAY, HOUR, Effect, Event, Reading, Resource, Target
 
-RUNS = "runs"  # who the notes of things and their statuses belong to
+RUNS = "runs"  # who the notes of things and their statuses belong to,
+LIVES = "lives"  # and those of jobs and their ends
+LISTED = 4 * HOUR  # after its end: CloudWatch lists the hosts of a job for 3 h after their last data
 
 
 class Applied(NamedTuple):
@@ -189,6 +191,7 @@ class Stage:
         self._note((reading.source, reading.target), reading.notes)
         outcomes, events = self._count(reading)
         seen, begun = self._sight(reading)
+        self._live(reading)
         return Applied(Tallies(outcomes) + Tallies(seen), revisions, +short, lost, (*events, *begun))
 
     def _note(self, owner: tuple[str, Target | None], notes: Mapping[str, Any]) -> None:
@@ -265,6 +268,18 @@ class Stage:
                     counted.append(Event(RUNS, one.thing, run.at, reading.target, (effect,)))
             outcomes[RUNS, "too_old" if one.at < reading.not_before else "counted" if fresh else "repeated"] += 1
         return outcomes, counted
+
+    def _live(self, reading: Reading) -> None:
+        """Take in what is newer about the lives of jobs; forget those that ended long ago."""
+        owner = (LIVES, reading.target)
+        kept = self._books.notes.get(owner, {})
+        known = {**kept, **self._notes.get(owner, {})} if reading.lives else {}
+        long_ago = reading.at - LISTED
+        for job, life in reading.lives.items():
+            before = known.get(job)
+            if life[0] >= long_ago and (before is None or life[0] > before[0]):
+                self._note(owner, {job: life})
+        self._note(owner, {job: None for job, life in known.items() if life and life[0] < long_ago})
 
 
 def _key(effect: Effect, target: Target | None) -> Key:

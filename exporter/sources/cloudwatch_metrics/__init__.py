@@ -44,6 +44,7 @@ from exporter.model import (
     Failure,
     Forecast,
     Known,
+    Life,
     Metered,
     Reading,
     Resource,
@@ -71,6 +72,7 @@ from exporter.sources.cloudwatch_metrics.strands import Bundle, Rank, Reach, Set
 from exporter.sources.cloudwatch_metrics.windows import NARROW, gauge_span, marks, spans
 
 HOST_AGE = 30 * MINUTE  # a host of a job is asked while its newest data is younger than this
+ENDED = 5 * MINUTE  # after the end of a job, all that its hosts have sent is there
 PLAN_LASTS = 5 * MINUTE
 CATCH_UP = 6_000_000  # datapoints of catching up in one run, 30 s at our share of the quota: the strands after it wait
 
@@ -131,6 +133,7 @@ class CloudWatchMetrics:
         begins = Begins(notes["begin"], known.notes.get("listed", {}), self._aws.now())
         plan = self._plan(kept, census, known, begins, now, notes["attended"])
         kept.last_run = now
+        _end(plan, known.lives, now - self._aws.now())
         notes[NOTE] = plan.admitted
         month = known.notes.get("month")
         self._purse.account(target, self._aws.spent(), month, now)
@@ -334,9 +337,11 @@ class CloudWatchMetrics:
     def _over(self, strand: Strand, now: float) -> bool:
         """Say whether a host of a job has had its last data: it stays listed for hours after its end.
 
-        Only an answer can tell that there was none for long, and it is asked again after as long: whatever CloudWatch,
-        or the network, did to us meanwhile must not be taken for the end of a job.
+        Where nobody tells of the end, only an answer can tell that there was none for long, and it is asked again after
+        as long: whatever CloudWatch, or the network, did to us meanwhile must not be taken for the end of a job.
         """
+        if strand.looked >= strand.ended + ENDED:
+            return True
         return strand.host and strand.looked - strand.newest > HOST_AGE and now < strand.looked + HOST_AGE
 
     def _mark(self, asks: Iterable[Ask], now: float) -> None:
@@ -392,6 +397,13 @@ def _there_is(census: Census) -> tuple[Any, ...]:
     """Return what of a census a plan depends on."""
     looked = (at > 0 for at in (census.endpoints_at, census.components_at, census.tags_at))
     return census.endpoints, census.components, census.tags, census.listings, *looked
+
+
+def _end(plan: Plan, lives: Mapping[str, Life], ahead: float) -> None:
+    """Note which jobs have ended; our clock is so many seconds ahead of AWS's."""
+    for strand in plan.strands.values() if lives else ():
+        at, over = lives.get(strand.job, (math.inf, False))
+        strand.ended = at + ahead if over else math.inf
 
 
 def switched_off(target: Target, known: Known, now: float) -> Reading:

@@ -21,11 +21,14 @@ from exporter.admission import Order
 from exporter.aws.metric_data import Result, statistic, subject
 from exporter.catalogue.places import Asked, Place
 from exporter.catalogue.rows import Row
+from exporter.jobs import JOB_TYPES
 from exporter.model import BLOCK, MINUTE, Counter, Metered, Resource
 
 PRICED_TOGETHER = 5  # statistics of one metric in one call that AWS bills as one metric
 SETTLE_EVERY = 5 * MINUTE  # how old the last reading of the settle window may get,
 DEEP_EVERY = 15 * MINUTE  # and the last deep one
+
+_JOBS = {kind.hosts: name for name, kind in JOB_TYPES.items() if kind.hosts}  # types by namespace
 
 
 class Reach(IntEnum):
@@ -272,12 +275,19 @@ class Strand:
     deep_due: float = -math.inf
     newest: int = 0  # end of the newest period with data, 0 if none was seen
     looked: float = -math.inf  # when all of it was last answered whole
+    ended: float = math.inf  # when the job that it is about did, by our clock
     unheard: frozenset[str] = frozenset()  # metrics without a whole answer: asked again at once, in all spellings
 
     @property
     def host(self) -> bool:
         """Whether it is about a host of a job, which has an end."""
         return self.resource.dimensions[:1] != () and self.resource.dimensions[0][0] == "Host"
+
+    @property
+    def job(self) -> str:
+        """The type and name of the job that it is about a host of, or about itself; "" for all else."""
+        kind = _JOBS.get(self.resource.namespace)
+        return f"{kind}/{self.resource.labels[2]}" if kind else ""
 
     @property
     def hot(self) -> bool:

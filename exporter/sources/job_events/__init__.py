@@ -27,7 +27,6 @@ from exporter.jobs import (
     JOB_TYPES,
     TOLD_BY,
     Job,
-    JobType,
     Step,
     UnreadableError,
     counts,
@@ -97,13 +96,17 @@ class JobEvents:
         notes: dict[str, Any] = {_BEGUN: begun}
         events: list[Event] = []
         seen: list[Sighting] = []
+        jobs: list[Job] = []
         for one in told:
             detail = Object(one.detail, one.detail_type)
             if not one.replayed:
                 events.append(_service_event(target, one, detail))
             kind, thing = TOLD_BY.get(one.detail_type), THINGS_TOLD_BY.get(one.detail_type)
             if kind:
-                events += self._job(target, kind, one, notes, now)
+                job = job_told(kind, {"detail": one.detail, "resources": list(one.resources), "time": one.at})
+                if self._selection.admits(Census(), "job", job.under or job.name):
+                    events += self._job(target, job, one, notes, now)
+                    jobs.append(job)
             elif thing:
                 found = thing_told(thing, one.detail, one.at)
                 if found and self._wants(target, found):
@@ -128,16 +131,14 @@ class JobEvents:
             sightings=tuple(
                 structs.replace(one, counts=one.at >= begun) for one in seen if one.effect.family in self._on
             ),
+            lives=counts.lives(jobs, known.lives, now),
             not_before=now - counts.HORIZON,
             notes=notes,
             tallies=tuple(_too_old(target, old)),
         )
 
-    def _job(self, target: Target, kind: JobType, one: Told, notes: dict[str, Any], now: float) -> Iterator[Event]:
+    def _job(self, target: Target, job: Job, one: Told, notes: dict[str, Any], now: float) -> Iterator[Event]:
         """Yield what an event about a job tells. A job whose creation it does not tell has yet to be described."""
-        job = job_told(kind, {"detail": one.detail, "resources": list(one.resources), "time": one.at})
-        if not self._selection.admits(Census(), "job", job.under or job.name):
-            return
         for event in counts.changes(target, job, now):
             if self._alone or event.kind != counts.EXECUTION:  # the name of the pipeline is in lower case here
                 yield event

@@ -105,6 +105,7 @@ class JobPolling:
         if PIPELINES in looked:
             parents.tidy(now)
         seen = things.look(target, self._inventory.census(target), known, self._wants_thing, self._on, kept.begun)
+        lives = counts.lives((*book.closed, *book.jobs), known.lives, self._aws.now())
         found = (*book.events, *seen.events, *self._missed(target, kept, now))
         kept.run += 1
         listed = {name: one.listed for name, one in kept.passes.items()}
@@ -123,6 +124,7 @@ class JobPolling:
             events=tuple(counts.only(event, self._on) for event in found if event.at >= kept.begun),
             sightings=tuple(seen.sightings),
             unseen=tuple(seen.unseen),
+            lives=lives,
             not_before=now - counts.HORIZON,  # not `begun`: the ledger forgets identities by this (decision 0013)
             notes={_BEGUN: kept.begun, _LISTED: listed, _RUN: kept.run, **book.notes, **parents.notes, **seen.notes},
             read_until=min(listed.values()),
