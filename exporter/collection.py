@@ -64,6 +64,9 @@ class Listener(Protocol):
     def hears(self, told: Told) -> bool:
         """Say whether this is for its ears."""
 
+    def meet(self, target: Target) -> None:
+        """Learn of a target that is not configured, before the first message about it: nobody reads it."""
+
     def hear(self, target: Target, told: Sequence[Told], known: Known, now: float) -> Reading:
         """Return what messages about a target tell, those that it knows already too: their events have identities."""
 

@@ -218,7 +218,9 @@ class Parts:
                     self.tally.seed(name.removeprefix(PREFIX), here)
 
     def meet(self, target: Target) -> None:
-        """Let room be kept for what queues tell of a target that is not configured."""
+        """Let room be kept for what queues tell of a target that is not configured; listeners know it then."""
+        for listener, _ in self.listeners:
+            listener.meet(target)
         self._admit(target, [listener.name for listener, _ in self.listeners])
 
     def _admit(self, target: Target, sources: Sequence[str]) -> None:

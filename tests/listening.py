@@ -30,9 +30,13 @@ class Counting:
 
     def __init__(self):
         self.batches = []
+        self.met = []
 
     def hears(self, told):
         return told.source == "test"
+
+    def meet(self, target):
+        self.met.append(target)
 
     def hear(self, target, told, known, now):
         self.batches.append(len(told))

@@ -16,6 +16,7 @@ from exporter.config import parse
 from exporter.daemon import Daemon, Parts
 from exporter.demo import FakeAws, World, access_key, serve
 from exporter.ledger.memory import MemoryStore
+from exporter.model import Target
 
 TEXT = f"""
 targets: [{{regions: [{REGION}]}}]
@@ -93,6 +94,15 @@ def test_what_comes_is_counted_and_a_stop_waits_for_no_poll(running):
     began = time.monotonic()
     assert one.daemon.stop()
     assert time.monotonic() - began < 2.0
+
+
+def test_listeners_know_which_targets_nobody_reads(running):
+    one = running(f'{TEXT}queues: {{events: {{url: "{URL}", accounts: all}}}}', "events")
+    far = Target("999999999999", REGION)
+    for account in (ACCOUNT, far.account_id):
+        one.fake.world.send(one.queue, event(account, account=account), one.fake.now())
+    wait_for(lambda: one.total() == 2.0)
+    assert one.heard["events"].met == [far]
 
 
 def test_nobody_waits_for_what_may_never_be_heard(running):

@@ -26,7 +26,7 @@ from exporter.jobs import spelled
 from exporter.jobs.detail_types import DETAIL_TYPES
 from exporter.ledger import Ledger
 from exporter.ledger.memory import MemoryStore
-from exporter.model import DAY, HOUR, MINUTE, Reading
+from exporter.model import DAY, HOUR, MINUTE, Reading, Target
 from exporter.sources.job_events import JobEvents
 from exporter.sources.job_polling import JobPolling
 from exporter.tally import Tally
@@ -223,6 +223,31 @@ def test_an_end_is_described_where_nobody_polls(room):
     room.run()
     assert room.shown(FAILURES) == {("training", "capacity"): 1}
     assert room.api.calls["DescribeTrainingJob"] == 2, "the second time it is not known to be told, and counts nothing"
+
+
+def test_what_events_tell_of_a_target_that_nobody_reads_is_all_there_is(both):
+    there = Target("999999999999", HERE.region)
+    both.run()
+    both.events.meet(there)
+    both.clock.forward(80)
+
+    def hear(*envelopes):
+        both.collection.hear(both.events, there, [opened(json.dumps(one)) for one in envelopes])
+
+    def shown(family, part=""):
+        found = values(both.ledger.snapshot(), family, part)
+        return {labels[2:]: value for labels, value in found.items() if labels[0] == there.account_id and value}
+
+    failed = Job("training", T0 + 10, (T0 + 70, "Failed"), failure="CapacityError: no instances", started=T0 + 30.0)
+    hear(*sent(failed), *sent(failed), *sent(Job("labeling", T0 + 10, (T0 + 70, "Failed")), ("training", "x")))
+    for _ in range(2):
+        both.clock.forward(MINUTE)
+        both.ledger.shown(both.ledger.snapshot())
+        hear()
+    assert shown(FAILURES) == {("training", "capacity"): 1, ("labeling", "unspecified"): 1}
+    assert shown(DURATION, "sum") == {("training", "Failed"): 60}
+    assert shown(CHANGES)["labeling", "Failed"] == 1
+    assert not [name for name in both.ledger.known("job_events", there).notes if name.startswith("owed/")]
 
 
 def test_a_job_without_a_time_of_creation_waits_for_its_description(room):

@@ -12,6 +12,7 @@ what Describe has not told ten minutes later counts without it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ from exporter.jobs.detail_types import status_of
 from exporter.jobs.job_types import STEP_STATUSES, STEP_TYPES
 from exporter.jobs.objects import Object
 from exporter.jobs.things import THING_TYPES, THINGS_TOLD_BY, Thing, series, sightings, thing_told
-from exporter.model import DAY, MINUTE, Effect, Event, Failure, Forecast, Known, Reading, Sighting, Target
+from exporter.model import DAY, HOUR, MINUTE, Effect, Event, Failure, Forecast, Known, Reading, Sighting, Target
 
 SERVICE = "aws.sagemaker"
 EVERY = 1.0 * MINUTE  # between two runs in which ends are described
@@ -80,6 +81,7 @@ class JobEvents:
         self._aws = aws
         self._inventory = inventory
         self._alone = not config.sources.job_polling.enabled
+        self._met: dict[Target, float] = {}  # targets that nobody reads, and when it was last looked what is over there
         self._since = aws.now()  # when counting begins, if it never has
         self._selection = Selection(config.resources)
         self._on = {name for name, row in CATALOGUE.items() if self.name in row.sources and config.on(name)}
@@ -90,6 +92,10 @@ class JobEvents:
         """Say whether this is for its ears."""
         return told.source == SERVICE and not told.detail_type.endswith(_TRAIL)
 
+    def meet(self, target: Target) -> None:
+        """Learn of a target that nobody reads: what events tell of it is all there is."""
+        self._met.setdefault(target, -math.inf)
+
     def hear(self, target: Target, told: Sequence[Told], known: Known, now: float) -> Reading:
         """Return what events tell. Raises `UnreadableError` for one that can't be read: it is left in the queue."""
         begun = known.notes.get(_BEGUN, self._since)
@@ -97,6 +103,7 @@ class JobEvents:
         events: list[Event] = []
         seen: list[Sighting] = []
         jobs: list[Job] = []
+        alone = self._alone or target in self._met
         for one in told:
             detail = Object(one.detail, one.detail_type)
             if not one.replayed:
@@ -105,7 +112,7 @@ class JobEvents:
             if kind:
                 job = job_told(kind, {"detail": one.detail, "resources": list(one.resources), "time": one.at})
                 if self._selection.admits(Census(), "job", job.under or job.name):
-                    events += self._job(target, job, one, notes, now)
+                    events += self._job(target, job, one, notes, now, alone=alone)
                     jobs.append(job)
             elif thing:
                 found = thing_told(thing, one.detail, one.at)
@@ -113,15 +120,20 @@ class JobEvents:
                     seen += sightings(target, found)
             if one.detail_type in deployments.TELL:
                 events += self._deployment(target, one, known, notes)
-            if one.detail_type == _OF_STEP and self._alone:  # or polling lists it, with the pipeline's name as it is
+            if one.detail_type == _OF_STEP and alone:  # or polling lists it, with the pipeline's name as it is
                 events += self._steps(target, one, detail)
             elif one.detail_type == _NODE_HEALTH:
                 events.append(_node_health(target, one, detail))
             elif one.detail_type == _OF_CLUSTER:
                 events.append(_cluster_event(target, one, detail))
-        for name, owed in _owed(known, now - 2 * OVERDUE):  # of a target that nobody reads: see `read`
+        for name, owed in _owed(known, now) if target in self._met else ():  # since it was read last
             events += _ended(target, owed.job, now)
             notes[name] = None
+        unseen: Sequence[str] = ()
+        ending: Sequence[str] = ()
+        if self._met.get(target, math.inf) <= now - HOUR:
+            self._met[target] = now
+            unseen, ending = _over(known, now)
         fresh, old = _since(begun, events)
         return Reading(
             self.name,
@@ -131,23 +143,30 @@ class JobEvents:
             sightings=tuple(
                 structs.replace(one, counts=one.at >= begun) for one in seen if one.effect.family in self._on
             ),
+            ended=tuple(effect for called in ending for effect in _series(target, called)),
+            unseen=tuple(unseen),
             lives=counts.lives(jobs, known.lives, now),
             not_before=now - counts.HORIZON,
             notes=notes,
             tallies=tuple(_too_old(target, old)),
         )
 
-    def _job(self, target: Target, job: Job, one: Told, notes: dict[str, Any], now: float) -> Iterator[Event]:
+    def _job(
+        self, target: Target, job: Job, one: Told, notes: dict[str, Any], now: float, *, alone: bool
+    ) -> Iterator[Event]:
         """Yield what an event about a job tells. A job whose creation it does not tell has yet to be described."""
         for event in counts.changes(target, job, now):
-            if self._alone or event.kind != counts.EXECUTION:  # the name of the pipeline is in lower case here
+            if alone or event.kind != counts.EXECUTION:  # the name of the pipeline is in lower case here
                 yield event
         yield from counts.heard(target, job, now)
         yield from counts.started(target, job)
         yield from counts.phases(target, job)
         who = identity(target, job) or stand_in(target, job)
         old = one.at < now - counts.HORIZON  # its identities are forgotten: what is described would count once more
-        if who and not old and (counts.ended(job) or identity(target, job) is None):
+        if target in self._met:
+            if counts.ended(job) or identity(target, job) is None:
+                yield from _ended(target, job, now)
+        elif who and not old and (counts.ended(job) or identity(target, job) is None):
             notes[_OWED + who] = msgspec.to_builtins(_Owed(job, now))
 
     def _deployment(self, target: Target, one: Told, known: Known, notes: dict[str, Any]) -> Iterator[Event]:
@@ -265,7 +284,7 @@ def _too_old(target: Target, number: int) -> Iterator[Effect]:
 
 
 def _ended(target: Target, job: Job, now: float) -> Iterator[Event]:
-    """Yield all that is known of a job that has ended; by what stands in for its identity, where it has none."""
+    """Yield all that is known of a job, its end too; by what stands in for its identity, where it has none."""
     if identity(target, job):
         yield from counts.changes(target, job, now)
         yield from counts.started(target, job)
