@@ -250,6 +250,13 @@ def test_bounds_of_scaling(resource, dimension, families):
     }
 
 
+@pytest.mark.parametrize(("text", "stay"), [("", 900), ("{list_metrics_every: 1h}", 3 * HOUR)])
+def test_bounds_of_scaling_stay_until_the_slow_timer_has_had_three_chances(text, stay):
+    bound = ScalingBound("inference-component/llama", "sagemaker:inference-component:DesiredCopyCount", 1, 6)
+    reading = read(census(scaling=(bound,)), f"sources: {{inventory: {text or '{}'}}}")
+    assert {sample.until - NOW for sample in reading.samples} == {stay}
+
+
 # -- what can't be looked at, and what is gone -------------------------------------------------------------------------
 
 

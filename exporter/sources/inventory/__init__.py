@@ -34,6 +34,7 @@ class InventorySource:
         self._inventory = inventory
         self._every = settings.every
         self._shown = settings.enabled
+        self._slow = settings.list_metrics_every
         self._last_good = settings.last_good or max(900.0, 3 * settings.every)
         self._too_old = settings.describe_every + self._last_good  # of what is told of a thing
         self._selection = Selection(config.resources)
@@ -65,7 +66,7 @@ class InventorySource:
                 (target.account_id, target.region, *labels),
                 float(value),
                 scope=scope,
-                until=now + max(self._last_good, 3 * _pause(census, scope)),
+                until=now + self._age(self._pause(census, scope)),
             )
             for scope, values in scopes.items()
             for name, labels, value in values
@@ -91,6 +92,15 @@ class InventorySource:
             for operation, number in self._inventory.calls_an_hour(census, self._every).items():
                 calls[operation] = calls.get(operation, 0.0) + number
         return Forecast((self._every,), calls)
+
+    def _age(self, pause: float) -> float:
+        """Return how long stands (seconds) what is looked at with such a pause."""
+        return max(self._last_good, 3 * pause)
+
+    def _pause(self, census: Census, scope: str) -> float:
+        """Return how long a scope may not be looked at: by the slow timer, or because its listing is long."""
+        kind = _KIND_OF.get(scope.partition("/")[0])
+        return census.things[kind.name].pause if kind else self._slow if scope == "scaling" else 0.0
 
     def _endpoints(self, census: Census, now: float, scopes: dict[str, list[Value]]) -> None:
         listed = scopes.setdefault("endpoints", [])
@@ -168,9 +178,3 @@ class InventorySource:
         found = census.things[kind]
         thing = found.by_key.get(key)
         return found.at != now or (thing is not None and self._selection.admits(census, kind, thing.name))
-
-
-def _pause(census: Census, scope: str) -> float:
-    """Return how long a kind may not be listed because its listing is long."""
-    kind = _KIND_OF.get(scope.partition("/")[0])
-    return census.things[kind.name].pause if kind else 0.0
