@@ -65,6 +65,7 @@ def _studio(add):
     add(
         "app",
         "default",
+        id="JupyterLab/default",
         parent=space,
         AppType="JupyterLab",
         InstanceType="ml.t3.medium",

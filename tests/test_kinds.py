@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,24 @@ def test_a_time_that_sagemaker_tells_is_read(kind):
     members = SHAPES[gives(kind.operation, kind.member)]["members"]
     assert bool(kind.created) == bool({"CreationTime", "CreateDate"} & set(members))
     assert bool(kind.modified) == bool({"LastModifiedTime", "LastUpdatedDate"} & set(members))
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_an_arn_that_sagemaker_tells_is_read_and_spells_the_kind_so(kind):
+    members = SHAPES[gives(kind.operation, kind.member)]["members"]
+    own = {"Arn", kind.names[0].removesuffix("Arn").removesuffix("Name").removesuffix("Id") + "Arn"} & set(members)
+    assert own == ({kind.arn} if kind.arn else set())
+    if not kind.arn:
+        assert kind.names[0] == "DomainId", "in a domain, and of its names alone"
+        return
+    shape = SHAPES[members[kind.arn]["shape"]]
+    assert shape["type"] == "string"
+    assert re.search(rf":{kind.arn_type}\\?/", shape.get("pattern", f":{kind.arn_type}/")) or shape["pattern"] == ".*"
+
+
+def test_all_kinds_fit_into_one_listing_of_tags():
+    """GetResources takes at most 100 types."""
+    assert len({kind.arn_type for kind in KINDS.values()}) == len(KINDS) <= 98
 
 
 @pytest.mark.parametrize("kind", [one for one in ROWS if one.values[0].status])

@@ -63,6 +63,7 @@ class Kind(Struct, frozen=True):
     """A kind of things. `name` is a word of `resource_type`, but for what is no resource of its own.
 
     `names` are the fields that tell one from others, the first of which is never empty; users choose by `called`.
+    `arn` is the field of the listing with the ARN, in which `arn_type` stands; where none is, all names follow on that.
     `statuses` are as they are shown; of these the `steady` ones don't change by themselves. `counted` in
     `sagemaker_resources` is each kind that is a resource: `asked` ones by default, the others when the configuration
     names them. `families` are those that need the listing; what a `call` is good for stands with it.
@@ -85,6 +86,13 @@ class Kind(Struct, frozen=True):
     signal: Signal | None = None
     counted: bool = True
     asked: bool = True
+    arn: str = ""
+    in_arns: str = ""
+
+    @property
+    def arn_type(self) -> str:
+        """What ARNs call the kind: as we do, or `in_arns`."""
+        return self.in_arns or self.name.replace("_", "-")
 
 
 _PAGE: Mapping[str, Any] = {"MaxResults": 100}
@@ -121,15 +129,17 @@ _ROWS = (
         "ListEndpointConfigs",
         "EndpointConfigs",
         ("EndpointConfigName",),
+        arn="EndpointConfigArn",
         modified="",
         fixed=_BY_TIME,
     ),
-    Kind("model", "ListModels", "Models", ("ModelName",), modified="", fixed=_BY_TIME),
+    Kind("model", "ListModels", "Models", ("ModelName",), arn="ModelArn", modified="", fixed=_BY_TIME),
     Kind(
         "inference_router",
         "ListInferenceRouters",
         "InferenceRouters",
         ("InferenceRouterName",),
+        arn="InferenceRouterArn",
         fixed=_PAGE,
         asked=False,
     ),
@@ -138,6 +148,7 @@ _ROWS = (
         "ListNotebookInstances",
         "NotebookInstances",
         ("NotebookInstanceName",),
+        arn="NotebookInstanceArn",
         status="NotebookInstanceStatus",
         fixed=_BY_TIME,
         statuses=ENUMS["notebook_instance_status"],
@@ -155,6 +166,7 @@ _ROWS = (
         "ListDomains",
         "Domains",
         ("DomainId",),
+        arn="DomainArn",
         called="DomainName",
         status="Status",
         fixed=_PAGE,
@@ -210,6 +222,7 @@ _ROWS = (
         "ListFeatureGroups",
         "FeatureGroupSummaries",
         ("FeatureGroupName",),
+        arn="FeatureGroupArn",
         status="FeatureGroupStatus",
         modified="",
         fixed=_BY_TIME,
@@ -250,6 +263,7 @@ _ROWS = (
         "ListPipelines",
         "PipelineSummaries",
         ("PipelineName",),
+        arn="PipelineArn",
         fixed=_BY_TIME,
         facts={"LastExecutionTime": float},
         families=(
@@ -262,6 +276,7 @@ _ROWS = (
         "ListModelPackageGroups",
         "ModelPackageGroupSummaryList",
         ("ModelPackageGroupName",),
+        arn="ModelPackageGroupArn",
         status="ModelPackageGroupStatus",
         modified="",
         fixed=_BY_TIME,
@@ -277,6 +292,7 @@ _ROWS = (
         "ListModelPackages",
         "ModelPackageSummaryList",
         ("ModelPackageArn",),
+        arn="ModelPackageArn",
         called="ModelPackageGroupName",
         status="ModelPackageStatus",
         modified="",
@@ -297,6 +313,7 @@ _ROWS = (
         "ListModelCards",
         "ModelCardSummaries",
         ("ModelCardName",),
+        arn="ModelCardArn",
         status="ModelCardStatus",
         fixed=_BY_TIME,
         statuses=("Draft", "PendingReview", "Approved", "Archived"),
@@ -307,6 +324,7 @@ _ROWS = (
         "ListMonitoringSchedules",
         "MonitoringScheduleSummaries",
         ("MonitoringScheduleName",),
+        arn="MonitoringScheduleArn",
         status="MonitoringScheduleStatus",
         fixed=_BY_TIME,
         statuses=ENUMS["monitoring_schedule_status"],
@@ -351,6 +369,7 @@ _ROWS = (
         "ListClusters",
         "ClusterSummaries",
         ("ClusterName",),
+        arn="ClusterArn",
         status="ClusterStatus",
         modified="",
         fixed=_BY_TIME_CAPITALS,
@@ -394,6 +413,7 @@ _ROWS = (
         "ListClusterSchedulerConfigs",
         "ClusterSchedulerConfigSummaries",
         ("ClusterSchedulerConfigId",),
+        arn="ClusterSchedulerConfigArn",
         called="Name",
         status="Status",
         fixed=_BY_TIME,
@@ -405,6 +425,7 @@ _ROWS = (
         "ListComputeQuotas",
         "ComputeQuotaSummaries",
         ("ComputeQuotaId",),
+        arn="ComputeQuotaArn",
         called="Name",
         status="Status",
         fixed=_BY_TIME,
@@ -416,6 +437,7 @@ _ROWS = (
         "ListTrainingPlans",
         "TrainingPlanSummaries",
         ("TrainingPlanName",),
+        arn="TrainingPlanArn",
         status="Status",
         created="",
         modified="",
@@ -456,6 +478,7 @@ _ROWS = (
         "ListMlflowTrackingServers",
         "TrackingServerSummaries",
         ("TrackingServerName",),
+        arn="TrackingServerArn",
         status="TrackingServerStatus",
         fixed=_BY_TIME,
         statuses=ENUMS["mlflow_tracking_server_status"],
@@ -490,6 +513,7 @@ _ROWS = (
         "ListMlflowApps",
         "Summaries",
         ("Arn",),
+        arn="Arn",
         called="Name",
         status="Status",
         fixed=_BY_TIME,
@@ -511,6 +535,7 @@ _ROWS = (
         "ListPartnerApps",
         "Summaries",
         ("Arn",),
+        arn="Arn",
         called="Name",
         status="Status",
         modified="",
@@ -523,6 +548,7 @@ _ROWS = (
         "ListHubs",
         "HubSummaries",
         ("HubName",),
+        arn="HubArn",
         status="HubStatus",
         fixed=_BY_TIME,
         statuses=("InService", "Creating", "Updating", "Deleting", "CreateFailed", "UpdateFailed", "DeleteFailed"),
@@ -533,6 +559,7 @@ _ROWS = (
         "ListImages",
         "Images",
         ("ImageName",),
+        arn="ImageArn",
         status="ImageStatus",
         fixed={**_BY_TIME_CAPITALS, "SortOrder": "ASCENDING"},
         statuses=("CREATING", "CREATED", "CREATE_FAILED", "UPDATING", "UPDATE_FAILED", "DELETING", "DELETE_FAILED"),
@@ -543,6 +570,7 @@ _ROWS = (
         "ListProjects",
         "ProjectSummaryList",
         ("ProjectName",),
+        arn="ProjectArn",
         status="ProjectStatus",
         modified="",
         fixed=_BY_TIME,
@@ -565,6 +593,7 @@ _ROWS = (
         "ListAlgorithms",
         "AlgorithmSummaryList",
         ("AlgorithmName",),
+        arn="AlgorithmArn",
         status="AlgorithmStatus",
         modified="",
         fixed=_BY_TIME,
@@ -576,6 +605,7 @@ _ROWS = (
         "ListWorkforces",
         "Workforces",
         ("WorkforceName",),
+        arn="WorkforceArn",
         status="Status",
         created="CreateDate",
         modified="LastUpdatedDate",
@@ -588,6 +618,7 @@ _ROWS = (
         "ListWorkteams",
         "Workteams",
         ("WorkteamName",),
+        arn="WorkteamArn",
         created="CreateDate",
         modified="LastUpdatedDate",
         fixed=_BY_DATE,
@@ -600,18 +631,29 @@ _ROWS = (
         "ListFlowDefinitions",
         "FlowDefinitionSummaries",
         ("FlowDefinitionName",),
+        arn="FlowDefinitionArn",
         status="FlowDefinitionStatus",
         modified="",
         fixed={"SortOrder": "Ascending", **_PAGE},
         statuses=("Initializing", "Active", "Failed", "Deleting"),
         asked=False,
     ),
-    Kind("experiment", "ListExperiments", "ExperimentSummaries", ("ExperimentName",), fixed=_BY_TIME, asked=False),
+    Kind(
+        "experiment",
+        "ListExperiments",
+        "ExperimentSummaries",
+        ("ExperimentName",),
+        arn="ExperimentArn",
+        fixed=_BY_TIME,
+        asked=False,
+    ),
     Kind(
         "edge_deployment_plan",
         "ListEdgeDeploymentPlans",
         "EdgeDeploymentPlanSummaries",
         ("EdgeDeploymentPlanName",),
+        arn="EdgeDeploymentPlanArn",
+        in_arns="edge-deployment",
         fixed=_BY_TIME_CAPITALS,
         asked=False,
     ),
@@ -620,6 +662,7 @@ _ROWS = (
         "ListDeviceFleets",
         "DeviceFleetSummaries",
         ("DeviceFleetName",),
+        arn="DeviceFleetArn",
         fixed=_BY_TIME_CAPITALS,
         asked=False,
     ),
