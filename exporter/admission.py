@@ -252,17 +252,21 @@ _Group = tuple[Order, str]
 # Families that are not asked for one by one, and their orders, by who tells of them: one source, or several.
 _ORDERS: dict[tuple[str, ...], dict[str, Order]] = {}
 _FED: set[str] = set()  # those that events feed
+_NAMED_BY: dict[str, int] = {}  # the place of the label that names the resource, where it is another than usual
 for _name, _row in CATALOGUE.items():
     if _row.ask is None and _row.source != "own":
         _ORDERS.setdefault(_row.sources, {})[_name] = order(_row, None)
         if _row.type in {"counter", "histogram"}:
             _FED.add(_name)
+        if _row.label_pattern:
+            _NAMED_BY[_name] = _row.labels.index("resource_name")
 
 
 class Sieve:
     """Takes out of readings what has no place, for sources that learn only by reading what there is. Thread-safe.
 
-    A group is here what a source shows of one resource: what has one value in the first label after the target's.
+    A group is here what a source shows of one resource: what has one value in the first label after the target's, but
+    for facts about any kind of resource, which have its name in the second.
     """
 
     def __init__(self, admission: Admission) -> None:
@@ -375,7 +379,8 @@ def _without(reading: Reading, refused: Callable[[Sample | Effect], bool], fed: 
 
 
 def _group(orders: Mapping[str, Order], one: Sample | Effect) -> _Group:
-    return orders[one.family], one.labels[2] if len(one.labels) > 2 else ""
+    place = _NAMED_BY.get(one.family, 2)
+    return orders[one.family], one.labels[place] if len(one.labels) > place else ""
 
 
 def _families(orders: Mapping[str, Order], series: Iterable[Sample | Effect]) -> Callable[[_Group], Mapping[str, int]]:

@@ -26,7 +26,7 @@ from exporter import __version__, footprint, logs
 from exporter.aws import AwsError, SameTargetError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
-from exporter.config import Config, JobEvents, Limits, Queue, Sources, doubts
+from exporter.config import Config, JobEvents, Labels, Limits, Queue, Sources, doubts
 from exporter.config import load as load_config
 from exporter.daemon import Daemon, Parts, SetupError
 from exporter.estimate import assumed, estimate, survey, told
@@ -158,7 +158,7 @@ def _demo(options: Options) -> int:
     quick = Limits(requests_per_second={"DescribeEndpoint": 20, "DescribeEndpointConfig": 20, "ListMetrics": 10})
     queues = {"events": Queue(url=fake.world.region(account, region).queues[QUEUE].url)}
     sources = Sources(job_events=JobEvents(enabled=True))
-    usual = Config(limits=quick, queues=queues, sources=sources)
+    usual = Config(limits=quick, queues=queues, sources=sources, labels=Labels(tags=("team", "stage")))
     config = _config(options) if options.config else _listening(usual, options)
     note = "a make-believe AWS account, seed 1: 50 endpoints, jobs that come and go, 1 bad deployment in progress"
     note += "; no number here is real"

@@ -218,7 +218,7 @@ class Collection:
             return
         for family, labels in set(_shown(reading)):  # what can't be rendered would leave the page without its family
             row = CATALOGUE.get(family)
-            if row is None or labels != len(row.labels):
+            if row is None or not row.takes(labels):
                 raise ValueError(f"source {source}: {family} with {labels} labels has no row")
         for kind in {event.kind for event in reading.events}:
             if _owner(kind) not in _SOURCES:

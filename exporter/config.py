@@ -12,16 +12,19 @@ import hashlib
 import os
 import re
 import typing
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, structs
 
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.enums import ENUMS
+from exporter.catalogue.labels import patterned
 from exporter.catalogue.permissions import ACTIONS, LOGIN, QUEUES, TAGS
+from exporter.catalogue.resources import TAGS_INFO
 from exporter.strict import About, Seconds, close, read, text_of
 
 TOLD = tuple(name for name, row in CATALOGUE.items() if row.source != "own")  # families that can be switched
@@ -57,6 +60,14 @@ def _no_resource_type(pattern: str) -> str:
     known = ENUMS["resource_type"]
     named = fnmatch.filter(known, pattern)
     return "" if named else f"no kind of resource is called {pattern!r}{close(pattern, known)}"
+
+
+def _no_tag_key(key: str) -> str:
+    """Say what makes a text no key of a tag: of characters AWS allows letters, digits, spaces and a few more."""
+    odd = next((char for char in key if unicodedata.category(char)[0] not in "LZN" and char not in "_.:/=+-@"), "")
+    if odd:
+        return f"{key!r} is no key of a tag: {odd!r} is in none{'; name each key' if odd in '*?[' else ''}"
+    return "" if 0 < len(key) <= _LONGEST_KEY else f"must have 1 to {_LONGEST_KEY} characters, as any key of a tag"
 
 
 def _no_address(address: str) -> str:
@@ -118,6 +129,7 @@ def _role_hint(text: str) -> str:
 _NUMBER = r"[0-9]{1,10}(\.[0-9]{1,10})?"
 _REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]\Z"
 _PARTITIONS = {"cn": "aws-cn", "eusc": "aws-eusc", "us-gov": "aws-us-gov", "us-iso": "aws-iso", "us-isob": "aws-iso-b"}
+_LONGEST_KEY = 128  # characters of a tag's key: AddTags
 _MOST = 1_000_000_000  # series, dollars, calls a second: nobody means more, and what is finite can be reckoned with
 
 Pace = Literal["hot", "warm", "cold"]
@@ -161,6 +173,19 @@ ResourceTypeGlob = Annotated[
         description="a kind of resource or a glob",
         extra={"check": _no_resource_type},
         extra_json_schema={"anyOf": [{"enum": list(ENUMS["resource_type"])}, {"pattern": r"[*?\[]"}]},
+    ),
+]
+TagKey = Annotated[
+    str,
+    Meta(
+        title="key of a tag",
+        description="the key of a tag",
+        extra={"check": _no_tag_key},
+        extra_json_schema={  # of what is odd, all that is ASCII
+            "pattern": r"^[^\x00-\x1f!-*,;<>?\[-^`{-\x7f]+$",
+            "minLength": 1,
+            "maxLength": _LONGEST_KEY,
+        },
     ),
 ]
 AskedFamily = Annotated[
@@ -333,7 +358,8 @@ class ResourceTypes(Struct, frozen=True, kw_only=True):
 
     By default endpoints and what belongs to them, notebook instances, domains, spaces, apps, feature groups, pipelines,
     model package groups, monitoring schedules, clusters, training plans and MLflow tracking servers. Each other kind is
-    one more List call in a run. What has families of its own is listed for these all the same.
+    one more List call in a run. What has families of its own is listed for these all the same. Of all that is listed
+    `sagemaker_resource_tags_info` shows tags (`labels.tags`).
     """
 
     include: Annotated[
@@ -430,6 +456,24 @@ class Resources(Struct, frozen=True, kw_only=True):
     ] = {}
 
 
+class Labels(Struct, frozen=True, kw_only=True):
+    """Which tags become labels: of `sagemaker_resource_tags_info`, and of nothing else; see METRICS.md.
+
+    A resource of the kinds that `sources.inventory` looks at has one series if it has any of these tags. They are
+    listed with one call for each hundred resources that have tags, free of charge.
+    """
+
+    tags: Annotated[
+        tuple[TagKey, ...],
+        About("Keys, as AWS writes them: `CostCenter` becomes the label `tag_cost_center`.", "[team, CostCenter]"),
+    ] = ()
+
+    @property
+    def by_key(self) -> dict[str, str]:
+        """The labels of tags by their keys, in the order of the configuration."""
+        return {key: patterned(CATALOGUE[TAGS_INFO].label_pattern, key) for key in self.tags}
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     """What must not be exceeded: on all targets together, but for `requests_per_second`."""
 
@@ -493,31 +537,38 @@ class Web(Struct, frozen=True, kw_only=True):
 class Config(Struct, frozen=True, kw_only=True):
     """Everything that can be configured."""
 
-    LATER: ClassVar[Mapping[str, str]] = {
-        "labels": "tags as labels (sagemaker_resource_tags_info) are not there yet; tags can choose endpoints and "
-        "inference components (resources.tags) and alarms (sources.cloudwatch_alarms.tags)",
-    }
-
     targets: tuple[Account, ...] = (Account(),)
     queues: dict[QueueName, Queue] = {}
     sources: Sources = Sources()
     families: Families = Families()
     rows: dict[AskedFamily, RowSettings] = {}
     resources: Resources = Resources()
+    labels: Labels = Labels()
     limits: Limits = Limits()
     ledger: LedgerSettings = LedgerSettings()
     web: Web = Web()
 
     @property
     def tagged(self) -> tuple[str, ...]:
-        """Sources that must know tags in order to choose."""
-        by_resources = ("inventory", "cloudwatch_metrics") if self.resources.tags else ()
-        return (*by_resources, *(("cloudwatch_alarms",) if self.sources.cloudwatch_alarms.tags else ()))
+        """Sources that must know tags, to choose by them or to show them."""
+        needs = {
+            "inventory": bool(self.resources.tags or self.labelled),
+            "cloudwatch_metrics": bool(self.resources.tags),
+            "cloudwatch_alarms": bool(self.sources.cloudwatch_alarms.tags),
+        }
+        return tuple(source for source, needed in needs.items() if needed)
+
+    @property
+    def labelled(self) -> dict[str, str]:
+        """The labels of the tags that are shown, by their keys."""
+        return self.labels.by_key if self.sources.inventory.enabled and self.on(TAGS_INFO) else {}
 
     def on(self, family: str) -> bool:
         """Say whether a family is exposed, as far as its name decides."""
         if any(fnmatch.fnmatchcase(family, pattern) for pattern in self.families.exclude):
             return False
+        if family == TAGS_INFO:
+            return bool(self.labels.tags)
         return CATALOGUE[family].on or any(fnmatch.fnmatchcase(family, glob) for glob in self.families.include)
 
 
@@ -537,6 +588,9 @@ def doubts(config: Config) -> Iterator[str]:
     read = {getattr(source, "queue", None) for source in sources.values() if source.enabled}
     for name in config.queues.keys() - read:
         yield f"queues.{name} is read by no source that is enabled: nothing is received from it"
+    if config.labels.tags and not config.labelled:
+        why = "families.exclude names it" if config.sources.inventory.enabled else "sources.inventory is not enabled"
+        yield f"labels.tags are labels of {TAGS_INFO} alone, which is not shown: {why}"
     for name, source in sources.items():
         if source.enabled and getattr(source, "every", 60.0) < 10:
             yield f"sources.{name}.every is {source.every:g}s: CloudWatch's data is a minute old, and each run costs"
@@ -574,6 +628,14 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
             if not given.settle < given.deep_settle < 3 * 86_400:
                 text = "settle must be shorter than deep_settle, and that than 3d"
                 yield "", text, ("settle", "deep_settle")
+        case Labels():
+            labels, keys = given.by_key, dict[str, str]()
+            for n, key in enumerate(given.tags):
+                before = keys.get(labels[key])
+                if before is not None:
+                    why = f"would be {labels[key]}, as {before} is: leave one out"
+                    yield f"tags[{n}]", f"{key} {'is given twice' if key == before else why}", ()
+                keys.setdefault(labels[key], key)
         case Limits():
             for name, rate in given.requests_per_second.items():
                 if name == DATAPOINTS and not isinstance(rate, tuple):
@@ -585,6 +647,10 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
                 yield "targets", "must not be empty; leave it out for the ambient account", ()
             yield from ((key, fault, ()) for key, fault in _same_targets(given.targets))
             yield from ((key, fault, ()) for key, fault in _same_queues(given.queues))
+            for n, name in enumerate(given.families.include):
+                if name == TAGS_INFO and not given.labels.tags:
+                    why = f"{name} shows tags that labels.tags names, and it names none"
+                    yield f"families.include[{n}]", why, ("labels",)
             events = given.sources.job_events
             if events.enabled and events.queue not in given.queues:
                 yield "sources.job_events.queue", f"there is no {events.queue!r} in queues", ("queues",)

@@ -129,6 +129,7 @@ class Parts:
             listing.describe_every,
             listing.list_metrics_every,
             tags=Selection(config.resources).tags,
+            labels=frozenset(config.labelled),
             resources=listing.enabled,
             kinds=wanted(config.on, counted(listing.resource_types.include, listing.resource_types.exclude)),
         )

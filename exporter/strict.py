@@ -1,9 +1,8 @@
 """A YAML text to a frozen struct, or every mistake at once, each with its line and what to do about it.
 
-A struct is the schema: names, types, defaults, and a word about each key; its `LATER` says of keys that are known from
-the design, but not there yet, what there is instead. Reading is strict: an unknown or doubled key, a wrong type, a
-number where a text belongs is a mistake, never a guess. Times are seconds once they are read. Nothing here knows a
-setting.
+A struct is the schema: names, types, defaults, and a word about each key. Reading is strict: an unknown or doubled
+key, a wrong type, a number where a text belongs is a mistake, never a guess. Times are seconds once they are read.
+Nothing here knows a setting.
 """
 
 from __future__ import annotations
@@ -199,8 +198,7 @@ class _Reader:
                 homes = [] if meant else list(_homes(kind, key))
                 hint = f'; did you mean "{meant[0]}"?' if meant else f"; known are {', '.join(keys)}"
                 hint = f"; it belongs to {homes[0]}" if len(homes) == 1 else hint
-                text = getattr(kind, "LATER", {}).get(key, f"unknown key{hint}")
-                self._complain(key_node, _join(path, _short(key)), text)
+                self._complain(key_node, _join(path, _short(key)), f"unknown key{hint}")
         good = {key: value for key, value in given.items() if value is not _MISSING}
         found = kind(**good)
         for key, fault in self._faults(found, frozenset(given.keys() - good.keys())):

@@ -144,6 +144,7 @@ class Street:
             settings.describe_every,
             settings.list_metrics_every,
             Selection(self.config.resources).tags,
+            frozenset(self.config.labelled),
             kinds=wanted(self.config.on, counted(types.include, types.exclude)) if self.kinds else (),
         )
         self.admission = Admission(self.config.limits.series)

@@ -103,6 +103,49 @@ def test_families_that_are_on():
     assert not Config().on(off)
 
 
+def test_tags_that_are_labels():
+    keys = [
+        "team",
+        "CostCenter",
+        "aws:cloudformation:stack-name",
+        "owner@x.y",
+        "Équipe 2",
+        "k8sName",
+        "XMLFile",
+        "部門",
+    ]
+    config = parse(f"labels: {{tags: {keys}}}")
+    assert list(config.labelled.items()) == [
+        ("team", "tag_team"),
+        ("CostCenter", "tag_cost_center"),
+        ("aws:cloudformation:stack-name", "tag_aws_cloudformation_stack_name"),
+        ("owner@x.y", "tag_owner_x_y"),
+        ("Équipe 2", "tag__quipe_2"),
+        ("k8sName", "tag_k8s_name"),
+        ("XMLFile", "tag_xmlfile"),
+        ("部門", "tag___"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", False),
+        ("families: {include: ['*']}", False),
+        ("labels: {tags: []}", False),
+        ("labels: {tags: [team]}", True),
+        ("labels: {tags: [team]}\nfamilies: {include: [sagemaker_resource_tags_info]}", True),
+        ("labels: {tags: [team]}\nfamilies: {exclude: ['*_info']}", False),
+        ("labels: {tags: [team]}\nsources: {inventory: {enabled: false}}", False),
+    ],
+)
+def test_tags_are_shown_where_some_are_named(text, shown):
+    config = parse(text)
+    assert bool(config.labelled) is shown
+    assert ("inventory" in config.tagged) is shown
+    assert len(list(doubts(config))) == (not shown and "[team]" in text)
+
+
 def test_exclude_wins():
     name = "sagemaker_endpoint_invocations_total"
     assert not parse(f"families: {{include: [{name}], exclude: [{name}]}}").on(name)
@@ -161,7 +204,7 @@ def test_keys_are_not_expanded():
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
 
-TOP = "targets, queues, sources, families, rows, resources, limits, ledger, web"
+TOP = "targets, queues, sources, families, rows, resources, labels, limits, ledger, web"
 NO_DURATION = "is no duration; write 30s, 5m, 3h or 15d"
 ROWS = "rows: {sagemaker_endpoint_invocations_total: "
 
@@ -397,11 +440,24 @@ BROKEN = {
     "sources: {inventory: off}": "1:22  sources.inventory: must be a mapping, not 'off'; write {enabled: false}",
     "apiVersion: v1": (
         "1:1  apiVersion: unknown key; "
-        "known are targets, queues, sources, families, rows, resources, limits, ledger, web"
+        "known are targets, queues, sources, families, rows, resources, labels, limits, ledger, web"
     ),
-    "labels: {tags: [team]}": (
-        "1:1  labels: tags as labels (sagemaker_resource_tags_info) are not there yet; tags can choose endpoints and "
-        "inference components (resources.tags) and alarms (sources.cloudwatch_alarms.tags)"
+    # tags as labels
+    "labels: {tags: {team: ml}}": "1:16  labels.tags: must be a list, not a mapping",
+    "labels: {tags: ['']}": "1:17  labels.tags[0]: must have 1 to 128 characters, as any key of a tag",
+    "labels: {tags: ['team*']}": "1:17  labels.tags[0]: 'team*' is no key of a tag: '*' is in none; name each key",
+    'labels: {tags: ["a\\nb"]}': "1:17  labels.tags[0]: 'a\\nb' is no key of a tag: '\\n' is in none",
+    "labels: {tags: [2026]}": '1:17  labels.tags[0]: 2026 is read as a number, write "2026" in quotes',
+    f"labels: {{tags: [{'k' * 129}]}}": "1:17  labels.tags[0]: must have 1 to 128 characters, as any key of a tag",
+    "labels:\n  tags:\n    - team\n    - Team": (
+        "4:7  labels.tags[1]: Team would be tag_team, as team is: leave one out"
+    ),
+    "labels: {tags: [cost-center, a, CostCenter]}": (
+        "1:33  labels.tags[2]: CostCenter would be tag_cost_center, as cost-center is: leave one out"
+    ),
+    "labels: {tags: [team, team]}": "1:23  labels.tags[1]: team is given twice",
+    "families: {include: [sagemaker_resource_tags_info]}": (
+        "1:22  families.include[0]: sagemaker_resource_tags_info shows tags that labels.tags names, and it names none"
     ),
     "limits: {alarms: 5}": "1:10  limits.alarms: unknown key; known are series, usd_per_month, requests_per_second",
     "limits: {series: 0}": "1:18  limits.series: '0' is not a whole number from 1 to 1,000,000,000",

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from botocore.loaders import Loader
 
+from exporter.catalogue.resources import TAGS_INFO
 from exporter.inventory.kinds import COUNTED, KINDS, WITH_ENDPOINTS, counted, wanted
 
 CONTRACT = yaml.safe_load((Path(__file__).parent / "contract" / "families.yaml").read_text())
 PROMISED = {row["resource_type"]: row for row in CONTRACT["resource_types"]}
 FAMILIES = {family["family"]: family for family in CONTRACT["families"]}
-TAGS = "sagemaker_resource_tags_info"  # comes by another road
 ROWS = [pytest.param(kind, id=kind.name) for kind in KINDS.values()]
 CALLS = [pytest.param(kind, call, id=call.operation) for kind in KINDS.values() for call in kind.calls]
 TYPES = {str: {"string"}, float: {"integer", "long", "double", "timestamp"}, bool: {"boolean"}}
@@ -157,7 +157,7 @@ def test_every_family_that_is_listed_belongs_to_a_kind():
         if family["source"] == "inventory" and family["subject"] not in of_endpoints
     }
     counted_too = {name for name in told if FAMILIES[name]["source"] != "inventory"}  # by who looks at what is listed
-    assert told - counted_too == promised - {COUNTED, TAGS}
+    assert told - counted_too == promised - {COUNTED, TAGS_INFO}
 
 
 # -- what is asked -----------------------------------------------------------------------------------------------------
@@ -183,6 +183,10 @@ def test_what_is_told_by_a_call_needs_the_call_and_the_listing():
 def test_what_is_counted_is_listed_if_the_count_is_shown():
     assert asked(COUNTED, kinds={"model", "hub", "endpoint"}) == {"model": [], "hub": []}
     assert asked("sagemaker_domain_info", kinds={"model"}) == {"domain": []}
+
+
+def test_what_is_tagged_is_listed_if_tags_are_shown():
+    assert asked(TAGS_INFO, kinds={"model", "hub", "endpoint"}) == {"model": [], "hub": []}
 
 
 def test_which_kinds_are_counted():

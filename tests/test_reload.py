@@ -9,6 +9,7 @@ import pytest
 from street import ACCOUNT, REGION, PluggedSessions
 from worlds import T0, FakeClock, values, wait_for
 
+from exporter.catalogue.resources import TAGS_INFO
 from exporter.config import parse
 from exporter.daemon import Daemon, Parts
 from exporter.demo import FakeAws, World, access_key
@@ -386,3 +387,51 @@ def test_the_region_of_the_environment_given_twice_is_refused(running, monkeypat
     one = running()
     text = f"targets: [{{}}, {{regions: [{REGION}]}}]"
     assert one.reload(text) == f"targets[1] and targets[0] are both the ambient account in {REGION}: leave one out"
+
+
+def test_tags_that_are_shown_are_those_of_the_configuration(running):
+    one = running(here() + "labels: {tags: [team]}\n")
+    churn = one.world.region(ACCOUNT, REGION).endpoint(f"in-{REGION}", T0)
+    churn.tags |= {"team": "ml", "stage": "prod"}
+    who = (ACCOUNT, REGION, "endpoint", f"in-{REGION}")
+    one.ticks()
+    assert set(one.shown(TAGS_INFO)) == {(*who, "tag_team", "ml")}
+    one.reload(here() + "labels: {tags: [stage]}\n")
+    one.ticks()
+    assert set(one.shown(TAGS_INFO)) == {(*who, "tag_stage", "prod")}, "at once, not when tags are due again"
+    one.reload(here() + "labels: {tags: [stage, team]}\nresources: {exclude: ['in-*']}\n")
+    one.ticks()
+    assert one.shown(TAGS_INFO) == {}
+    one.reload(here() + "labels: {tags: [stage, team]}\n")
+    one.ticks()
+    assert set(one.shown(TAGS_INFO)) == {(*who, "tag_stage", "prod", "tag_team", "ml")}
+    one.reload(here())
+    one.ticks()
+    assert one.shown(TAGS_INFO) == {}
+
+
+def test_tags_of_a_new_configuration_that_can_not_be_listed_yet_come_later_and_the_others_stay(running):
+    one = running(here() + "labels: {tags: [team]}\n")
+    one.world.region(ACCOUNT, REGION).endpoint(f"in-{REGION}", T0).tags |= {"team": "ml", "stage": "prod"}
+    one.ticks()
+    one.fake.faults.add("deny", operation="GetResources")
+    one.reload(here() + "labels: {tags: [stage, team]}\n")
+    one.ticks(3)
+    assert [labels[4:] for labels in one.shown(TAGS_INFO)] == [("tag_team", "ml")]
+    one.fake.faults.clear()
+    one.ticks()
+    assert [labels[4:] for labels in one.shown(TAGS_INFO)] == [("tag_stage", "prod", "tag_team", "ml")]
+
+
+def test_what_is_chosen_by_tags_that_were_not_kept_stays_what_it_was_until_they_are_known(running):
+    one = running(here() + "labels: {tags: [stage]}\n")
+    one.world.region(ACCOUNT, REGION).endpoint(f"in-{REGION}", T0).tags |= {"team": "ml", "stage": "prod"}
+    one.ticks(5)
+    (before,) = one.shown(INVOCATIONS).values()
+    one.fake.faults.add("deny", operation="GetResources")
+    one.reload(here() + "labels: {tags: [stage]}\nresources: {tags: {team: ml}}\n")
+    one.ticks(5)
+    one.fake.faults.clear()
+    one.ticks(5)
+    (after,) = one.shown(INVOCATIONS).values()
+    assert after == before + 10, "not a minute is left out"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from msgspec import structs
 from worlds import HERE, T0
 
 from exporter.catalogue import CATALOGUE
@@ -64,9 +65,7 @@ def settled(one):
                 if other.operation in one.told
             )
             told = Told(told.items, at, (*state, *seen), told.at)
-            one = Thing(
-                *(getattr(one, name) for name in one.__struct_fields__[:-1]), {**one.told, call.operation: told}
-            )
+            one = structs.replace(one, told={**one.told, call.operation: told})
     return one
 
 

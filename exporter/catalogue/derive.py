@@ -31,8 +31,8 @@ Every family that sagemaker-exporter exposes is in this file: {count} in all, {o
   do not add up: `rate(x_sum[5m]) / rate(x_count[5m])` is the exact mean over series.
 - **Gauges** show the newest period that ended at least `gauge_delay` ago, and vanish when that is too old.
 - **State sets** have one series for each state: 1 for the one that holds. State sets and facts (`_info`) are gauges.
-- *off* families are switched on by `families.include` in the configuration. *experimental* ones may still change: AWS's
-  sources disagree about them, or are silent.
+- *off* families are switched on by `families.include` in the configuration (`sagemaker_resource_tags_info` by
+  `labels.tags`). *experimental* ones may still change: AWS's sources disagree about them, or are silent.
 - A **breakdown** is a second form of a family with a finer dimension set, off by default. Never add it to its base: it
   counts the same things again.
 """
@@ -63,7 +63,7 @@ def _line(row: Row) -> str:
     name = f"`{row.name}`" + (f" ({', '.join(words)})" if words else "")
     kind = row.type + (f", {row.unit}" if row.unit else "")
     own = [label for label in row.labels if label not in {"account_id", "region"}]
-    labels = ", ".join(f"`{label}`" for label in own)
+    labels = ", ".join(f"`{label}`" for label in (*own, row.label_pattern) if label)
     meaning = row.help
     if row.ask:
         shape = row.ask.shape
@@ -77,7 +77,8 @@ def _line(row: Row) -> str:
 
 def stable_names() -> str:
     """Return the promise: stable families with type and labels, a line each, none of which may go or change."""
-    lines = (f"{row.name} {row.type} {','.join(row.labels)}" for row in CATALOGUE.values() if row.stable)
+    stable = (row for row in CATALOGUE.values() if row.stable)
+    lines = (f"{row.name} {row.type} {','.join(filter(None, (*row.labels, row.label_pattern)))}" for row in stable)
     return "\n".join(sorted(lines)) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -116,3 +117,13 @@ LABELS = {
     "version": Label("fixed", "Version of the exporter."),
     "workteam_name": Label("resources", "Work team."),
 }
+
+
+def patterned(pattern: str, key: str) -> str:
+    """Return the label of a key that the configuration names: tag_cost_center for CostCenter and the pattern tag_*.
+
+    What Prometheus does not take becomes `_`, and a capital after a small letter or a digit begins a word: the rule of
+    kube-state-metrics, so that one key is called alike in both.
+    """
+    plain = re.sub(r"[^a-zA-Z0-9_]", "_", key)
+    return pattern.replace("*", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower())

@@ -111,7 +111,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "cloudwatch_alarms": ("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"),
 }
 ALONE = {"job_events": "job_polling"}  # what needs nothing where the other one runs: that does it for both
-TAGS = ("tag:GetResources",)  # where resources are chosen by tags
+TAGS = ("tag:GetResources",)  # where resources are chosen by tags, or tags are shown
 QUEUES = {  # by operation: what is done to many has the action of what is done to one
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "DeleteMessageBatch": "sqs:DeleteMessage",
@@ -123,7 +123,7 @@ LOGIN = ("sts:AssumeRole", "sts:GetCallerIdentity")  # the second needs no permi
 
 
 def policy(sources: Iterable[str], tagged: Collection[str] = (), queues: Collection[str] = ()) -> dict[str, object]:
-    """Return the IAM policy that sources need, those in `tagged` in order to choose by tags; `queues` are ARNs.
+    """Return the IAM policy that sources need, those in `tagged` in order to know tags; `queues` are ARNs.
 
     No action of a source can be limited to resources of SageMaker alone.
     """

@@ -83,8 +83,9 @@ class Row:
     of its other forms. `quantiles` belong to a summary, `buckets` (upper bounds) to a histogram.
     `values` maps a label to the name of a list in `enums`, or to the values themselves. `seeded` families stand at
     0 before anything happens: "inventory" for each variant in service, True for what is configured. `reads` names
-    the AWS fields behind a family that is not a CloudWatch metric. `base` is set on a breakdown: the family that it
-    splits.
+    the AWS fields behind a family that is not a CloudWatch metric. `label_pattern` is how further labels are called
+    that the configuration names, as in tag_*: each series carries those that it has, names and values in turn, after
+    the values of its `labels`. `base` is set on a breakdown: the family that it splits.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Row:
     pace: Pace | None = None
     ask: Question | None = None
     breakdowns: tuple[str, ...] = ()
+    label_pattern: str = ""
     base: str | None = None
 
     def __post_init__(self) -> None:
@@ -120,6 +122,11 @@ class Row:
     def sources(self) -> tuple[str, ...]:
         """The sources that tell it: of several, the last is the one that sees what the others miss."""
         return tuple(self.source.split("+"))
+
+    def takes(self, labels: int) -> bool:
+        """Say whether a series may have so many: a value of each label, and pairs of further names and values."""
+        further = labels - len(self.labels)
+        return further == 0 or (bool(self.label_pattern) and further > 0 and further % 2 == 0)
 
     def known(self, label: str) -> tuple[str, ...]:
         """Return the known values of a label, empty if it has no closed list."""
@@ -151,6 +158,7 @@ def _mistakes(row: Row) -> list[tuple[bool, str]]:
         ((row.type == "histogram") != bool(row.buckets), "buckets belong to a histogram"),
         (list(row.buckets) != sorted(set(row.buckets)), "buckets grow"),
         (bool(row.quantiles) and row.type != "summary", "quantiles belong to a summary"),
+        (bool(row.label_pattern) and row.type != "info", "further labels belong to facts"),
         (
             (row.ask is None) == (row.source == "cloudwatch_metrics"),
             "CloudWatch families, and only they, ask",
@@ -204,6 +212,7 @@ class More(TypedDict, total=False):
     buckets: tuple[float, ...]
     pace: Pace
     breakdowns: tuple[str, ...]
+    label_pattern: str
 
 
 def _labels(ask: Question) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ new, when it changed, while it is not in service, and now and then. Nothing here
 
     census      what is known, as frozen data
     look        one look at a target: its calls, and what fails
-    endpoints   endpoints, components, scaling bounds, tags
+    endpoints   endpoints, components, scaling bounds; tags of all
     kinds       the table of all other kinds of things
     things      the things of these kinds
     series      the series that CloudWatch lists
@@ -43,7 +43,7 @@ from exporter.inventory.census import (
 )
 from exporter.inventory.kinds import COUNTED, KINDS, WITH_ENDPOINTS, Kind, counted, wanted
 from exporter.inventory.look import Look, Pacing
-from exporter.inventory.things import still_told
+from exporter.inventory.things import path_of, still_told
 from exporter.model import HOUR, Resource, Target
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "Told",
     "Variant",
     "counted",
+    "path_of",
     "still_told",
     "wanted",
 ]
@@ -123,10 +124,13 @@ class Inventory:
 
     def _still(self, census: Census) -> Census:
         """Return what a census tells of what is still of interest."""
+        if self._pacing.tags and not census.tags_of.chosen:  # not all are known by which one may choose now
+            census = structs.replace(census, tags={}, tags_at=0.0)
         namespaces = {sweep.namespace for sweep in self._sweeps}
         listings = {name: listing for name, listing in census.listings.items() if name in namespaces}
         if not self._pacing.resources:
-            return Census(listings=listings, tags=census.tags, tags_at=census.tags_at, at=census.at)
+            tags, at, of = census.tags, census.tags_at, census.tags_of
+            return Census(listings=listings, tags=tags, tags_at=at, tags_of=of, at=census.at)
         wanted = {one.kind.name for one in self._pacing.kinds}
         known = {name: listed for name, listed in census.things.items() if name in wanted}
         return structs.replace(census, listings=listings, things=known, failures=())
@@ -173,7 +177,7 @@ class Inventory:
             endpoints.list_components(look)
         room = series.Room(self._admission, target, counted, self._on)
         series.list_series(look, room, self._places, self._sweeps)
-        if self._pacing.tags:
+        if self._pacing.tags or self._pacing.labels:
             endpoints.list_tags(look)
         return look
 
@@ -197,8 +201,10 @@ class Inventory:
             calls["DescribeInferenceComponent"] = len(census.components) * described
             calls["DescribeScalableTargets"] = listed
             calls |= things.calls_an_hour(census.things, self._pacing.kinds, every, described)
-        if self._pacing.tags:
-            calls["GetResources"] = _pages(len(census.endpoints) + len(census.components), 100) * listed
+        if self._pacing.tags or self._pacing.labels:  # at most: what never had a tag is not listed
+            kinds = [one.kind for one in self._pacing.kinds if one.kind.counted and self._pacing.labels]
+            others = sum(len(census.things.get(kind.name, Things()).by_key) for kind in kinds)
+            calls["GetResources"] = _pages(len(census.endpoints) + len(census.components) + others, 100) * listed
         return calls
 
     def _publish(self, target: Target, census: Census) -> Census:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -93,7 +93,7 @@ class Told(Struct, frozen=True):
 class Thing(Struct, frozen=True):
     """A thing of one of the `KINDS` as listed: facts by their paths in AWS's answer, and what calls have told.
 
-    A time that AWS does not tell is 0.
+    A time that AWS does not tell is 0. `tagged_as` is how its ARN ends, in lower case: known where tags are shown.
     """
 
     kind: str
@@ -104,6 +104,7 @@ class Thing(Struct, frozen=True):
     facts: Facts = {}
     signal: Hashable = ()
     told: Mapping[str, Told] = {}
+    tagged_as: str = ""
 
     def text(self, path: str) -> str:
         """Return a fact of the listing that is a text; "" where there is none."""
@@ -147,6 +148,14 @@ class Listing(Struct, frozen=True):
     beyond: int = 0
 
 
+class TagsOf(NamedTuple):
+    """Which tags are known: those that are shown, of these kinds, and, if any is `chosen` by tags, all of such ones."""
+
+    chosen: bool = False
+    shown: frozenset[str] = frozenset()
+    kinds: tuple[str, ...] = ()
+
+
 class Census(Struct, frozen=True):
     """What exists on a target. A time of 0 says that a listing has never been complete."""
 
@@ -157,8 +166,9 @@ class Census(Struct, frozen=True):
     components_at: float = 0.0
     scaling: tuple[ScalingBound, ...] = ()
     scaling_at: float = 0.0
-    tags: Mapping[str, Mapping[str, str]] = {}  # by type and name, as in endpoint/churn, in lower case as in ARNs
+    tags: Mapping[str, Mapping[str, str]] = {}  # of interest, by the end of the ARN in lower case, as in endpoint/churn
     tags_at: float = 0.0
+    tags_of: TagsOf = TagsOf()
     things: Mapping[str, Things] = {}  # by kind, those that are looked at
     listings: Mapping[str, Listing] = {}  # by namespace, as it was asked
     failures: tuple[Failure, ...] = ()

@@ -1,4 +1,7 @@
-"""Endpoints, inference components, their bounds of scaling and their tags: listed, and described when it is due."""
+"""Endpoints, inference components and their bounds of scaling; the tags of all that is looked at.
+
+They are listed, and described when it is due.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from exporter.inventory.census import Component, Endpoint, ScalingBound, Variant
+from exporter.aws import AwsError, read_as
+from exporter.inventory.census import Component, Endpoint, ScalingBound, TagsOf, Variant
 from exporter.inventory.look import Look
 
 _OLDEST_FIRST: Mapping[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
@@ -112,16 +116,31 @@ def list_scaling(look: Look) -> None:
 
 
 def list_tags(look: Look) -> None:
-    """Look at the tags of endpoints and components, on the slow timer."""
-    if look.now < look.before.tags_at + look.pacing.list_metrics_every:
+    """Look at the tags of what is looked at, on the slow timer, or at once when others are of interest than before.
+
+    All kinds in one listing: it names a hundred resources in a call, and only those that have tags, or had some. There
+    may be twenty of no interest on each, which are not kept.
+    """
+    by_tags, shown = ("endpoint", "inference-component"), look.pacing.labels
+    kinds = (*by_tags, *(one.kind.arn_type for one in look.pacing.kinds if one.kind.counted and shown))
+    of = TagsOf(look.pacing.tags, shown, kinds)
+    if of == look.before.tags_of and look.now < look.before.tags_at + look.pacing.list_metrics_every:
         return
-    kinds = ["sagemaker:endpoint", "sagemaker:inference-component"]
-    listed = look.list("GetResources", _ListedTags, ResourceTypeFilters=kinds, ResourcesPerPage=100)
-    if listed is not None:
-        look.seen["tags_at"] = look.now
-        look.seen["tags"] = {
-            one.ResourceARN.split(":", 5)[-1].lower(): {tag.Key: tag.Value for tag in one.Tags} for one in listed
-        }
+    asked: dict[str, Any] = {"ResourceTypeFilters": [f"sagemaker:{kind}" for kind in kinds], "ResourcesPerPage": 100}
+    if len(shown) == 1 and not of.chosen:
+        asked["TagFilters"] = [{"Key": key} for key in shown]  # of several it would want all at once
+    found: dict[str, dict[str, str]] = {}
+    try:
+        for page in look.aws.pages(look.target, "GetResources", **asked):
+            for one in read_as(_ListedTags, page["ResourceTagMappingList"]):
+                name = one.ResourceARN.split(":", 5)[-1].lower()
+                every = of.chosen and name.partition("/")[0] in by_tags
+                if tags := {tag.Key: tag.Value for tag in one.Tags if every or tag.Key in shown}:
+                    found[name] = tags
+    except AwsError as error:
+        look.complain("GetResources", error)
+        return
+    look.seen.update(tags=found, tags_at=look.now, tags_of=of)
 
 
 # What answers must hold, with AWS's names. The SDK hands on what came, and AWS promises some of it only in prose.

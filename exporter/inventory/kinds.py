@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from msgspec import Struct
 
 from exporter.catalogue.enums import ENUMS
+from exporter.catalogue.resources import TAGS_INFO
 
 Paths: TypeAlias = Mapping[str, Any]  # path to str, float (numbers and times), bool, or the paths in items of a list
 COUNTED = "sagemaker_resources"
@@ -694,8 +695,9 @@ def counted(include: Collection[str], exclude: Collection[str]) -> frozenset[str
 
 
 def wanted(on: Callable[[str], bool], kinds: Collection[str]) -> tuple[Wanted, ...]:
-    """Return what has to be asked for the families that are on, if these kinds are counted."""
+    """Return what has to be asked for the families that are on, if these kinds are counted, and their tags shown."""
+    all_of_them = on(COUNTED) or on(TAGS_INFO)
     found = (Wanted(kind, tuple(call for call in kind.calls if any(map(on, call.families)))) for kind in KINDS.values())
     return tuple(
-        one for one in found if one.calls or any(map(on, one.kind.families)) or (on(COUNTED) and one.kind.name in kinds)
+        one for one in found if one.calls or any(map(on, one.kind.families)) or (all_of_them and one.kind.name in kinds)
     )

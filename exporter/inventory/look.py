@@ -25,7 +25,8 @@ class Pacing(NamedTuple):
 
     describe_every: float = HOUR
     list_metrics_every: float = 300.0
-    tags: bool = False
+    tags: bool = False  # whether endpoints and components are chosen by tags
+    labels: frozenset[str] = frozenset()  # keys of the tags that are shown, of all kinds
     resources: bool = True  # False: only CloudWatch's listings
     kinds: tuple[Wanted, ...] = ()  # beside endpoints
 

@@ -41,7 +41,10 @@ def _listed(look: Look, wanted: Wanted) -> Things:
     try:
         for page in look.aws.pages(look.target, kind.operation, **kind.fixed):
             pages += 1
-            found |= {key: _thing(kind, item, before.by_key.get(key)) for key, item in _keyed(kind, page)}
+            for key, item in _keyed(kind, page):
+                found[key] = _thing(kind, item, before.by_key.get(key))
+                if look.pacing.labels and kind.counted:
+                    found[key] = structs.replace(found[key], tagged_as=_end_of_arn(kind, key, item))
     except AwsError as error:
         look.complain(kind.operation, error)
         pause = UNKNOWN_FOR if error.error_class == "bug" else pause_after(pages)
@@ -73,6 +76,17 @@ def _thing(kind: Kind, item: Any, before: Thing | None) -> Thing:
         before.signal if before else (),
         before.told if before else {},
     )
+
+
+def path_of(key: str) -> str:
+    """Return the names that tell a thing from others as they stand in ARNs: without those that are empty."""
+    return "/".join(filter(None, key.split("/")))
+
+
+def _end_of_arn(kind: Kind, key: str, item: Any) -> str:
+    """Return how the ARN of a thing ends; of what tells none, it is made of the names."""
+    arn = facts(item, {kind.arn: str}).get(kind.arn, "") if kind.arn else ""
+    return (arn.split(":", 5)[-1] if arn else f"{kind.arn_type}/{path_of(key)}").lower()
 
 
 def _signalled(look: Look, signal: Signal, found: dict[str, Thing]) -> dict[str, Thing]:

@@ -113,7 +113,7 @@ class Renderer:
             return True
         family = face[0]
         row = CATALOGUE.get(family)
-        if row and all(len(values) == len(row.labels) for values in chunk.labels):
+        if row and all(map(row.takes, set(map(len, chunk.labels)))):
             return True
         if family not in self._unknown:
             self._unknown.add(family)
@@ -165,8 +165,10 @@ class Renderer:
         for values in labels:
             text = known.get(values)
             if text is None:
-                pairs = (f'{name}="{_value(value)}"' for name, value in zip(names, values, strict=True))
-                text = known[values] = ",".join(pairs).encode(errors="replace")  # JSON can hold half a character
+                further = iter(values[len(names) :])  # names and values in turn, which few families have
+                pairs = chain(zip(names, values, strict=False), zip(further, further, strict=True))
+                named = (f'{name}="{_value(value)}"' for name, value in pairs)
+                text = known[values] = ",".join(named).encode(errors="replace")  # JSON can hold half a character
             rendered.append(text)
         self._last_labels[names] = labels, rendered
         return rendered

@@ -201,6 +201,16 @@ def test_numbers_are_those_of_a_busy_account(text):
     assert set(page.find("sagemaker_exporter_source_up").values()) == {1}
 
 
+def test_tags_are_shown_of_endpoints_and_other_things(text):
+    found = Page(text).find("sagemaker_resource_tags_info")
+    tags = [labels_of(series) for series in found]
+    assert {"endpoint", "inference_component", "notebook_instance", "feature_group"} <= {
+        one["resource_type"] for one in tags
+    }
+    assert {one.get("tag_stage") for one in tags} == {None, "prod", "test"}
+    assert all(one["tag_team"] for one in tags)
+
+
 def test_promtool_has_no_complaint(text, require_tool):
     """None of its lint is waived."""
     checked = subprocess.run(

@@ -4,18 +4,20 @@ sagemaker_endpoint_status{account_id="123456789012",region="us-east-1",endpoint_
 
     endpoints   what is told of endpoints, components and bounds of scaling
     things      what is told of things of all other kinds
+    tags        tags of all of them, as labels
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from exporter.catalogue import CATALOGUE
+from exporter.catalogue.resources import TAGS_INFO
 from exporter.config import Config
 from exporter.inventory import KINDS, Census, Inventory, Kind, Selection, Things, counted, still_told
 from exporter.model import Failure, Forecast, Known, Reading, Sample, Target
-from exporter.sources.inventory import endpoints, things
+from exporter.sources.inventory import endpoints, tags, things
 from exporter.sources.inventory.values import Value, states
 
 _KIND_OF = {kind.operation: kind for kind in KINDS.values()} | {
@@ -38,6 +40,7 @@ class InventorySource:
         self._last_good = settings.last_good or max(900.0, 3 * settings.every)
         self._too_old = settings.describe_every + self._last_good  # of what is told of a thing
         self._selection = Selection(config.resources)
+        self._labels = config.labelled
         self._counted = counted(settings.resource_types.include, settings.resource_types.exclude)
         self._on = {name for name, row in CATALOGUE.items() if row.source == self.name and config.on(name)}
 
@@ -72,12 +75,13 @@ class InventorySource:
             for name, labels, value in values
             if value is not None and f"sagemaker_{name}" in self._on
         )
+        tagged = self._tagged(target, census, now) if self._labels and census.tags_at else None
         return Reading(
             self.name,
             target,
             now,
-            samples=tuple(samples),
-            looked=(*scopes, *gone),
+            samples=(*samples, *(tagged or ())),
+            looked=(*scopes, *gone, *(() if tagged is None else (tags.SCOPE,))),
             failed=census.failures,
         )
 
@@ -101,6 +105,14 @@ class InventorySource:
         """Return how long a scope may not be looked at: by the slow timer, or because its listing is long."""
         kind = _KIND_OF.get(scope.partition("/")[0])
         return census.things[kind.name].pause if kind else self._slow if scope == "scaling" else 0.0
+
+    def _tagged(self, target: Target, census: Census, now: float) -> Iterator[Sample]:
+        """Yield the tags that are shown; neither they nor the listing of the resource may be too old."""
+        for one in tags.tagged(census, self._labels):
+            until = min(census.tags_at + self._age(self._slow), one.at + self._age(one.pause))
+            if now < until and self._selection.admits(census, *one.chosen_as):
+                labels = (target.account_id, target.region, one.resource_type, one.resource_name, *one.labels)
+                yield Sample(TAGS_INFO, labels, 1.0, scope=tags.SCOPE, until=until)
 
     def _endpoints(self, census: Census, now: float, scopes: dict[str, list[Value]]) -> None:
         listed = scopes.setdefault("endpoints", [])
@@ -160,7 +172,11 @@ class InventorySource:
         for scope in scopes:
             first, _, key = scope.partition("/")
             kind = _KIND_OF.get(first)
-            if (kind and kind.name not in census.things) or (key and not self._stays(first, key, census, now)):
+            if (
+                (kind and kind.name not in census.things)
+                or (key and not self._stays(first, key, census, now))
+                or (scope == tags.SCOPE and not self._labels)
+            ):
                 gone.add(scope)
         return gone
 
