@@ -53,7 +53,8 @@ class _OfTarget:
         self.run: int = notes.get(_RUN, 0)
         listed = notes.get(_LISTED, {})
         self.passes = {
-            name: Passes(kind, listed.get(name, self.begun - LONGEST), now) for name, kind in JOB_TYPES.items()
+            name: Passes(kind.listing, listed.get(name, self.begun - LONGEST), now, kind.parent)
+            for name, kind in JOB_TYPES.items()
         }
         self.book = Book(target, notes, self.begun, now, wants)
         self.parents = Parents(notes, lambda name: selection.admits(Census(), "job", name))
@@ -150,15 +151,15 @@ class JobPolling:
         if kept.unknown.get(kind.name, 0.0) > now:
             return True
         passes, whole = kept.passes[kind.name], True
-
-        def complain(error: Exception) -> None:
-            nonlocal whole
-            whole = False
-            failed.append(Failure(kind.listing.operation, "transient", str(error)))
-
         try:
             oldest = math.inf if kind.description else kept.book.oldest(kind.name)
-            for job in passes.run(self._aws, target, self._aws.now(), complain, oldest):
+            for item, under in passes.run(self._aws, target, self._aws.now(), oldest):
+                try:
+                    job = _named(summary(kind, item), kind, under)
+                except UnreadableError as error:
+                    whole = False
+                    failed.append(Failure(kind.listing.operation, "transient", str(error)))
+                    continue
                 if self._wanted(job):
                     kept.book.see(job, self._aws.now())
                     kept.parents.see(job)
@@ -364,6 +365,13 @@ def _warm_pools(jobs: Iterable[Job]) -> Iterator[Value]:
         if job.warm_pool and job.warm_pool.status in POOL_OPEN and job.instances
     )
     yield from ((POOLS, labels, float(number)) for labels, number in pools.items())
+
+
+def _named(job: Job, kind: JobType, under: str) -> Job:
+    """Return a job with the name of its parent as that is listed: the ARN that it was taken from is in lower case."""
+    if not (kind.nested and under):
+        return job
+    return structs.replace(job, under=under, name=f"{under}/{job.name.rpartition('/')[2]}")
 
 
 def _used(pipelines: Iterable[Mapping[str, Any]]) -> dict[str, float]:

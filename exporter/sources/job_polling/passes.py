@@ -1,4 +1,4 @@
-"""Passes through listings of jobs, newest first, each down to a time: all that was created since is seen once.
+"""Passes through listings, newest first, each down to a time: all that was created since is seen once.
 
 Only so does a listing end where it should: AWS's other orders and filters page through all of history. A pass may take
 longer than a run and goes on where it was, while the newest jobs are looked at in each run anew.
@@ -12,25 +12,21 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from msgspec import structs
-
 from exporter.aws import Aws, AwsError
-from exporter.jobs import Job, JobType, UnreadableError, summary
+from exporter.jobs import Listing, Parent
 from exporter.model import MINUTE, Target
 
-OVERLAP = 10 * MINUTE  # a job is taken to be listed at the latest so long after it was created
-PAGES = 40  # of a type in one run: 40 s of ListTrainingJobs at one a second; the rest follows in the next one
-
-Complain = Callable[[Exception], None]
+OVERLAP = 10 * MINUTE  # what was created is taken to be listed at the latest so long after that
+PAGES = 40  # of a listing in one run: 40 s of ListTrainingJobs at one a second; the rest follows in the next one
 
 
 class _Pass:
     """A way through a listing: `todo` are the parameters of what is still to be listed, the first one from `token` on.
 
-    It is None until the parents of the jobs have been listed, where they have any.
+    It is None until the parents of what is listed have been listed, where it has any.
     """
 
     def __init__(self, lower: float, *, head: bool) -> None:
@@ -42,12 +38,13 @@ class _Pass:
 
 
 class Passes:
-    """The passes of one type of job on one target. Everything created before `listed` has been seen."""
+    """The passes of one listing on one target. Everything created before `listed` has been seen."""
 
-    def __init__(self, kind: JobType, listed: float, now: float) -> None:
+    def __init__(self, listing: Listing, listed: float, now: float, parent: Parent | None = None) -> None:
         """`listed` is what an earlier process has noted."""
-        self.kind = kind
-        self.parents: list[dict[str, Any]] | None = None  # what the jobs belong to, as it was last listed
+        self.parents: list[dict[str, Any]] | None = None  # what it is listed for, as that was last listed
+        self.pages = 0  # that have been read
+        self._listing, self._parent = listing, parent
         self._begun = max(listed, now - OVERLAP)  # when the last head did
         self._open = [_Pass(listed - OVERLAP, head=False)] if listed < self._begun else []
 
@@ -61,26 +58,21 @@ class Passes:
         """Whether something has yet to be listed."""
         return bool(self._open)
 
-    def run(self, aws: Aws, target: Target, now: float, complain: Complain, oldest: float = math.inf) -> Iterator[Job]:
-        """Yield the jobs on the next pages: the newest first, then what is behind. Raises `AwsError`: the rest waits.
+    def run(
+        self, aws: Aws, target: Target, now: float, oldest: float = math.inf, most: int = PAGES
+    ) -> Iterator[tuple[Any, str]]:
+        """Yield the summaries on the next pages, with the parent that they are of: the newest first, then the rest.
 
-        Of what was created since `oldest`, all is listed again. A summary that can't be read is complained of, and left
-        out.
+        Raises `AwsError`: the rest waits. Of what was created since `oldest`, all is listed again.
         """
         last = self._open[0] if self._open else None
         if not (last and last.head and not last.pages):  # or there would be one more with each run that is denied
             self._open.insert(0, _Pass(min(self._begun, oldest) - OVERLAP, head=True))
         self._begun = now
-        left = PAGES
+        left = most
         for one in tuple(self._open):
             before = one.pages
-            for item, under in self._through(one, aws, target, left):
-                try:
-                    job = summary(self.kind, item)
-                except UnreadableError as error:
-                    complain(error)
-                else:
-                    yield _named(job, under) if self.kind.nested and under else job
+            yield from self._through(one, aws, target, left)
             left -= one.pages - before
             if one.todo:
                 return
@@ -88,7 +80,7 @@ class Passes:
 
     def _through(self, one: _Pass, aws: Aws, target: Target, most: int) -> Iterator[tuple[Any, str]]:
         """Yield the summaries on the next pages of a pass, so many at the most, with the parent that they are of."""
-        listing, parent = self.kind.listing, self.kind.parent
+        listing, parent = self._listing, self._parent
         if one.todo is None:
             one.todo = deque(self._parents(aws, target, one.lower))
         for _ in range(most):
@@ -107,13 +99,14 @@ class Passes:
             under = one.todo[0][parent.parameter] if parent else ""
             yield from ((item, under) for item in answer[listing.member])
             one.pages += 1
+            self.pages += 1
             one.token = answer.get("NextToken")
             if not one.token:
                 one.todo.popleft()
 
     def _parents(self, aws: Aws, target: Target, lower: float) -> Iterable[dict[str, Any]]:
-        """Return what must be listed apart: nothing but once, or for each parent that may have begun a job since."""
-        parent = self.kind.parent
+        """Return what must be listed apart: nothing but once, or for each parent that may have begun one since."""
+        parent = self._parent
         if parent is None:
             return [{}]
         listed = aws.pages(target, parent.listing.operation, **parent.listing.fixed)
@@ -123,8 +116,3 @@ class Passes:
             for item in self.parents
             if not parent.used or item.get(parent.used, 0.0) >= lower
         ]
-
-
-def _named(job: Job, under: str) -> Job:
-    """Return a job with the name of its parent as that is listed: the ARN that it was taken from is in lower case."""
-    return structs.replace(job, under=under, name=f"{under}/{job.name.rpartition('/')[2]}")
