@@ -23,7 +23,7 @@ from msgspec import Meta, Struct, structs
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.enums import ENUMS
 from exporter.catalogue.labels import patterned
-from exporter.catalogue.permissions import ACTIONS, LOGIN, QUEUES, TAGS
+from exporter.catalogue.permissions import ACTIONS, LOGIN, QUEUES, TAGS, WITH
 from exporter.catalogue.resources import TAGS_INFO
 from exporter.strict import About, Seconds, close, read, text_of
 
@@ -31,7 +31,9 @@ TOLD = tuple(name for name, row in CATALOGUE.items() if row.source != "own")  # 
 ASKED = tuple(name for name, row in CATALOGUE.items() if row.ask)
 DATAPOINTS = "GetMetricData.datapoints"
 LIMITED = (  # what can be called, and so be limited
-    *sorted({action.partition(":")[2] for actions in (*ACTIONS.values(), TAGS, LOGIN) for action in actions}),
+    *sorted(
+        {action.partition(":")[2] for actions in (*ACTIONS.values(), *WITH.values(), TAGS, LOGIN) for action in actions}
+    ),
     *QUEUES,
     DATAPOINTS,
 )
@@ -398,10 +400,19 @@ class CloudWatchAlarms(Struct, frozen=True, kw_only=True):
 
 
 class JobPolling(Struct, frozen=True, kw_only=True):
-    """Jobs of all types, found by listing them: their changes of state, each counted once, and those that are open."""
+    """Jobs of all types, found by listing them: their changes of state, each counted once, and those that are open.
+
+    And what HyperPod clusters log, if the inventory looks which there are.
+    """
 
     enabled: Enabled = True
-    every: Annotated[Seconds, About("How often new jobs are listed, a call for each of 22 types; at least 1s.")] = 60.0
+    every: Annotated[
+        Seconds,
+        About(
+            "How often new jobs are listed, a call for each of 22 types, and the logs of HyperPod clusters, a call for "
+            "each; at least 1s."
+        ),
+    ] = 60.0
     last_good: LastGood = None
 
 

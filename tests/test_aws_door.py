@@ -23,6 +23,7 @@ from exporter.demo import FakeAws, World, access_key, default_world, serve
 from exporter.demo.resources import Role
 from exporter.inventory import KINDS
 from exporter.jobs import JOB_TYPES, STEPS, summary
+from exporter.jobs.cluster_events import CONTINUOUS, LISTING
 from exporter.model import HOUR, MINUTE, Target
 from exporter.tally import Tally
 
@@ -378,6 +379,9 @@ def test_answers_are_those_of_the_sdk(door, keys, kind):
     add_one_of_each(world, T0 - HOUR)
     door.fake = FakeAws(world, door.true.now)
     of_jobs = asked_of_jobs(door.aws)
+    clusters = [one["ClusterName"] for one in door.aws.call(TARGET, "ListClusters")["ClusterSummaries"]]
+    modes = {name: door.aws.call(TARGET, "DescribeCluster", ClusterName=name) for name in clusters}
+    logging = next(name for name, told in modes.items() if told.get("NodeProvisioningMode") == CONTINUOUS)
     door.fake = kind(world, door.true.now)
     (endpoint, *_), (component, *_) = (
         [one[f"{name}Name"] for one in door.aws.call(TARGET, f"List{name}s")[f"{name}s"]]
@@ -395,6 +399,7 @@ def test_answers_are_those_of_the_sdk(door, keys, kind):
         "DescribeInferenceComponent": {"InferenceComponentName": component},
         "DescribeScalableTargets": {"ServiceNamespace": "sagemaker"},
         "GetResources": {},
+        LISTING.operation: {**LISTING.fixed, "ClusterName": logging},
         **of_jobs,
         **{kind.operation: dict(kind.fixed) for kind in KINDS.values() if kind.operation not in of_jobs},
     }

@@ -112,6 +112,7 @@ _OF_THINGS = (  # operation, member
     ("DescribeFeatureGroup", "FeatureGroupName"),
     ("ListMonitoringAlerts", "MonitoringAlertSummaries"),
     ("ListClusterNodes", "ClusterNodeSummaries"),
+    ("ListClusterEvents", "Events"),
     ("DescribeCluster", "ClusterArn"),
     ("DescribeTrainingPlan", "TrainingPlanName"),
     ("DescribeMlflowTrackingServer", "TrackingServerName"),

@@ -6,7 +6,7 @@ counted is taken out of queues that are there for us.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "inventory": (
@@ -111,6 +111,9 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "cloudwatch_alarms": ("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"),
 }
 ALONE = {"job_events": "job_polling"}  # what needs nothing where the other one runs: that does it for both
+WITH = {  # what the first needs only where the second runs: that tells which clusters there are
+    ("job_polling", "inventory"): ("sagemaker:ListClusterEvents",),
+}
 TAGS = ("tag:GetResources",)  # where resources are chosen by tags, or tags are shown
 QUEUES = {  # by operation: what is done to many has the action of what is done to one
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
@@ -127,14 +130,15 @@ def policy(sources: Iterable[str], tagged: Collection[str] = (), queues: Collect
 
     No action of a source can be limited to resources of SageMaker alone.
     """
+    run = tuple(sources)
     statements = [
         {
             "Sid": "".join(word.capitalize() for word in source.split("_")),
             "Effect": "Allow",
-            "Action": sorted((*ACTIONS[source], *(TAGS if source in tagged else ()))),
+            "Action": sorted((*_actions(source, run), *(TAGS if source in tagged else ()))),
             "Resource": "*",
         }
-        for source in sources
+        for source in run
     ]
     if queues:
         beside = {f"{arn.rpartition(':')[0]}:*" for arn in queues}
@@ -143,3 +147,11 @@ def policy(sources: Iterable[str], tagged: Collection[str] = (), queues: Collect
             {"Sid": "DeadLetters", "Effect": "Allow", "Action": list(DEAD_LETTERS), "Resource": sorted(beside)},
         ]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _actions(source: str, run: Collection[str]) -> Iterator[str]:
+    """Yield the actions of a source among those that run."""
+    yield from ACTIONS[source]
+    for (one, other), actions in WITH.items():
+        if one == source and other in run:
+            yield from actions

@@ -377,7 +377,11 @@ _ROWS = (
         statuses=ENUMS["cluster_status"],
         steady=frozenset({"Failed", "InService"}),
         facts={"ImageVersionStatus": str},
-        families=("sagemaker_cluster_status", "sagemaker_cluster_state_changes_total"),
+        families=(
+            "sagemaker_cluster_status",
+            "sagemaker_cluster_state_changes_total",
+            "sagemaker_cluster_events_total",
+        ),
         calls=(
             Call(
                 "ListClusterNodes",
@@ -394,6 +398,7 @@ _ROWS = (
                 {
                     "Orchestrator.Eks.ClusterArn": str,
                     "NodeRecovery": str,
+                    "NodeProvisioningMode": str,
                     "InstanceGroups[]": {**_GROUP, "ImageVersionStatus": str},
                     "RestrictedInstanceGroups[]": _GROUP,
                 },
@@ -404,6 +409,7 @@ _ROWS = (
                     "sagemaker_cluster_instance_group_current_instances",
                     "sagemaker_cluster_instance_group_target_instances",
                     "sagemaker_cluster_nodes",
+                    "sagemaker_cluster_events_total",
                 ),
                 watches=("ImageVersionStatus",),
             ),

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from exporter.catalogue import CATALOGUE
+from exporter.jobs import cluster_events
 from exporter.jobs.job_types import spelled
 from exporter.jobs.objects import Object, UnreadableError
 from exporter.model import Effect, Sighting, Target
@@ -38,7 +39,8 @@ class Thing(Struct, frozen=True):
 class ThingType(Struct, frozen=True):
     """A kind of thing: the family that counts its changes, the status that it is created in ("" for any), its event.
 
-    Of an event: the paths to its name, status and times, and the words before the name in its ARN.
+    Of an event: the paths to its name, status and times, and the words before the name in its ARN. `beside` are other
+    families of it that stand at 0 for all known values of their labels.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class ThingType(Struct, frozen=True):
     created: str = "CreationTime"
     changed: str = "LastModifiedTime"
     grouped: str = ""  # the path to the name of the group whose series it counts in: there may be thousands in one
+    beside: tuple[str, ...] = ()
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -83,6 +86,7 @@ _ROWS = (
         detail_type="SageMaker HyperPod Cluster State Change",
         name="ClusterName",
         status="ClusterStatus",
+        beside=(cluster_events.LOGGED,),
     ),
     ThingType(
         "model_package",
@@ -142,5 +146,7 @@ def sightings(target: Target, thing: Thing) -> Iterator[Sighting]:
 def series(target: Target, thing: Thing) -> Iterator[Effect]:
     """Yield the series that stand at 0 for a thing that exists."""
     kind = THING_TYPES[thing.kind]
-    for status in kind.statuses:
-        yield Effect(kind.family, (target.account_id, target.region, thing.label or thing.name, status), 0.0)
+    who = (target.account_id, target.region, thing.label or thing.name)
+    for row in map(CATALOGUE.__getitem__, (kind.family, *kind.beside)):
+        for labels in row.combinations({label: (value,) for label, value in zip(row.labels, who, strict=False)}):
+            yield Effect(row.name, labels, 0.0)

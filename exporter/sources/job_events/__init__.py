@@ -30,6 +30,7 @@ from exporter.jobs import (
     Job,
     Step,
     UnreadableError,
+    cluster_events,
     counts,
     deployments,
     described,
@@ -52,8 +53,7 @@ DESCRIBES = 150  # in one run; the rest follows in the next one
 
 EVENTS = "sagemaker_service_events_total"
 NODES = "sagemaker_cluster_node_health_events_total"
-CLUSTERS = "sagemaker_cluster_events_total"
-ENVELOPE, NODE, CLUSTER_EVENT = "job_events/event", "job_events/node", "job_events/cluster"
+ENVELOPE, NODE = "job_events/event", "job_events/node"
 
 _BEGUN = "begun"
 _OWED = "owed/"  # notes of jobs whose end has been told and not yet described, by who they are
@@ -123,9 +123,10 @@ class JobEvents:
             if one.detail_type == _OF_STEP and alone:  # or polling lists it, with the pipeline's name as it is
                 events += self._steps(target, one, detail)
             elif one.detail_type == _NODE_HEALTH:
-                events.append(_node_health(target, one, detail))
+                events += self._of_cluster(target, _node_health(target, one, detail))
             elif one.detail_type == _OF_CLUSTER:
-                events.append(_cluster_event(target, one, detail))
+                logged = cluster_events.logged(target, detail.at("EventDetails"), one.at, one.id)
+                events += self._of_cluster(target, logged)
         for name, owed in _owed(known, now) if target in self._met else ():  # since it was read last
             events += _ended(target, owed.job, now)
             notes[name] = None
@@ -196,6 +197,12 @@ class JobEvents:
         )
         job = Job("pipeline_execution", f"{pipeline}/{execution}", "Executing", under=pipeline)
         yield from counts.steps(target, job, [step], told.at)
+
+    def _of_cluster(self, target: Target, event: Event) -> Iterator[Event]:
+        """Yield an event of a cluster that is chosen."""
+        _, _, name, *_ = event.effects[0].labels
+        if self._wants(target, Thing("cluster", name, "")):
+            yield event
 
     def _wants(self, target: Target, thing: Thing) -> bool:
         kind = "endpoint" if thing.kind == "endpoint" else ""
@@ -334,35 +341,12 @@ def _service_event(target: Target, told: Told, detail: Object) -> Event:
 
 
 def _node_health(target: Target, told: Told, detail: Object) -> Event:
-    labels = (
-        target.account_id,
-        target.region,
-        _named(detail, "ClusterName", "ClusterArn"),
-        detail.text("HealthSummary.HealthStatus"),
-        detail.text("HealthSummary.RepairAction"),
-    )
+    name = detail.text("ClusterName") or detail.text("ClusterArn").rpartition("/")[2]
+    if not name:
+        raise UnreadableError("an event of a node: ClusterName is missing")
+    health = (detail.text("HealthSummary.HealthStatus"), detail.text("HealthSummary.RepairAction"))
+    labels = (target.account_id, target.region, name, *health)
     return Event(NODE, told.id, told.at, target, (Effect(NODES, labels),))
-
-
-def _cluster_event(target: Target, told: Told, detail: Object) -> Event:
-    """Return what a cluster logged: it has an id of its own, by which a listing knows it too."""
-    at = detail.time("EventDetails.EventTime")
-    labels = (
-        target.account_id,
-        target.region,
-        _named(detail, "EventDetails.ClusterName", "EventDetails.ClusterArn"),
-        detail.text("EventDetails.EventLevel"),
-        detail.text("EventDetails.ResourceType"),
-    )
-    who = detail.text("EventDetails.EventId") or told.id
-    return Event(CLUSTER_EVENT, who, told.at if at is None else at, target, (Effect(CLUSTERS, labels),))
-
-
-def _named(detail: Object, name: str, arn: str) -> str:
-    found = detail.text(name) or detail.text(arn).rpartition("/")[2]
-    if not found:
-        raise UnreadableError(f"an event of a cluster: {name} is missing")
-    return found
 
 
 def switched_off(target: Target, known: Known, now: float) -> Reading:

@@ -5,6 +5,8 @@
     passes    listings, newest first -> every job that was created since the last look
     book      jobs -> events (once each), and which of them to follow by Describe
     parents   pipelines and monitoring schedules: what stands at 0 of them, and their newest executions
+    things    things that come back to a status, as the inventory shows them
+    clusters  the logs of HyperPod clusters
 
 A job is listed once after it was created, whatever it is by then, and is followed until its end has been described: no
 listing shows all that changed, and none is read twice. A job that was open when counting began counts for what happens
@@ -25,12 +27,25 @@ from msgspec import structs
 from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.config import Config
-from exporter.inventory import Census, Inventory, Selection
-from exporter.jobs import JOB_TYPES, STEPS, Job, JobType, UnreadableError, counts, described, spelled, step, summary
+from exporter.inventory import Census, Inventory, Selection, Things
+from exporter.jobs import (
+    JOB_TYPES,
+    STEPS,
+    Job,
+    JobType,
+    UnreadableError,
+    cluster_events,
+    counts,
+    described,
+    spelled,
+    step,
+    summary,
+)
 from exporter.jobs.things import Thing
 from exporter.model import DAY, HOUR, MINUTE, Event, Failure, Forecast, Known, Reading, Sample, Target
-from exporter.sources.job_polling import things
+from exporter.sources.job_polling import clusters, things
 from exporter.sources.job_polling.book import POOL_OPEN, Book, Wants
+from exporter.sources.job_polling.clusters import Clusters
 from exporter.sources.job_polling.parents import LAST_STATUS, LAST_SUCCESS, Parents, Value
 from exporter.sources.job_polling.passes import Passes
 
@@ -58,6 +73,7 @@ class _OfTarget:
         }
         self.book = Book(target, notes, self.begun, now, wants)
         self.parents = Parents(notes, lambda name: selection.admits(Census(), "job", name))
+        self.clusters = Clusters(notes, now)
         self.unheard: deque[tuple[float, Job]] = deque()  # ended jobs, and when their events are missed
         self.unknown: dict[str, float] = {}  # types that this region does not know, and until when that is believed
 
@@ -105,9 +121,12 @@ class JobPolling:
         book.tidy(min(one.listed for one in kept.passes.values()), now)
         if PIPELINES in looked:
             parents.tidy(now)
-        seen = things.look(target, self._inventory.census(target), known, self._wants_thing, self._on, kept.begun)
+        census = self._inventory.census(target)
+        seen = things.look(target, census, known, self._wants_thing, self._on, kept.begun)
+        logging = census.things.get("cluster", Things()) if cluster_events.LOGGED in self._on else Things()
+        logged = tuple(kept.clusters.read(self._aws, target, logging, self._wants_cluster, failed))
         lives = counts.lives((*book.closed, *book.jobs), known.lives, self._aws.now())
-        found = (*book.events, *seen.events, *self._missed(target, kept, now))
+        found = (*book.events, *seen.events, *logged, *self._missed(target, kept, now))
         kept.run += 1
         listed = {name: one.listed for name, one in kept.passes.items()}
         return Reading(
@@ -127,8 +146,16 @@ class JobPolling:
             unseen=tuple(seen.unseen),
             lives=lives,
             not_before=now - counts.HORIZON,  # not `begun`: the ledger forgets identities by this (decision 0013)
-            notes={_BEGUN: kept.begun, _LISTED: listed, _RUN: kept.run, **book.notes, **parents.notes, **seen.notes},
-            read_until=min(listed.values()),
+            notes={
+                _BEGUN: kept.begun,
+                _LISTED: listed,
+                _RUN: kept.run,
+                **book.notes,
+                **parents.notes,
+                **seen.notes,
+                clusters.NOTE: kept.clusters.note if cluster_events.LOGGED in self._on else None,
+            },
+            read_until=min((*listed.values(), *kept.clusters.listed(logging, now))),
         )
 
     def survey(self, target: Target, now: float) -> tuple[Failure, ...]:  # noqa: ARG002 - a forecast needs no listing
@@ -136,13 +163,20 @@ class JobPolling:
         return ()
 
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - not slowed
-        """Return what an hour takes in which there are no jobs: a page of each listing in each run."""
+        """Return what an hour takes in which nothing happens: a page of each listing in each run."""
         calls: Tallies[str] = Tallies()
         for kind in JOB_TYPES.values():
             first = kind.parent.listing if kind.parent else kind.listing
             calls[first.operation] += 1
-        hourly = len(censuses) * HOUR / self._every
-        return Forecast((self._every,), {operation: number * hourly for operation, number in calls.items()})
+        hours = HOUR / self._every
+        hourly = {operation: number * len(censuses) * hours for operation, number in calls.items()}
+        if cluster_events.LOGGED in self._on:
+            of_clusters = (one.things.get("cluster", Things()) for one in censuses.values())
+            hourly[cluster_events.LISTING.operation] = hours * sum(
+                min(clusters.CALLS, sum(self._wants_cluster(one.name) for one in clusters.with_log(listed)))
+                for listed in of_clusters
+            )
+        return Forecast((self._every,), hourly)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -186,6 +220,9 @@ class JobPolling:
     def _wants_thing(self, census: Census, thing: Thing) -> bool:
         kind = {"endpoint": "endpoint", "inference_component": "inference-component"}.get(thing.kind, "")
         return self._selection.admits(census, kind, thing.label or thing.name)
+
+    def _wants_cluster(self, name: str) -> bool:
+        return self._selection.admits(Census(), "", name)
 
     def _follow(self, target: Target, kept: _OfTarget, now: float, failed: list[Failure]) -> None:
         """Describe the jobs that are due, and list the steps of executions."""

@@ -6,6 +6,7 @@ a day, as all counters do. What was seen of it is forgotten when no event of it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -44,17 +45,22 @@ def look(target: Target, census: Census, known: Known, wants: Wants, on: Contain
     """
     seen = Seen([], [], [], [], [], {})
     for kind, at, found in _kinds(census):
-        if THING_TYPES[kind].family not in on:
+        row = THING_TYPES[kind]
+        counted = row.family in on
+        if not counted:
             seen.notes[_SINCE + kind] = None
-        elif at:
-            _look(target, kind, at, [thing for thing in found if wants(census, thing)], known, begun, seen)
+        if at and (counted or any(family in on for family in row.beside)):
+            since = known.notes.get(_SINCE + kind, max(begun, at)) if counted else math.inf
+            _look(target, kind, at, [thing for thing in found if wants(census, thing)], known, since, seen)
     if census.endpoints_at and deployments.ENDED in on:
         _deployments(target, census, known.notes, wants, seen)
     return seen
 
 
-def _look(target: Target, kind: str, at: float, found: Iterable[Thing], known: Known, begun: float, seen: Seen) -> None:
-    since = seen.notes[_SINCE + kind] = known.notes.get(_SINCE + kind, max(begun, at))
+def _look(target: Target, kind: str, at: float, found: Iterable[Thing], known: Known, since: float, seen: Seen) -> None:
+    """Look at the things of a kind. Their changes count `since` a time: never, where only what is beside them is on."""
+    if since < math.inf:
+        seen.notes[_SINCE + kind] = since
     before: Mapping[str, _Noted] = known.notes.get(THINGS + kind, {})
     there: dict[str, _Noted] = {}
     exist: dict[str, Thing] = {}
