@@ -106,7 +106,7 @@ def tag_all(world):
     for endpoint in place.endpoints_at(T0):
         endpoint.tags["Kind"] = "endpoint"
     for thing in place.things:
-        thing.tags["Kind"] = thing.kind.name
+        thing.tags |= {"Kind": thing.kind.name, "Other": "x"}
     arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:"
     for kind, word in {
         "pipeline": "pipeline/train",
@@ -240,6 +240,15 @@ def test_only_what_is_wanted_shows_its_tags(account, resources, shown):
     one.world.add_endpoint(*WHERE, "fraud", T0 - DAY, tags={"team": "risk", "stage": "prod"})
     one.world.add_thing(*WHERE, "notebook_instance", "nb-churn", T0 - DAY, tags={"team": "nb"})
     assert {name for _, name in one.look()} == shown
+
+
+def test_what_chooses_is_listed_beside_what_is_shown(account):
+    one = account("{labels: {tags: [team]}, resources: {tags: {stage: prod}}}")
+    one.world.add_endpoint(*WHERE, "churn", T0 - DAY, tags={"stage": "prod"})
+    one.world.add_endpoint(*WHERE, "fraud", T0 - DAY, tags={"team": "risk"})
+    assert one.look() == {}
+    created = one.snapshot.chunks["sagemaker_endpoint_created_timestamp_seconds", one.street.target]
+    assert [labels[2] for labels in created.labels] == ["churn"], "though it has none of what is shown"
 
 
 def test_a_kind_that_is_not_looked_at_shows_none(account):
