@@ -155,6 +155,24 @@ def test_each_kind_of_event_lands_where_it_belongs(room, detail_type):
     assert room.shown("sagemaker_exporter_label_values_folded_total") == {}
 
 
+def test_of_a_cluster_that_is_not_chosen_nothing_counts():
+    room = Room("resources: {exclude: [llm]}\n" + ALONE)
+    try:
+        room.run()
+        room.clock.forward(60)
+        logged = {"EventId": "a", "ClusterName": "llm", "EventTime": (T0 + 30) * 1000, "EventLevel": "Info"}
+        health = {"ClusterName": "llm", "HealthSummary": {"HealthStatus": "Unhealthy", "RepairAction": "Reboot"}}
+        room.hear(
+            envelope("SageMaker HyperPod Cluster Event", {"EventDetails": logged}, T0 + 40),
+            envelope("SageMaker HyperPod Cluster Node Health Event", health, T0 + 41),
+        )
+        assert room.shown("sagemaker_cluster_events_total") == {}
+        assert room.shown("sagemaker_cluster_node_health_events_total") == {}
+        assert sum(room.shown(EVENTS).values()) == 2
+    finally:
+        room.ledger.close()
+
+
 def test_an_unknown_kind_is_counted_by_its_name_and_many_of_them_as_other(room):
     room.run()
     room.clock.forward(60)
