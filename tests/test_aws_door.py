@@ -999,6 +999,12 @@ def test_a_fault_of_ours_leaves_no_call_behind(door, monkeypatch):
     assert len(door.aws.metric_data(TARGET, [call()] * 20)) == 20
 
 
+def test_a_login_that_hangs_does_not_hold_up_the_end(fresh):
+    fresh.login()
+    with ThreadPoolExecutor(1) as other, fresh.aws._sessions.lock:  # as long as it asks who it is
+        other.submit(fresh.aws.close).result(30)
+
+
 def test_threads_end_with_the_door(fresh):
     fresh.login()
     before = set(threading.enumerate())

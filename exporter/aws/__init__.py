@@ -278,9 +278,8 @@ class Aws:
         with suppress(IndexError):  # there are no more; a run that goes on may have taken the last
             while True:
                 self._idle.pop().shutdown(wait=False)
-        with self._lock:
-            if self._opened:
-                self._opened.close()
+        if self._opened:
+            self._opened.close()
 
     # -- behind the door ---------------------------------------------------------------------------------------------
 

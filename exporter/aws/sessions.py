@@ -114,10 +114,9 @@ class Sessions:
         return Session(self, DeferredRefreshableCredentials(fetch, "assume-role"))
 
     def close(self) -> None:
-        """Close what is kept open to AWS and not in use."""
-        with self.lock:
-            for http in self._http.values():
-                http.close()
+        """Close what is kept open to AWS and not in use. Waits for nobody: a login may hold the lock for a minute."""
+        for http in tuple(self._http.values()):
+            http.close()
 
     def session(self, credentials: Credentials | None) -> botocore.session.Session:
         """Return an SDK session with these credentials that shares the loader of descriptions."""
