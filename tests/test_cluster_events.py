@@ -351,8 +351,9 @@ def test_one_that_is_known_to_have_a_log_and_refuses_has_failed(make):
     room.api.refuse["a"] = "bug"
     room.clock.forward(60)
     begun = room.clock.now()
-    assert [(one.scope, one.error_class) for one in room.polled.failures] == [(LISTS, "bug")]
-    assert asked(room) == []
+    for _ in range(3):
+        assert [(one.scope, one.error_class) for one in room.polled.failures] == [(LISTS, "bug")]
+        assert asked(room) == []
     assert reading(room).read_until < begun, "it is not read"
 
 

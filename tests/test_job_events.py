@@ -268,6 +268,16 @@ def test_what_events_tell_of_a_target_that_nobody_reads_is_all_there_is(both):
     assert not [name for name in both.ledger.known("job_events", there).notes if name.startswith("owed/")]
 
 
+def test_a_target_that_is_read_after_all_is_one_that_is_read(both):
+    both.events.meet(HERE)  # by a batch that came before it was configured
+    both.run()
+    both.clock.forward(80)
+    job = Job("labeling", T0 + 10, (T0 + 70, "Completed"))
+    both.api.jobs.append(job)
+    both.hear(*sent(job))
+    assert both.shown(CHANGES) == {}, "polling describes it"
+
+
 def test_a_job_without_a_time_of_creation_waits_for_its_description(room):
     room.run()
     job = Job("labeling", T0 + 10, (T0 + 70, "Completed"))

@@ -215,6 +215,7 @@ class JobEvents:
 
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """Describe the jobs whose end has been told."""
+        self._met.pop(target, None)  # since it is read: a batch that came while that began may have said otherwise
         begun = known.notes.get(_BEGUN, self._since)
         events: list[Event] = []
         notes: dict[str, Any] = {_BEGUN: begun}

@@ -62,7 +62,7 @@ class Clusters:
         self._since = noted[0]
         self._logs = {name: _Log(name, since, listed, now) for name, (since, listed) in noted[1].items()}
         self._tried: dict[str, float] = {}
-        self._refused: dict[Asked, float] = {}  # and until when that is believed
+        self._refused: dict[Asked, tuple[float, AwsError]] = {}  # until when that is believed, and how it was said
 
     @property
     def note(self) -> list[Any]:
@@ -83,7 +83,12 @@ class Clusters:
         self._meet(clusters, wants, now)
         left = CALLS
         for one in sorted(with_log(clusters), key=lambda one: self._tried.get(one.name, 0.0)):
-            if left <= 0 or not wants(one.name) or self._left_alone(one, now):
+            if left <= 0 or not wants(one.name):
+                continue
+            if self._left_alone(one, now):
+                if one.known:  # then it has a log, at which nobody looks: that stays a failure
+                    error = self._refused[one][1]
+                    failed.append(_failure(error.error_class, error))
                 continue
             self._tried[one.name] = now
             log = self._logs[one.name]
@@ -115,7 +120,7 @@ class Clusters:
         there = {one.name: one for one in clusters.by_key.values()}
         self._logs = {name: log for name, log in self._logs.items() if name in there}
         self._tried = {name: at for name, at in self._tried.items() if name in there}
-        self._refused = {one: until for one, until in self._refused.items() if one.name in there}
+        self._refused = {one: told for one, told in self._refused.items() if one.name in there}
         for name, one in there.items():
             if not wants(name):
                 self._logs[name] = _Log(name, now, now, now)
@@ -125,11 +130,11 @@ class Clusters:
     def _expected(self, one: Asked, error: AwsError, now: float) -> bool:
         """Say whether an error is no failure: the cluster is gone, or has no log. One that refuses is left alone."""
         if error.error_class == "bug" or (error.error_class == "absent" and not one.known):
-            self._refused[one] = now + REFUSED_FOR
+            self._refused[one] = now + REFUSED_FOR, error
         return error.error_class == "absent" or (error.error_class == "bug" and not one.known)
 
     def _left_alone(self, one: Asked, now: float) -> bool:
-        return self._refused.get(one, 0.0) > now
+        return one in self._refused and self._refused[one][0] > now
 
 
 def with_log(clusters: Things) -> Iterator[Asked]:
