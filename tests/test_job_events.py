@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
@@ -220,6 +221,17 @@ def test_what_happened_before_counting_began_does_not_count_and_is_told(room):
     assert room.shown(CHANGES) == {}
     assert room.shown(EVENTS) == {}
     assert room.outcomes() == {"too_old": 1.0}
+
+
+def test_counting_begins_by_the_clock_of_aws_and_ours_may_be_ahead_of_it(room):
+    with mock.patch.object(room.api, "now", return_value=T0 + HOUR):  # before AWS has answered anything
+        room.events = JobEvents(room.api, room.inventory, room.config)
+    room.clock.forward(80)
+    room.hear(*sent(Job("training", T0 + 10, (T0 + 70, "Failed"), started=T0 + 30.0)))
+    assert room.shown(CHANGES) == {}, "what happened before the first message came is not known to be new"
+    room.clock.forward(80)
+    room.hear(*sent(Job("training", T0 + 90, (T0 + 150, "Failed"), started=T0 + 100.0)))
+    assert room.shown(CHANGES) == {("training", "InProgress"): 1, ("training", "Failed"): 1}
 
 
 # -- jobs --------------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ class JobEvents:
 
     def hear(self, target: Target, told: Sequence[Told], known: Known, now: float) -> Reading:
         """Return what events tell. Raises `UnreadableError` for one that can't be read: it is left in the queue."""
-        begun = known.notes.get(_BEGUN, self._since)
+        begun = known.notes.get(_BEGUN, min(self._since, self._aws.now()))  # our clock may be ahead
         notes: dict[str, Any] = {_BEGUN: begun}
         events: list[Event] = []
         seen: list[Sighting] = []
@@ -216,7 +216,7 @@ class JobEvents:
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """Describe the jobs whose end has been told."""
         self._met.pop(target, None)  # since it is read: a batch that came while that began may have said otherwise
-        begun = known.notes.get(_BEGUN, self._since)
+        begun = known.notes.get(_BEGUN, min(self._since, self._aws.now()))
         events: list[Event] = []
         notes: dict[str, Any] = {_BEGUN: begun}
         failed: list[Failure] = []
