@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from street import ACCOUNT, REGION, Street
-from worlds import T0, values
+from worlds import T0, examples, values
 
 from exporter.config import parse
 from exporter.daemon import Parts
@@ -135,7 +135,7 @@ def live(days, seconds, changes):
 
 
 @pytest.mark.slow
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(STEP, max_size=25),
     limits=st.tuples(st.sampled_from([0, 1, 20]), st.sampled_from([2, 3, 100]), st.sampled_from([2, 100])),

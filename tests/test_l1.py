@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from street import ACCOUNT, REGION, Street
-from worlds import T0
+from worlds import T0, examples
 
 from exporter.catalogue import CATALOGUE
 from exporter.demo import World
@@ -431,7 +431,7 @@ class CounterLaw(RuleBasedStateMachine):
 
 
 CounterLaw.TestCase.settings = settings(
-    max_examples=30,
+    max_examples=examples(30),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),

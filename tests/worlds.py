@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -85,6 +86,11 @@ def values(snapshot, family, part=""):
         for labels, value in zip(chunk.labels, chunk.columns[part], strict=True)
         if value is not None
     }
+
+
+def examples(at_home):
+    """Return how many examples to draw of a law that takes minutes: CI draws the same ones each time, and half."""
+    return at_home // 2 if os.environ.get("CI") == "true" else at_home
 
 
 def wait_for(condition):
