@@ -20,11 +20,13 @@ USD_PER_METRIC = 0.01 / 1000
 USD_PER_REQUEST = 0.01 / 1000  # of CloudWatch, other than GetMetricData
 USD_PER_QUEUE_REQUEST = 0.4 / 1_000_000  # of a standard queue: https://aws.amazon.com/sqs/pricing/
 
-# https://docs.aws.amazon.com/general/latest/gr/cw_region.html: per second, account and region. ListTrainingJobs:
+# https://docs.aws.amazon.com/general/latest/gr/cw_region.html: per second, account and region. LookupEvents:
+# https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html ListTrainingJobs:
 # https://github.com/aws-solutions/deepracer-on-aws/issues/87
 RECENT_DATAPOINTS = 180_000  # StartTime up to 3 hours ago; asked for, not returned
 OLDER_DATAPOINTS = 396_000
 REQUESTS = {
+    "cloudtrail.LookupEvents": 2,
     "cloudwatch.DescribeAlarmHistory": 20,
     "cloudwatch.DescribeAlarms": 9,
     "cloudwatch.GetMetricData": 500,

@@ -108,6 +108,8 @@ class Call:
     """Says whether a fault strikes the next entry of a batch."""
     hold: Callable[[], float | None]
     """Lets other calls act for a moment and returns the time then; None for a caller who can't wait."""
+    agent: str
+    """The client, as it calls itself."""
 
     @property
     def action(self) -> str:

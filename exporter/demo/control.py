@@ -9,6 +9,7 @@
                   DELETE {account, region, kind, name}
 /_fake/things     POST {account, region, kind, name}, and at will status, id, parent, tags and facts in the service
                   model's names: a thing, created now, or changed where it exists; DELETE {account, region, resource}
+/_fake/api_calls  POST {account, region, name}, and at will what World.add_call takes: an API call, completed now
 /_fake/changes    POST {account, region, start, end}: the truth about jobs, and about things
 /_fake/truth      POST arguments of World.truth
 /_fake/bill       GET; POST {"enforced": true}
@@ -112,6 +113,12 @@ def _delete_thing(fake: FakeAws, given: dict[str, Any]) -> Any:
     return {"deleted": thing.resource}
 
 
+def _add_call(fake: FakeAws, given: dict[str, Any]) -> Any:
+    if "error" in given:
+        given["error"] = tuple(given["error"])
+    return {"added": fake.world.add_call(at=fake.now(), **given).event_id}
+
+
 def _changes(fake: FakeAws, given: dict[str, Any]) -> Any:
     jobs = [
         {"at": change.at, "kind": change.job.kind.name, "resource": change.job.resource, **change.step._asdict()}
@@ -147,6 +154,7 @@ def _bill(fake: FakeAws, given: dict[str, Any]) -> Any:
 
 _OF_A_LIFE = ("ends", "lasts", "waits", "phase", "text")
 _ACTS: dict[tuple[str, str], Callable[[FakeAws, Any], Any]] = {
+    ("POST", "api_calls"): _add_call,
     ("GET", "bill"): _bill,
     ("POST", "bill"): _bill,
     ("GET", "calls"): lambda fake, _: list(fake.calls),

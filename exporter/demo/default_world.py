@@ -158,6 +158,7 @@ def default_world(
             site.run_jobs()
             site.add_the_rest()
             add_things(world, account, region, now, now + DAYS_AHEAD * DAY)
+            world.add_people(account, region, now - DAY, now + DAYS_AHEAD * DAY)
             add_alarms(world, account, region, now, [endpoint_name(nth) for nth in range(endpoints)])
             dead = world.add_queue(account, region, f"{QUEUE}-dead")
             redrive = orjson.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": "5"}).decode()

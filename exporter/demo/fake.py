@@ -1,9 +1,9 @@
 """The fake AWS itself: a request in, an answer out, without a socket.
 
 Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
-as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I, which speaks REST. The
-operations are in `cloudwatch`, `cloudwatch_alarms`, `sagemaker`, `job_calls`, `thing_calls`, `autoscaling`, `sqs`,
-`tagging` and `sts`.
+as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I, which speaks REST. What it
+has answered is known to CloudTrail. The operations are in `cloudtrail`, `cloudwatch`, `cloudwatch_alarms`, `sagemaker`,
+`job_calls`, `thing_calls`, `autoscaling`, `sqs`, `tagging` and `sts`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import orjson
 
 from exporter.demo import (
     autoscaling,
+    cloudtrail,
     cloudwatch,
     cloudwatch_alarms,
     job_calls,
@@ -30,6 +31,7 @@ from exporter.demo import (
 )
 from exporter.demo.bill import Bill
 from exporter.demo.call import Answer, AwsError, Call
+from exporter.demo.calls import SAGEMAKER, ApiCall, spelt
 from exporter.demo.control import CONTROL, control
 from exporter.demo.faults import Faults
 from exporter.demo.traffic import number_of
@@ -58,10 +60,26 @@ _BY_TARGET = {
     "SageMaker": _Service(
         "sagemaker", "sagemaker", sagemaker.OPERATIONS | job_calls.OPERATIONS | thing_calls.OPERATIONS
     ),
+    "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": _Service(
+        "cloudtrail", "cloudtrail", cloudtrail.OPERATIONS
+    ),
 }
 _STS = _Service("sts", "sts", sts.OPERATIONS)
 _A2I = _Service("sagemaker-a2i-runtime", "sagemaker", job_calls.A2I_OPERATIONS)
 _LOOPS = "/human-loops"
+
+_EVENT_SOURCES = {
+    "application-autoscaling": "autoscaling.amazonaws.com",
+    "cloudtrail": "cloudtrail.amazonaws.com",
+    "cloudwatch": "monitoring.amazonaws.com",
+    "sagemaker": SAGEMAKER,
+    "sagemaker-a2i-runtime": SAGEMAKER,
+    "sts": "sts.amazonaws.com",
+    "tagging": "tagging.amazonaws.com",
+}
+"""What CloudTrail calls the services of whose calls it keeps management events; of queues and buckets none is made."""
+
+_DATA_EVENTS = frozenset({"GetMetricData", "ListMetrics"})  # of CloudWatch
 
 
 class FakeAws:
@@ -204,6 +222,7 @@ class FakeAws:
             fault_on=self.faults.on_result,
             fails=lambda: self.faults.on_entry(call),
             hold=hold or _never,
+            agent=headers.get("user-agent", ""),
         )
         return call
 
@@ -225,7 +244,24 @@ class FakeAws:
                 "queries": len(call.parameters.get("MetricDataQueries", ())),
             }
         )
+        self._remember(call, error)
         return self.faults.after(call, answer)
+
+    def _remember(self, call: Call, error: AwsError | None) -> None:
+        """Let CloudTrail know of a call."""
+        source = _EVENT_SOURCES.get(call.service)
+        if source and call.operation not in _DATA_EVENTS:
+            answered = ApiCall(
+                number_of(self._seed, "answered", self._answered, call.now),
+                call.now,
+                call.operation,
+                sts.identity(call.principal, call.agent),
+                source,
+                (error.name, error.message) if error else None,
+                spelt(call.parameters) or None,
+                more={"requestID": self._request_id},
+            )
+            call.place.calls.hear(answered)
 
     def _headers(self, content_type: str, body: bytes) -> dict[str, str]:
         return {

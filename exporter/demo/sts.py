@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from exporter.demo.call import AwsError, Principal, invalid
+from exporter.demo.identities import Identity, assumed_role, iam_user
 from exporter.demo.resources import Role, arn
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 KEY = "AKIADEMO"
 TEMPORARY_KEY = "ASIADEMO"
+LOOPBACK = "127.0.0.1"  # from where all who ask the fake come
 
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 SHORTEST_SESSION, LONGEST_SESSION, LONGEST_CHAINED = 900, 43200, 3600
@@ -65,9 +68,24 @@ def expired() -> AwsError:
 def get_caller_identity(call: Call) -> dict[str, Any]:
     """Answer GetCallerIdentity."""
     caller = call.principal
+    return {"Arn": caller.arn, "UserId": _user_id(caller), "Account": caller.account}
+
+
+def _user_id(caller: Principal) -> str:
     name = caller.arn.rpartition("/")[2]
-    user = f"AROADEMO{caller.account}:{name}" if ":sts:" in caller.arn else f"AIDADEMO{caller.account}"
-    return {"Arn": caller.arn, "UserId": user, "Account": caller.account}
+    return f"AROADEMO{caller.account}:{name}" if ":sts:" in caller.arn else f"AIDADEMO{caller.account}"
+
+
+@lru_cache(maxsize=100)
+def identity(caller: Principal, agent: str) -> Identity:
+    """Return a caller as CloudTrail writes it down, who calls with this client."""
+    user, role = _user_id(caller), caller.arn.partition(":assumed-role/")[2]
+    if not role:
+        key, name = access_key(caller.account), caller.arn.rpartition("/")[2]
+        return iam_user(caller.account, name, id=user, key=key, agent=agent, address=LOOPBACK)
+    key, (name, _, session) = TEMPORARY_KEY + caller.account, role.partition("/")
+    id = user.partition(":")[0]  # noqa: A001 - as AWS calls it
+    return assumed_role(caller.account, name, session, id=id, key=key, agent=agent, address=LOOPBACK)
 
 
 def assume_role(call: Call) -> dict[str, Any]:

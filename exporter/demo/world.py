@@ -13,7 +13,10 @@ from threading import Condition, RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.demo.alarms import Alarm
+from exporter.demo.calls import SAGEMAKER, ApiCall, Calls, Delays
+from exporter.demo.identities import Identity, iam_user
 from exporter.demo.jobs import KINDS, Job, Jobs, Work, life
+from exporter.demo.people import People
 from exporter.demo.resources import Component, Endpoint, EndpointConfig, EndpointState, Role, ScalableTarget, Variant
 from exporter.demo.rules import Road, Rule
 from exporter.demo.series import Arrivals, Generated, Lateness, Schedule, Scripted
@@ -56,6 +59,7 @@ class Region:
     things: Things = field(default_factory=Things)
     notices: list[tuple[float, str, tuple[str, ...], dict[str, Any]]] = field(default_factory=list)  # see World.notify
     queues: dict[str, Queue] = field(default_factory=dict)
+    calls: Calls = field(default_factory=lambda: Calls(Delays()))
 
     def alarm(self, name: str, now: float) -> Alarm | None:
         """Return the alarm that has this name now."""
@@ -98,13 +102,14 @@ class World:
         repeated: float = 0.1,
         history_after: float = 0.0,
         cached: int = 100_000,
+        call_delays: Delays | None = None,
     ) -> None:
         """Make an empty world.
 
         `listed_after`: ListMetrics shows a series some time between these seconds after its first datapoint (AWS: up
         to 15 minutes). `repeated`: the share of its pages, and of those of alarms' histories, that name
         something twice. `history_after`: how much later than the change a history shows it. `cached`: how many
-        generated datapoints are kept at hand.
+        generated datapoints are kept at hand. `call_delays`: how late CloudTrail's records are.
         """
         self.seed = seed
         self.listed_after = listed_after
@@ -114,9 +119,11 @@ class World:
         self.lock = RLock()
         self.arrival = Condition(self.lock)  # of a message in any queue
         self.arrivals = Arrivals(lateness or Lateness(), cached)
+        self.call_delays = call_delays or Delays()
         self.rules: list[Rule] = []
         self.roles: dict[tuple[str, str], Role] = {}
         self._regions: dict[tuple[str, str], Region] = {}
+        self._called = 0  # calls and corrections that were added
         self._dimensions: dict[Dimensions, Dimensions] = {}  # each set once: a million series share them
 
     @property
@@ -128,7 +135,8 @@ class World:
         """Return what this account has in this region; empty at first."""
         found = self._regions.get((account, region))
         if found is None:
-            found = self._regions.setdefault((account, region), Region(account, region))
+            empty = Region(account, region, calls=Calls(self.call_delays))
+            found = self._regions.setdefault((account, region), empty)
         return found
 
     # Series
@@ -449,6 +457,78 @@ class World:
         """Delete an alarm; its history stays. KeyError: there is no such alarm."""
         with self.lock:
             _required(self.region(account, region).alarm(name, at), name).deleted = at
+
+    # Calls
+
+    def add_call(
+        self,
+        account: str,
+        region: str,
+        at: float,
+        name: str,
+        *,
+        who: Identity | None = None,
+        source: str = SAGEMAKER,
+        error: tuple[str, str] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        elements: Mapping[str, Any] | None = None,
+        delays: Delays | None = None,
+        **more: Any,
+    ) -> ApiCall:
+        """Let somebody (user `anna` by default) have called an operation of AWS, and return the call.
+
+        `at`: when it was completed. `error`: code and text. `delays`: how late its record is, if not as the world says.
+        `more`: other members of the record, by AWS's names: eventType, eventCategory, readOnly (by default by the
+        verb), eventID, addendum, sharedEventID, vpcEndpointId, ...; None takes one away.
+        """
+        with self.lock:
+            self._called += 1
+            number = number_of(self.seed, account, region, "call", self._called)
+            who = who or iam_user(account, "anna")
+            call = ApiCall(number, at, name, who, source, error, parameters, elements, more, delays)
+            return self.region(account, region).calls.add(call)
+
+    def correct_call(
+        self, account: str, region: str, call: ApiCall, updated: str, *, delays: Delays | None = None, **corrected: Any
+    ) -> ApiCall:
+        """Let CloudTrail correct a record (UPDATED_DATA): another of the same call, which is none. Return it.
+
+        `updated`: the names of the fields, as AWS writes them. `corrected`: ApiCall's fields.
+        """
+        with self.lock:
+            self._called += 1
+            number = number_of(self.seed, account, region, "correction", self._called)
+            addendum = {
+                "reason": "UPDATED_DATA",
+                "updatedFields": updated,
+                "originalRequestID": call.request_id,
+                "originalEventID": call.event_id,
+            }
+            more = {name: value for name, value in call.more.items() if name not in ("eventID", "requestID")}
+            changed = {"number": number, "delays": delays, "more": {**more, "addendum": addendum}, **corrected}
+            return self.region(account, region).calls.add(replace(call, **changed))
+
+    def add_people(
+        self,
+        account: str,
+        region: str,
+        since: float,
+        until: float,
+        per_hour: float = 1500,
+        data_per_hour: float = 0,
+    ) -> None:
+        """Let people, pipelines and pollers call SageMaker between two times, so often and whenever the world changes.
+
+        `data_per_hour`: data events, which only a trail that logs them shows.
+        """
+        with self.lock:
+            place = self.region(account, region)
+            place.calls.callers.append(People(self.seed, place, since, until, per_hour, data_per_hour))
+
+    def calls(self, account: str, region: str, start: float, end: float) -> list[ApiCall]:
+        """Return the truth about calls: all of `start` <= t < `end`, in order, whether there is a record yet or not."""
+        with self.lock:
+            return self.region(account, region).calls.between(start, end)
 
     # Queues
 

@@ -180,6 +180,14 @@ class TestControl:
         assert request(server, "POST", "/_fake/things", thing | {"kind": "yacht"})[0] == 400
         assert request(server, "POST", "/_fake/things", thing | {"status": "Sleeping"})[0] == 400
 
+    def test_api_calls(self, server, fake):
+        given = {"account": ACCOUNT, "region": REGION, "name": "CreateEndpoint", "error": ["AccessDenied", "no"]}
+        status, answer = request(server, "POST", "/_fake/api_calls", given)
+        (call,) = fake.world.calls(ACCOUNT, REGION, NOW, NOW + 1)
+        assert (status, answer) == (200, {"added": call.event_id})
+        assert (call.at, call.name, call.error) == (NOW, "CreateEndpoint", ("AccessDenied", "no"))
+        assert request(server, "POST", "/_fake/api_calls", {"account": ACCOUNT})[0] == 400
+
     def test_bill_and_calls(self, server, over_http):
         over_http("cloudwatch").list_metrics()
         assert request(server, "GET", "/_fake/bill")[1]["requests"] == {"cloudwatch.ListMetrics": 1}
