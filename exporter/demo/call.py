@@ -31,7 +31,16 @@ _QUERY_NAMES = {
 }
 
 
-_PAGING = {"MaxDatapoints", "MaxRecords", "MaxResults", "NextToken", "PaginationToken", "ResourcesPerPage"}
+_PAGING = {
+    "MaxDatapoints",
+    "MaxRecords",
+    "MaxResults",
+    "NextToken",
+    "PaginationToken",
+    "ResourcesPerPage",
+    "continuation-token",
+    "max-keys",
+}
 """Parameters that may differ from page to page."""
 
 
@@ -115,7 +124,8 @@ class Call:
     def action(self) -> str:
         """The action that an IAM policy must allow."""
         prefix = {"tagging": "tag", "sagemaker-a2i-runtime": "sagemaker"}.get(self.service, self.service)
-        return f"{prefix}:{self.operation.removesuffix('Batch')}"
+        operation = {"ListObjectsV2": "ListBucket"}.get(self.operation, self.operation.removesuffix("Batch"))
+        return f"{prefix}:{operation}"
 
     @property
     def place(self) -> Region:

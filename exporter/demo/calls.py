@@ -271,10 +271,12 @@ class Calls:
             for slot in range(first, last + 1)
             for coming in kept.coming[road].get(slot, ())
         ]
-        longest = max(getattr(self.delays, road).longest, LONGEST)
+        usual = start - getattr(self.delays, road).longest
         for callers in self.callers:
-            for slot in _range(callers, start - longest, end):
-                found += [(at, call) for call in callers.calls(slot) for at in self.arrivals(call, road)]
+            for slot in _range(callers, min(usual, start - LONGEST), end):
+                old = (slot + 1) * SLOT <= usual  # only those that have delays of their own can come so late
+                calls = (call for call in callers.calls(slot) if not old or call.delays)
+                found += [(at, call) for call in calls for at in self.arrivals(call, road)]
         return sorted((one for one in found if start <= one[0] < end), key=lambda one: (one[0], one[1].number))
 
     def _parts(self, slot: int) -> list[list[ApiCall]]:

@@ -41,6 +41,9 @@ DAYS_AHEAD = 3
 QUEUE = "sagemaker-events"
 """Into which SageMaker's events come."""
 
+TRAIL_BUCKET, TRAIL_QUEUE = "demo-trail", "trail"
+"""Into which CloudTrail writes its files, and the queue, of the first account and region, that hears of them."""
+
 BEST_EFFORT = Road(lost=0.05, repeated=0.05, redelivered=0.05, late=0.05, latest=600.0)
 
 SAMPLE_WORDS = {"{feature}": "age", "{X}": "DPL", "{metric name of the algorithm}": "validation:auc"}
@@ -140,7 +143,8 @@ def default_world(
 ) -> World:
     """Return a world with so many endpoints in each region of each account, as it stands at `begin` (default: now).
 
-    Events come into a queue there, as well as EventBridge can. All of it has published for a day or more before.
+    Events, API calls among them, come into a queue there, as well as EventBridge can; a trail of all accounts and
+    regions has a bucket. All of it has published for a day or more before.
     `spelling`: which of the names is in use where AWS's own pages disagree (0: the likely one). Every account has a
     role `sagemaker-exporter` that anybody may assume.
     """
@@ -162,7 +166,12 @@ def default_world(
             add_alarms(world, account, region, now, [endpoint_name(nth) for nth in range(endpoints)])
             dead = world.add_queue(account, region, f"{QUEUE}-dead")
             redrive = orjson.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": "5"}).decode()
-            world.route(world.add_queue(account, region, QUEUE, RedrivePolicy=redrive), now, BEST_EFFORT)
+            queue = world.add_queue(account, region, QUEUE, RedrivePolicy=redrive)
+            world.route(queue, now, BEST_EFFORT, calls="write")
+    places = [(account, region) for account in accounts for region in regions]
+    bucket = world.add_bucket(*places[0], TRAIL_BUCKET, readers=set(accounts))
+    world.add_trail(bucket, now - DAY, places, organization="o-demo123456" if len(accounts) > 1 else "")
+    world.announce(bucket, world.add_queue(*places[0], TRAIL_QUEUE), now, lost=0.02, repeated=0.05)
     return world
 
 

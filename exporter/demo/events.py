@@ -537,7 +537,7 @@ def events(world: World, account: str, region: str, start: float, end: float) ->
 def _envelope(seed: int, place: Region, at: float, nth: int, told: _Told) -> dict[str, Any]:
     return {
         "version": "0",
-        "id": _id(seed, place.account, place.name, at, nth, told.detail_type, told.resources),
+        "id": event_id(seed, place.account, place.name, at, nth, told.detail_type, told.resources),
         "detail-type": told.detail_type,
         "source": "aws.sagemaker",
         "account": place.account,
@@ -548,7 +548,8 @@ def _envelope(seed: int, place: Region, at: float, nth: int, told: _Told) -> dic
     }
 
 
-def _id(*names: object) -> str:
+def event_id(*names: object) -> str:
+    """Return an id of an envelope."""
     digits = f"{number_of(*names, 1):016x}{number_of(*names, 2):016x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
@@ -576,7 +577,7 @@ def deliveries(sent: Iterable[Event], road: Road = PERFECT, seed: int = 0) -> li
         copies = [(at, envelope)]
         if chance(luck, 1) < road.repeated:
             again = at + 1 + 2 * chance(luck, 2)
-            copies.append((again, {**envelope, "id": _id(seed, envelope["id"]), "time": iso(again)}))
+            copies.append((again, {**envelope, "id": event_id(seed, envelope["id"]), "time": iso(again)}))
         if chance(luck, 3) < road.redelivered:
             copies.append((at, envelope))
         for nth, (sent_at, copy) in enumerate(copies, 1):

@@ -1,13 +1,14 @@
 """The fake AWS itself: a request in, an answer out, without a socket.
 
 Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
-as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I, which speaks REST. What it
-has answered is known to CloudTrail. The operations are in `cloudtrail`, `cloudwatch`, `cloudwatch_alarms`, `sagemaker`,
-`job_calls`, `thing_calls`, `autoscaling`, `sqs`, `tagging` and `sts`.
+as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I and S3, which speak REST. What
+it has answered is known to CloudTrail. The operations are in `cloudtrail`, `cloudwatch`, `cloudwatch_alarms`,
+`sagemaker`, `job_calls`, `thing_calls`, `autoscaling`, `s3`, `sqs`, `tagging` and `sts`.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from email.utils import formatdate
 from functools import partial
@@ -23,6 +24,7 @@ from exporter.demo import (
     cloudwatch,
     cloudwatch_alarms,
     job_calls,
+    s3,
     sagemaker,
     sqs,
     sts,
@@ -64,9 +66,21 @@ _BY_TARGET = {
         "cloudtrail", "cloudtrail", cloudtrail.OPERATIONS
     ),
 }
+_STS_NAMES = "https://sts.amazonaws.com/doc/2011-06-15/"
 _STS = _Service("sts", "sts", sts.OPERATIONS)
 _A2I = _Service("sagemaker-a2i-runtime", "sagemaker", job_calls.A2I_OPERATIONS)
+_S3 = _Service("s3", "s3", s3.OPERATIONS)
 _LOOPS = "/human-loops"
+_FOR_S3 = re.compile(r"Credential=[^,\s]+/s3/aws4_request")
+_S3_NAMES = {
+    "AccessDeniedException": "AccessDenied",
+    "ExpiredTokenException": "ExpiredToken",
+    "InternalFailure": "InternalError",
+    "ThrottlingException": "SlowDown",
+    "UnknownOperationException": "MethodNotAllowed",
+    "UnrecognizedClientException": "InvalidAccessKeyId",
+}
+_S3_STATUS = {"AccessDenied": 403, "MethodNotAllowed": 405, "SlowDown": 503}
 
 _EVENT_SOURCES = {
     "application-autoscaling": "autoscaling.amazonaws.com",
@@ -143,6 +157,8 @@ class FakeAws:
             lower = {name.lower(): value for name, value in headers.items()}
             if "x-amz-target" in lower:
                 return self._json(lower, body, self._hold if patient else None)
+            if _FOR_S3.search(lower.get("authorization", "")):
+                return self._s3(lower, method, path)
             if path.startswith(_LOOPS):
                 return self._rest(lower, path)
             return self._query(lower, body)
@@ -181,6 +197,37 @@ class FakeAws:
             text, extra = orjson.dumps({"Message": error.message}), {"x-amzn-ErrorType": error.name}
         return self._sent(Answer(status, self._headers("application/json", text) | extra, text), call, error)
 
+    def _s3(self, headers: Mapping[str, str], method: str, path: str) -> Answer:
+        resource, _, query = path.partition("?")
+        bucket, _, key = unquote(resource).lstrip("/").partition("/")
+        given = dict(parse_qsl(query, keep_blank_values=True)) | {"Bucket": bucket}
+        operation = ("GetObject" if key else "ListObjectsV2") if method == "GET" else method
+        call, error, body, status = None, None, b"", 200
+        sent: dict[str, str] = {}
+        try:
+            call = self._call(_S3, operation, headers, lambda: given | ({"Key": key} if key else {}))
+            answer = self._perform(call)
+            if key:
+                body = answer["Body"]
+                sent = {"ETag": f'"{answer["ETag"]}"', "Last-Modified": formatdate(answer["LastModified"], usegmt=True)}
+                sent |= {"Accept-Ranges": "bytes"} | (
+                    {"Content-Encoding": answer["Encoding"]} if answer["Encoding"] else {}
+                )
+            else:
+                body = _xml("ListBucketResult", answer, "http://s3.amazonaws.com/doc/2006-03-01/")
+        except AwsError as raised:
+            error = raised
+            code = _S3_NAMES.get(error.name, error.name)
+            status = _S3_STATUS.get(code, error.status)
+            told = {"Code": code, "Message": error.message, "BucketName": bucket, "Key": key}
+            told |= {"RequestId": self._request_id, "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR"}
+            known = self.world.buckets.get(bucket)
+            if known:
+                told["Region"] = sent["x-amz-bucket-region"] = known.region
+            body = _xml("Error", told, "")
+        content_type = "application/xml" if error or not key else "application/json"
+        return self._sent(Answer(status, self._headers(content_type, body) | sent, body), call, error)
+
     def _query(self, headers: Mapping[str, str], body: bytes) -> Answer:
         parameters = dict(parse_qsl(body.decode("utf-8", "replace")))
         operation = parameters.pop("Action", "")
@@ -188,11 +235,11 @@ class FakeAws:
         try:
             call = self._call(_STS, operation, headers, lambda: parameters)
             result = {f"{operation}Result": self._perform(call), "ResponseMetadata": {"RequestId": self._request_id}}
-            status, text = 200, _xml(f"{operation}Response", result)
+            status, text = 200, _xml(f"{operation}Response", result, _STS_NAMES)
         except AwsError as raised:
             error, status = raised, raised.status
             told = {"Type": error.fault, "Code": error.query_name, "Message": error.message}
-            text = _xml("ErrorResponse", {"Error": told, "RequestId": self._request_id})
+            text = _xml("ErrorResponse", {"Error": told, "RequestId": self._request_id}, _STS_NAMES)
         return self._sent(Answer(status, self._headers("text/xml", text), text), call, error)
 
     def _call(
@@ -279,7 +326,7 @@ class FakeAws:
 
 _OPERATIONS = {
     (service.name, name): operation
-    for service in (*_BY_TARGET.values(), _STS, _A2I)
+    for service in (*_BY_TARGET.values(), _STS, _A2I, _S3)
     for name, operation in service.operations.items()
 }
 
@@ -298,11 +345,17 @@ def _loads(body: bytes) -> dict[str, Any]:
     return parameters
 
 
-def _xml(element: str, members: dict[str, Any]) -> bytes:
-    return f'<{element} xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{_members(members)}</{element}>'.encode()
+def _xml(element: str, members: dict[str, Any], names: str) -> bytes:
+    return f'<{element} xmlns="{names}">{_members(members)}</{element}>'.encode()
 
 
 def _members(value: Any) -> str:
     if isinstance(value, dict):
-        return "".join(f"<{name}>{_members(member)}</{name}>" for name, member in value.items())
+        return "".join(_member(name, member) for name, member in value.items())
     return escape(str(value))
+
+
+def _member(name: str, value: Any) -> str:
+    """Return a member; a list is one after the other, as S3 writes them."""
+    values = value if isinstance(value, list) else [value]
+    return "".join(f"<{name}>{_members(one)}</{name}>" for one in values)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HOUR, DAY = 3600, 86_400
 KEPT = 20_000  # made-up calls at hand
+HOURS_KEPT = 30  # of calls that change the world
 EARLIER = 30.0  # seconds: no call is longer before what it changes
 _BY_SAGEMAKER = "sagemaker.amazonaws.com"
 
@@ -264,6 +265,8 @@ class People:
         if data_per_hour:
             self._habits += _data(place, data_per_hour)
         self._made: OrderedDict[int, list[ApiCall]] = OrderedDict()
+        self._found: dict[int, dict[int, list[ApiCall]]] = {}  # by hour and stretch
+        self._found_at = 0
         self.at_hand = 0  # made-up calls that are kept
 
     def calls(self, slot: int) -> list[ApiCall]:
@@ -274,9 +277,24 @@ class People:
             self.at_hand += len(made)
             while self.at_hand > KEPT and len(self._made) > 1:
                 self.at_hand -= len(self._made.popitem(last=False)[1])
-        start, end = max(slot * SLOT, self.since), min((slot + 1) * SLOT, self.until)
-        changed = [call for call in self._of_changes(start, end + EARLIER) if start <= call.at < end]
+        changed = self._changed(slot)
         return sorted(made + changed, key=attrgetter("order")) if changed else made
+
+    def _changed(self, slot: int) -> list[ApiCall]:
+        """Return the calls of a stretch that change the world; they are found again when it has other changes."""
+        if self._found_at != self._place.changed:
+            self._found.clear()
+            self._found_at = self._place.changed
+        hour = slot * SLOT // HOUR
+        if hour not in self._found:
+            while len(self._found) >= HOURS_KEPT:
+                del self._found[next(iter(self._found))]
+            found = self._found[hour] = {}
+            begin, end = max(hour * HOUR, self.since), min((hour + 1) * HOUR, self.until)
+            for call in self._of_changes(begin, end + EARLIER):
+                if begin <= call.at < end:
+                    found.setdefault(int(call.at // SLOT), []).append(call)
+        return self._found[hour].get(slot, [])
 
     # What changes nothing
 

@@ -10,15 +10,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from threading import Condition, RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from exporter.demo.alarms import Alarm
 from exporter.demo.calls import SAGEMAKER, ApiCall, Calls, Delays
 from exporter.demo.identities import Identity, iam_user
 from exporter.demo.jobs import KINDS, Job, Jobs, Work, life
+from exporter.demo.notices import Form, Notices
 from exporter.demo.people import People
 from exporter.demo.resources import Component, Endpoint, EndpointConfig, EndpointState, Role, ScalableTarget, Variant
 from exporter.demo.rules import Road, Rule
+from exporter.demo.s3 import Bucket
 from exporter.demo.series import Arrivals, Generated, Lateness, Schedule, Scripted
 from exporter.demo.sqs import Queue
 from exporter.demo.stats import Stat
@@ -26,6 +28,7 @@ from exporter.demo.stats import statistic as statistic_named
 from exporter.demo.things import KINDS as THINGS
 from exporter.demo.things import State, Thing, Things
 from exporter.demo.traffic import number_of
+from exporter.demo.trail import Trail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -60,6 +63,8 @@ class Region:
     notices: list[tuple[float, str, tuple[str, ...], dict[str, Any]]] = field(default_factory=list)  # see World.notify
     queues: dict[str, Queue] = field(default_factory=dict)
     calls: Calls = field(default_factory=lambda: Calls(Delays()))
+    logged: set[str] = field(default_factory=set)  # categories of events that a trail logs
+    changed: int = 0  # how often something other than series was added or changed
 
     def alarm(self, name: str, now: float) -> Alarm | None:
         """Return the alarm that has this name now."""
@@ -120,7 +125,8 @@ class World:
         self.arrival = Condition(self.lock)  # of a message in any queue
         self.arrivals = Arrivals(lateness or Lateness(), cached)
         self.call_delays = call_delays or Delays()
-        self.rules: list[Rule] = []
+        self.rules: list[Rule | Notices] = []
+        self.buckets: dict[str, Bucket] = {}
         self.roles: dict[tuple[str, str], Role] = {}
         self._regions: dict[tuple[str, str], Region] = {}
         self._called = 0  # calls and corrections that were added
@@ -138,6 +144,11 @@ class World:
             empty = Region(account, region, calls=Calls(self.call_delays))
             found = self._regions.setdefault((account, region), empty)
         return found
+
+    def _changing(self, account: str, region: str) -> Region:
+        place = self.region(account, region)
+        place.changed += 1
+        return place
 
     # Series
 
@@ -269,7 +280,7 @@ class World:
         publish again. ValueError: the name is in use.
         """
         with self.lock:
-            place = self.region(account, region)
+            place = self._changing(account, region)
             lives = place.endpoints.setdefault(name, [])
             if lives and lives[-1].deleted > at:
                 raise ValueError(f"endpoint {name} exists")
@@ -286,7 +297,7 @@ class World:
     def update_endpoint(self, account: str, region: str, name: str, at: float, **changes: Any) -> None:
         """Change fields of an endpoint's EndpointState from `at` on. KeyError: there is no such endpoint."""
         with self.lock:
-            place = self.region(account, region)
+            place = self._changing(account, region)
             endpoint = _required(place.endpoint(name, at), name)
             state = replace(endpoint.state(at), at=at, **changes)
             endpoint.states.append(state)
@@ -313,7 +324,7 @@ class World:
     def delete_endpoint(self, account: str, region: str, name: str, at: float) -> None:
         """Delete an endpoint; what it published stays readable. KeyError: there is no such endpoint."""
         with self.lock:
-            endpoint = _required(self.region(account, region).endpoint(name, at), name)
+            endpoint = _required(self._changing(account, region).endpoint(name, at), name)
             endpoint.deleted = at
             for schedule in endpoint.schedules.values():
                 schedule.stop(at)
@@ -321,7 +332,7 @@ class World:
     def add_component(self, account: str, region: str, component: Component) -> None:
         """Create an inference component. ValueError: the name is in use."""
         with self.lock:
-            lives = self.region(account, region).components.setdefault(component.name, [])
+            lives = self._changing(account, region).components.setdefault(component.name, [])
             if lives and lives[-1].deleted > component.created:
                 raise ValueError(f"inference component {component.name} exists")
             lives.append(component)
@@ -329,7 +340,7 @@ class World:
     def delete_component(self, account: str, region: str, name: str, at: float) -> None:
         """Delete an inference component. KeyError: there is none of this name."""
         with self.lock:
-            component = _required(self.region(account, region).component(name, at), name)
+            component = _required(self._changing(account, region).component(name, at), name)
             component.deleted = at
             for schedule in component.schedules.values():
                 schedule.stop(at)
@@ -352,7 +363,7 @@ class World:
         like that.
         """
         with self.lock:
-            return self.region(account, region).jobs.add(
+            return self._changing(account, region).jobs.add(
                 Job(KINDS[kind], name, at, life(kind) if lives is None else lives, parent, work)
             )
 
@@ -361,12 +372,12 @@ class World:
     ) -> None:
         """Let a job enter a status; what it would have entered later does not come."""
         with self.lock:
-            self.region(account, region).jobs.enter(job, at, status, phase, text)
+            self._changing(account, region).jobs.enter(job, at, status, phase, text)
 
     def delete_job(self, account: str, region: str, job: Job, at: float) -> None:
         """Remove a job."""
         with self.lock:
-            self.region(account, region).jobs.delete(job, at)
+            self._changing(account, region).jobs.delete(job, at)
 
     def job_changes(self, account: str, region: str, start: float, end: float) -> list[Change]:
         """Return the truth about jobs: every step that one enters from `start` on and before `end`, in order."""
@@ -395,7 +406,9 @@ class World:
         of = THINGS[kind]
         state = State(at, status or next(iter(of.statuses), ""), facts)
         with self.lock:
-            return self.region(account, region).things.add(Thing(of, name, at, [state], id, parent, dict(tags or {})))
+            return self._changing(account, region).things.add(
+                Thing(of, name, at, [state], id, parent, dict(tags or {}))
+            )
 
     def change_thing(
         self,
@@ -410,12 +423,12 @@ class World:
     ) -> None:
         """Let a thing enter a status, or have other facts, from `at` on; what was to come later does not come."""
         with self.lock:
-            self.region(account, region).things.enter(thing, at, status, facts, without)
+            self._changing(account, region).things.enter(thing, at, status, facts, without)
 
     def delete_thing(self, account: str, region: str, thing: Thing, at: float) -> None:
         """Remove a thing, and what belongs to it."""
         with self.lock:
-            self.region(account, region).things.delete(thing, at)
+            self._changing(account, region).things.delete(thing, at)
 
     def thing_changes(self, account: str, region: str, start: float, end: float) -> list[Turn]:
         """Return the truth about things: every state that one enters from `start` on and before `end`, in order."""
@@ -538,10 +551,22 @@ class World:
             queue = self.region(account, region).queues[name] = Queue(account, region, name, attributes)
             return queue
 
-    def route(self, queue: Queue, since: float, road: Road | None = None) -> None:
-        """Let all events of the queue's account and region come into it, from a time on."""
+    def route(
+        self,
+        queue: Queue,
+        since: float,
+        road: Road | None = None,
+        *,
+        changes: bool = True,
+        calls: Literal["none", "write", "all"] = "none",
+    ) -> None:
+        """Let events of the queue's account and region come into it, from a time on.
+
+        `changes`: what SageMaker sends itself. `calls`: API calls through CloudTrail, as if there were a trail: those
+        that write, or, as a rule ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS has it, all management events.
+        """
         with self.lock:
-            self.rules.append(Rule(queue, since, road or Road(delay=0.0)))
+            self.rules.append(Rule(queue, since, road or Road(delay=0.0), changes, calls))
 
     def flow(self, queue: Queue, now: float) -> None:
         """Put what has come by now into a queue."""
@@ -554,6 +579,31 @@ class World:
         with self.lock:
             queue.send(body, at)
             self.arrival.notify_all()
+
+    # Buckets
+
+    def add_bucket(self, account: str, region: str, name: str, **settings: Any) -> Bucket:
+        """Make a bucket with these settings (see s3.Bucket), and return it."""
+        with self.lock:
+            bucket = self.buckets[name] = Bucket(name, account, region, **settings)
+            return bucket
+
+    def add_trail(
+        self, bucket: Bucket, since: float, places: Sequence[tuple[str, str]], name: str = "trail", **settings: Any
+    ) -> Trail:
+        """Let the records of these (account, region) come into files in a bucket, from a time on; see trail.Trail."""
+        with self.lock:
+            where = tuple(self.region(*place) for place in places)
+            trail = Trail(name, bucket.name, bucket.region, self.seed, where, since, **settings)
+            bucket.makers.append(trail)
+            for place in where:
+                place.logged |= trail.categories
+            return trail
+
+    def announce(self, bucket: Bucket, queue: Queue, since: float, form: Form = "s3", **settings: Any) -> None:
+        """Let a queue hear of new objects in a bucket, from a time on; see notices.Notices."""
+        with self.lock:
+            self.rules.append(Notices(queue, bucket, form, since, **settings))
 
     def add_role(self, account: str, role: Role) -> None:
         """Let others assume a role."""

@@ -11,7 +11,7 @@ import yaml
 from asking import ACCOUNT, NOW, REGION, ask, points, query
 from service_model import MODELS, impossible
 
-from exporter.demo import FakeAws, access_key, default_world
+from exporter.demo import QUEUE, TRAIL_BUCKET, TRAIL_QUEUE, FakeAws, access_key, default_world
 from exporter.demo.events import events
 from exporter.demo.jobs import JOB_TYPES
 from exporter.demo.names import NAMES
@@ -379,3 +379,22 @@ def test_starts_at_once_and_answers_fast(demo):
         ask(demo, queries, NOW - 300, NOW)
         took.append(time.process_time() - begin)
     assert min(took) < 0.2  # usually a tenth of this
+
+
+def test_api_calls_come_by_a_trail_and_with_the_events():
+    world = default_world(begin=NOW, endpoints=2, accounts=(ACCOUNT, "210987654321"))
+    place, now = world.region(ACCOUNT, REGION), NOW + 1800
+    for name in (QUEUE, TRAIL_QUEUE):
+        world.flow(place.queues[name], now)
+    bodies = [orjson.loads(message.body) for message in place.queues[QUEUE].messages.values()]
+    told = [one["detail"] for one in bodies if one["detail-type"] == "AWS API Call via CloudTrail"]
+    assert 20 < len(told) < len(bodies)
+    assert not any(one["readOnly"] for one in told)
+    test, *heard = [orjson.loads(message.body) for message in place.queues[TRAIL_QUEUE].messages.values()]
+    assert test["Event"] == "s3:TestEvent"
+    keys = {one["Records"][0]["s3"]["object"]["key"] for one in heard}
+    folders = {key.split("/")[2] for key in keys if key.startswith("AWSLogs/o-demo123456/")}
+    assert folders == {ACCOUNT, "210987654321"}
+    bucket = world.buckets[TRAIL_BUCKET]
+    assert all(bucket.find(key, now) for key in keys)
+    assert len(list(bucket.keys(f"AWSLogs/o-demo123456/{ACCOUNT}/CloudTrail/", "", now))) > 280  # of the day before

@@ -52,9 +52,8 @@ def test_operations_and_members_are_those_of_aws(kind, noun):
             assert noun.answers in operation.output_shape.members
 
 
-def test_every_call_is_one_that_aws_knows():
-    world = default_world(begin=NOW)
-    for call in made(world, NOW - 24 * HOUR, NOW):
+def test_every_call_is_one_that_aws_knows(day):
+    for call in day:
         if call.more.get("eventType", "AwsApiCall") != "AwsApiCall":
             continue
         asked = WRITES[call.name].input_shape
@@ -142,11 +141,12 @@ class TestChanges:
         assert all(NOW <= call.at < NOW + HOUR for call in calls)
 
 
-class TestRoutine:
-    @pytest.fixture(scope="class")
-    def day(self):
-        return made(default_world(begin=NOW), NOW - 24 * HOUR, NOW)
+@pytest.fixture(scope="module")
+def day():
+    return made(default_world(begin=NOW), NOW - 24 * HOUR, NOW)
 
+
+class TestRoutine:
     def test_lively(self, day):
         assert 30_000 < len(day) < 42_000
         kinds = {call.who.record.get("type") for call in day}
