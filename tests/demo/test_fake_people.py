@@ -76,6 +76,13 @@ class TestChanges:
         stopping = next(step.after for step in lives if step.status == "Stopping")
         assert NOW + stopping - 2 < stop.at < NOW + stopping
 
+    def test_what_changes_after_somebody_has_asked(self, quiet):
+        assert made(quiet) == []
+        job = quiet.add_job(ACCOUNT, REGION, "training", "t", NOW)
+        assert [call.name for call in made(quiet)] == ["CreateTrainingJob"]
+        quiet.enter_status(ACCOUNT, REGION, job, NOW + 60, "Stopping")
+        assert [call.name for call in made(quiet)] == ["CreateTrainingJob", "StopTrainingJob"]
+
     def test_jobs_of_others(self, quiet):
         def add(kind, name, parent, **more):
             quiet.add_job(ACCOUNT, REGION, kind, name, NOW, lives=life(kind, "Completed", 60), parent=parent, **more)

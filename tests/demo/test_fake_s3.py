@@ -82,10 +82,12 @@ class TestGet:
         bucket.readers.add("210987654321")
         assert client.get_object(Bucket="files", Key="z")["ContentLength"] == 1000
 
-    def test_from_another_region(self, over_http, world, bucket):
+    def test_from_another_region(self, over_http, fake, bucket):
         """The SDK asks again, signed for the region that it is told."""
         client = over_http("s3", region="eu-west-1")
         assert client.get_object(Bucket="files", Key="z")["ContentLength"] == 1000
+        errors = [(call["region"], call["error"]) for call in fake.calls if call["call"] == "s3.GetObject"]
+        assert errors == [("eu-west-1", "AuthorizationHeaderMalformed"), (REGION, None)]
 
 
 class TestList:

@@ -102,6 +102,8 @@ class TestFiles:
             found = keys(again, NOW)
             bodies.append({key: again.find(key, NOW).body for key in (found if not bodies else found[::-1])})
         assert bodies[0] == bodies[1]
+        # the time in the head of each is the world's
+        assert all(NOW - HOUR < int.from_bytes(body[4:8], "little") <= NOW for body in bodies[0].values())
         assert len(bodies[0]) > 10
 
     def test_a_prefix_an_organisation_and_more_places(self, world, bucket, add):
