@@ -26,7 +26,7 @@ from exporter import __version__, footprint, logs
 from exporter.aws import AwsError, SameTargetError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
-from exporter.config import Config, JobEvents, Labels, Limits, Queue, Sources, doubts
+from exporter.config import CloudTrail, Config, JobEvents, Labels, Limits, Queue, Sources, doubts
 from exporter.config import load as load_config
 from exporter.daemon import Daemon, Parts, SetupError
 from exporter.estimate import assumed, estimate, survey, told
@@ -157,7 +157,8 @@ def _demo(options: Options) -> int:
     options.listen = options.listen or ["127.0.0.1:10940"]
     quick = Limits(requests_per_second={"DescribeEndpoint": 20, "DescribeEndpointConfig": 20, "ListMetrics": 10})
     queues = {"events": Queue(url=fake.world.region(account, region).queues[QUEUE].url)}
-    sources = Sources(job_events=JobEvents(enabled=True))
+    roads = CloudTrail(principals=50), CloudTrail(from_="queue", principals=50)
+    sources = Sources(job_events=JobEvents(enabled=True), cloudtrail=roads)
     usual = Config(limits=quick, queues=queues, sources=sources, labels=Labels(tags=("team", "stage")))
     config = _config(options) if options.config else _listening(usual, options)
     note = "a make-believe AWS account, seed 1: 50 endpoints, jobs that come and go, 1 bad deployment in progress"
@@ -289,7 +290,7 @@ def _print_estimate(parts: Parts, censuses: Mapping[Target, Census], about: str)
 
 def _iam_policy(options: Options) -> int:
     config = _config(options)
-    on = {name for name in permissions.ACTIONS if getattr(config.sources, name).enabled}
+    on = config.sources.asking
     sources = [name for name in permissions.ACTIONS if name in on and permissions.ALONE.get(name) not in on]
     queues = [queue.arn for queue in config.queues.values()]
     print(json.dumps(permissions.policy(sources, config.tagged, queues), indent=2))

@@ -143,6 +143,10 @@ class Collection:
         """Learn which sources are switched off: a run of one that is still under way counts nothing any more."""
         self._retired = frozenset(sources)
 
+    def limit(self, labels: Mapping[str, int]) -> None:
+        """Let labels have no more values than that."""
+        self._folding.limit(labels)
+
     def leave(self) -> None:
         """Learn that the process ends: calls fail from now on, which is nothing to warn of."""
         self._leaving = True

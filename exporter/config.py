@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import ipaddress
 import os
 import re
 import typing
@@ -87,6 +88,22 @@ def _no_queue_name(name: str) -> str:
     return "" if re.fullmatch(r"[\w.-]{1,80}", name, re.ASCII) else "is no name; write letters, digits, - and _"
 
 
+def _no_network_name(name: str) -> str:
+    if name in ENUMS["call_origin"]:
+        return "is what an origin is called already"
+    return (
+        "" if re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name, re.ASCII) else "is no name; write small letters, digits and _"
+    )
+
+
+def _no_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        return f"is no network: {error}"
+    return ""
+
+
 def _no_region(url: str) -> str:
     return "" if _region_of(url) else "names no region, as sqs.eu-west-1.amazonaws.com does"
 
@@ -135,6 +152,7 @@ _LONGEST_KEY = 128  # characters of a tag's key: AddTags
 _MOST = 1_000_000_000  # series, dollars, calls a second: nobody means more, and what is finite can be reckoned with
 
 Pace = Literal["hot", "warm", "cold"]
+Way = Literal["lookup", "queue"]
 AccountId = Annotated[
     str,
     Meta(
@@ -206,6 +224,22 @@ QueueName = Annotated[
         extra={"check": _no_queue_name, "stands_for": "NAME", "example": "events"},
         extra_json_schema={"pattern": "^[A-Za-z0-9_.-]{1,80}$"},
     ),
+]
+EventSource = Annotated[
+    str,
+    Meta(title="host", pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com\Z", description="a host of AWS"),
+]
+Principals = Annotated[int, Meta(title="whole number", ge=0, le=100, description="a whole number from 0 to 100")]
+NetworkName = Annotated[
+    str,
+    Meta(
+        title="name",
+        extra={"check": _no_network_name, "stands_for": "NAME", "example": "office"},
+        extra_json_schema={"pattern": "^[a-z][a-z0-9_]{0,39}$"},
+    ),
+]
+Cidr = Annotated[
+    str, Meta(title="network", description="a network such as 203.0.113.0/24", extra={"check": _no_network})
 ]
 QueueUrl = Annotated[
     str,
@@ -423,6 +457,32 @@ class JobEvents(Struct, frozen=True, kw_only=True):
     queue: Annotated[QueueName, About("The queue in `queues` that holds them.")] = "events"
 
 
+class CloudTrail(Struct, frozen=True, kw_only=True):
+    """API calls to SageMaker, as CloudTrail has recorded them. A list of such blocks has them come by several roads.
+
+    What counts, and how, stands in the first block of a list; a call that comes by two roads counts once.
+    """
+
+    enabled: Enabled = True
+    from_: Annotated[Way, About("The road: lookup needs nothing set up; queue takes events of EventBridge.")] = "lookup"
+    every: Annotated[Seconds, About("How often new records are looked up, a call for each event source.")] = 60.0
+    overlap: Annotated[
+        Seconds, About("How far back is looked each ten minutes: CloudTrail delivers up to a quarter of an hour late.")
+    ] = 1200.0
+    queue: Annotated[QueueName, About("The queue in `queues` that holds the events; for from: queue.")] = "events"
+    event_sources: Annotated[tuple[EventSource, ...], About("Whose records count.", "[sagemaker.amazonaws.com]")] = (
+        "sagemaker.amazonaws.com",
+    )
+    principals: Annotated[
+        Principals,
+        About("How many names of roles and users become labels, the first that call: the family by principal.", "50"),
+    ] = 0
+    networks: Annotated[
+        dict[NetworkName, tuple[Cidr, ...]],
+        About("Networks that are values of `origin`.", "{office: [203.0.113.0/24]}"),
+    ] = {}
+
+
 class Sources(Struct, frozen=True, kw_only=True):
     """Where facts come from."""
 
@@ -431,6 +491,37 @@ class Sources(Struct, frozen=True, kw_only=True):
     cloudwatch_alarms: CloudWatchAlarms = CloudWatchAlarms()
     job_polling: JobPolling = JobPolling()
     job_events: JobEvents = JobEvents()
+    cloudtrail: CloudTrail | tuple[CloudTrail, ...] = CloudTrail()
+
+    @property
+    def trails(self) -> tuple[CloudTrail, ...]:
+        """The roads by which records of CloudTrail come."""
+        several = self.cloudtrail if isinstance(self.cloudtrail, tuple) else (self.cloudtrail,)
+        return tuple(one for one in several if one.enabled)
+
+    @property
+    def said(self) -> CloudTrail:
+        """The block of CloudTrail that says what counts: the first one that is given."""
+        return self.cloudtrail[0] if isinstance(self.cloudtrail, tuple) else self.cloudtrail
+
+    @property
+    def principals(self) -> int:
+        """How many principals become labels."""
+        return self.said.principals if self.trails else 0
+
+    @property
+    def asking(self) -> frozenset[str]:
+        """The names of those that ask AWS, beside what comes out of queues."""
+        hears = {"cloudtrail"} if all(trail.from_ == "queue" for trail in self.trails) else set[str]()
+        return self.enabled - hears
+
+    @property
+    def enabled(self) -> frozenset[str]:
+        """The names of those that run."""
+        by_name = {name: getattr(self, name) for name in self.__struct_fields__}
+        return frozenset(
+            name for name, one in by_name.items() if (self.trails if name == "cloudtrail" else one.enabled)
+        )
 
 
 class Families(Struct, frozen=True, kw_only=True):
@@ -580,6 +671,8 @@ class Config(Struct, frozen=True, kw_only=True):
             return False
         if family == TAGS_INFO:
             return bool(self.labels.tags)
+        if "principal" in CATALOGUE[family].labels:
+            return self.sources.principals > 0
         return CATALOGUE[family].on or any(fnmatch.fnmatchcase(family, glob) for glob in self.families.include)
 
 
@@ -595,8 +688,9 @@ def parse(text: str, name: str = "config.yaml", environment: Mapping[str, str] =
 
 def doubts(config: Config) -> Iterator[str]:
     """Yield what can be meant so, but seldom is."""
-    sources = structs.asdict(config.sources)
+    sources = {name: one for name, one in structs.asdict(config.sources).items() if name != "cloudtrail"}
     read = {getattr(source, "queue", None) for source in sources.values() if source.enabled}
+    read |= {trail.queue for trail in config.sources.trails if trail.from_ == "queue"}
     for name in config.queues.keys() - read:
         yield f"queues.{name} is read by no source that is enabled: nothing is received from it"
     if config.labels.tags and not config.labelled:
@@ -665,12 +759,16 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
             events = given.sources.job_events
             if events.enabled and events.queue not in given.queues:
                 yield "sources.job_events.queue", f"there is no {events.queue!r} in queues", ("queues",)
+            yield from ((key, fault, ("queues",)) for key, fault in _trails(given))
+            for n, name in enumerate(given.families.include):
+                if name in CATALOGUE and "principal" in CATALOGUE[name].labels and not given.sources.principals:
+                    yield f"families.include[{n}]", "has no values: say how many by sources.cloudtrail.principals", ()
         case Web():
             if not given.listen_addresses:
                 yield "listen_addresses", "must not be empty", ()
         case _:
             pass
-    if isinstance(given, CloudWatchMetrics | Inventory | CloudWatchAlarms):
+    if isinstance(given, CloudWatchMetrics | Inventory | CloudWatchAlarms | CloudTrail):
         for key in ("every", "last_good", "describe_every", "list_metrics_every"):
             seconds = getattr(given, key, None)
             if seconds is not None and seconds < 1:
@@ -679,6 +777,28 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
         for key in ("gauge_delay", "max_age"):
             if (getattr(given, key) or 0.0) > 86_400:
                 yield key, "must be at most 1d: a gauge that old tells nothing of now", ()
+
+
+def _trails(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the roads of CloudTrail."""
+    several = isinstance(config.sources.cloudtrail, tuple)
+    given = config.sources.cloudtrail if isinstance(config.sources.cloudtrail, tuple) else (config.sources.cloudtrail,)
+    if not given:
+        yield "sources.cloudtrail", "must not be an empty list; write {enabled: false}"
+    for n, trail in enumerate(given):
+        where = f"sources.cloudtrail[{n}]" if several else "sources.cloudtrail"
+        if trail.enabled and trail.from_ == "queue" and trail.queue not in config.queues:
+            yield f"{where}.queue", f"there is no {trail.queue!r} in queues"
+        if any(one.from_ == trail.from_ and (trail.from_ == "lookup" or one.queue == trail.queue) for one in given[:n]):
+            yield where, "is a road that stands here already"
+        if not trail.event_sources:
+            yield f"{where}.event_sources", "must not be empty; leave it out for SageMaker's own"
+        for key in ("event_sources", "principals", "networks"):
+            if n and getattr(trail, key) not in (getattr(given[0], key), getattr(CloudTrail(), key)):
+                yield (
+                    f"{where}.{key}",
+                    "must be that of the first block: a call counts once, whichever road it comes by",
+                )
 
 
 def _same_targets(targets: tuple[Account, ...]) -> Iterator[tuple[str, str]]:

@@ -32,7 +32,8 @@ from exporter.model import Target
 from exporter.road import Road
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.prometheus import Page, Process, Renderer
-from exporter.sources import cloudwatch_alarms, cloudwatch_metrics, job_events, job_polling
+from exporter.sources import cloudtrail, cloudwatch_alarms, cloudwatch_metrics, job_events, job_polling
+from exporter.sources.cloudtrail import HeardCalls, ListedCalls
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.cloudwatch_metrics.rests import months, spent_this_month
@@ -61,6 +62,7 @@ _SWITCHED_OFF = {  # by source: how to end the count of what it counts
     CloudWatchAlarms.name: cloudwatch_alarms.switched_off,
     JobPolling.name: job_polling.switched_off,
     JobEvents.name: job_events.switched_off,
+    cloudtrail.SOURCE: cloudtrail.switched_off,
 }
 
 _log = logging.getLogger(__name__)
@@ -96,7 +98,8 @@ class Made(NamedTuple):
 def _listeners(config: Config, aws: Aws, inventory: Inventory) -> Listeners:
     """Return who hears which queue: a line for each source that does."""
     events = config.sources.job_events
-    return [(JobEvents(aws, inventory, config), events.queue)] if events.enabled else []
+    calls = [(HeardCalls(aws, config), trail.queue) for trail in config.sources.trails if trail.from_ == "queue"]
+    return [*([(JobEvents(aws, inventory, config), events.queue)] if events.enabled else []), *calls]
 
 
 class Parts:
@@ -146,6 +149,8 @@ class Parts:
         jobs = config.sources.job_polling
         if jobs.enabled:
             sources.append((JobPolling(self.aws, inventory, config), jobs.every))
+        trails = [trail for trail in config.sources.trails if trail.from_ == "lookup"]
+        sources += [(ListedCalls(self.aws, trail, config), trail.every) for trail in trails]
         listeners = _listeners(config, self.aws, inventory)
         sources += [(listener, job_events.EVERY) for listener, _ in listeners if isinstance(listener, JobEvents)]
         return Made(config, inventory, sources, listeners)
@@ -158,6 +163,7 @@ class Parts:
         self.ledger.rule(Rules(metrics.settle, metrics.deep_settle), config.web.zero_hold, _off(made))
         self.aws.limit(config.limits.calls, config.limits.datapoints)
         self.admission.limit = config.limits.series
+        self.collection.limit({"principal": config.sources.principals})
         self.tally.fill("config_info", [((fingerprint(config),), 1.0)])
         self.tally.set("ignored_targets", value=0.0)
         self.tally.set("config_last_reload_successful", value=1.0)

@@ -10,7 +10,7 @@ import logging
 import math
 import operator
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 from msgspec import structs
@@ -51,12 +51,17 @@ class Folding:
         self._lock = threading.Lock()
         self._seen: dict[str, dict[str, float]] = {}  # by label, with the time of the last reading; inf: counted under
         self._folded: dict[str, set[str]] = {}
+        self._less: Mapping[str, int] = {}
         for (family, _), chunk in snapshot.chunks.items():
             for bound in _BOUNDED.get(family, ()):
                 values = {labels[bound.place] for labels in chunk.labels}
                 self._seen.setdefault(bound.label, {}).update(dict.fromkeys(values - bound.known, math.inf))
         for label in {bound.label for bounds in _BOUNDED.values() for bound in bounds}:
             self._tally.seed("label_values_folded_total", {"label_name": [label]})
+
+    def limit(self, less: Mapping[str, int]) -> None:
+        """Let these labels have no more values than that, though they might: what has a place keeps it."""
+        self._less = less
 
     def fold(self, reading: Reading) -> Reading:
         """Return a reading whose labels keep to their bounds: itself, where they do."""
@@ -110,7 +115,7 @@ class Folding:
             return True
         with self._lock:
             seen = self._seen.setdefault(bound.label, {})
-            if value not in seen and len(seen) >= bound.most:
+            if value not in seen and len(seen) >= min(bound.most, self._less.get(bound.label, bound.most)):
                 self._count(bound.label, value)
                 return False
             seen[value] = max(at, seen.get(value, at))

@@ -90,12 +90,12 @@ def _sections() -> Iterator[tuple[str, str, list[Key]]]:
         path, kind = waiting.pop(0)
         keys = []
         below = []
-        for name, (hint, about) in fields(kind).items():
+        for name, (hint, about, default) in fields(kind).items():
             inner = _struct(hint)
             if inner:
                 below.append((f"{path}{name}{_within(hint)}.", inner))
             else:
-                keys.append((f"{path}{name}", hint, about, getattr(kind(), name)))
+                keys.append((f"{path}{name}", hint, about, default))
         waiting[:0] = below
         if keys:
             yield path.removesuffix("."), inspect.cleandoc(kind.__doc__ or ""), keys
@@ -127,8 +127,8 @@ def _word(kind: Any) -> str:
 
 def _example(kind: type[Struct]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, (hint, about) in fields(kind).items():
-        inner, default = _struct(hint), getattr(kind(), name)
+    for name, (hint, about, default) in fields(kind).items():
+        inner = _struct(hint)
         if inner is None:
             found[name] = yaml.safe_load(about.example) if about.example else _said(default, hint)
         elif typing.get_origin(hint) is tuple:
@@ -140,6 +140,7 @@ def _example(kind: type[Struct]) -> dict[str, Any]:
 
 def _struct(hint: Any) -> type[Struct] | None:
     """Return the struct that a key holds, or many of."""
+    hint = union(hint)[0]  # one, or a list of such
     if typing.get_origin(hint) in {tuple, dict}:
         hint = typing.get_args(hint)[0 if typing.get_origin(hint) is tuple else 1]
     return hint if isinstance(hint, type) and issubclass(hint, Struct) else None
@@ -195,8 +196,8 @@ def _either(kind: Any) -> list[dict[str, Any]]:
 
 
 def _properties(kind: type[Struct]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, (hint, about) in fields(kind).items():
-        default = None if _struct(hint) else _said(getattr(kind(), name), hint)
+    for name, (hint, about, value) in fields(kind).items():
+        default = None if _struct(hint) else _said(value, hint)
         said = {"description": about.text} if about.text else {}
         yield name, {**said, **({} if default in (None, "") else {"default": default}), **_schema(hint)}
 

@@ -95,10 +95,13 @@ def read(text: str, kind: type[Struct], name: str, environment: Mapping[str, str
 
 
 @cache
-def fields(kind: type[Struct]) -> Mapping[str, tuple[Any, About]]:
-    """Return the keys of a struct: their types, and what is said about them."""
-    hints = typing.get_type_hints(kind, include_extras=True)
-    return {key: _apart(hints[key]) for key in kind.__struct_fields__}
+def fields(kind: type[Struct]) -> Mapping[str, tuple[Any, About, Any]]:
+    """Return the keys of a struct: their types, what is said about them, their defaults.
+
+    A key that is a word of Python's has a _ behind it in the struct.
+    """
+    hints, empty = typing.get_type_hints(kind, include_extras=True), kind()
+    return {key.removesuffix("_"): (*_apart(hints[key]), getattr(empty, key)) for key in kind.__struct_fields__}
 
 
 def meta(kind: Any) -> Meta:
@@ -200,7 +203,7 @@ class _Reader:
                 hint = f"; it belongs to {homes[0]}" if len(homes) == 1 else hint
                 self._complain(key_node, _join(path, _short(key)), f"unknown key{hint}")
         good = {key: value for key, value in given.items() if value is not _MISSING}
-        found = kind(**good)
+        found = kind(**{key if key in kind.__struct_fields__ else f"{key}_": value for key, value in good.items()})
         for key, fault in self._faults(found, frozenset(given.keys() - good.keys())):
             if key not in misspelt:
                 self._complain_at(_join(path, key), fault)
@@ -376,7 +379,7 @@ def _lines(text: str) -> list[str]:
 
 def _homes(kind: type[Struct], key: str, path: str = "") -> Iterator[str]:
     """Yield where else below a struct there is such a key."""
-    for name, (hint, _) in fields(kind).items():
+    for name, (hint, *_) in fields(kind).items():
         lists = typing.get_origin(hint) is tuple
         inner = typing.get_args(hint)[0] if lists else hint
         if isinstance(inner, type) and issubclass(inner, Struct):

@@ -28,6 +28,7 @@ from exporter.ledger import Ledger, Rules
 from exporter.ledger.memory import MemoryStore
 from exporter.model import HOUR, MINUTE
 from exporter.sinks.prometheus import Renderer
+from exporter.sources.cloudtrail import ListedCalls
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.inventory import InventorySource
@@ -130,7 +131,7 @@ class Street:
                 "AWS_DEFAULT_REGION": REGION,
             }
             with mock.patch.dict(os.environ, environment):
-                self.aws = Aws(self.clock, self.tally, "test")
+                self.aws = Aws(self.clock, self.tally, "sagemaker-exporter/test")
                 self.aws._sessions.fake = self.fake
                 account = self.config.targets[0]
                 self.target = self.aws.login(account, REGION)
@@ -155,9 +156,15 @@ class Street:
             CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.admission, notes, self.begin),
             CloudWatchAlarms(self.aws, known, self.config),
             JobPolling(self.aws, self.inventory, self.config),
+            *(
+                ListedCalls(self.aws, trail, self.config)
+                for trail in self.config.sources.trails
+                if trail.from_ == "lookup"
+            ),
         )
         self.sources = tuple(source for source in made if source.name in self.named)
         self.collection = Collection(self.ledger, self.clock, self.tally, self.admission)
+        self.collection.limit({"principal": self.config.sources.principals})
         noted = {source.name: self.ledger.known(source.name, self.target).notes.get(NOTE) for source in self.sources}
         self.admission.expect(self.target, noted)
         self.renderer = Renderer()

@@ -421,11 +421,17 @@ def test_a_daemon_without_the_source_ends_its_counts(days, monkeypatch):
     monkeypatch.setenv("AWS_REGION", REGION)
     parts = Parts(parse(text), days.street.clock, days.street.store)
     parts.prepare(target)
-    assert {source.name for source, _ in parts.sources} == {"inventory", "cloudwatch_metrics", "job_polling"}
+    assert {source.name for source, _ in parts.sources} == {
+        "inventory",
+        "cloudwatch_metrics",
+        "job_polling",
+        "cloudtrail",
+    }
     assert values(parts.ledger.snapshot(), CHANGES) == {}
     assert parts.ledger.known("cloudwatch_alarms", target).notes == {}
     parts.collection.own()
-    assert values(parts.ledger.snapshot(), "sagemaker_exporter_events_total") == {}
+    told = values(parts.ledger.snapshot(), "sagemaker_exporter_events_total")
+    assert "cloudwatch_alarms" not in {source for _, _, source, _ in told}
     assert values(parts.ledger.snapshot(), "sagemaker_exporter_source_runs_total")
     parts.close()
     days.street.start()

@@ -400,6 +400,7 @@ def test_answers_are_those_of_the_sdk(door, keys, kind):
         "DescribeScalableTargets": {"ServiceNamespace": "sagemaker"},
         "GetResources": {},
         LISTING.operation: {**LISTING.fixed, "ClusterName": logging},
+        "LookupEvents": {"StartTime": T0 - 3 * HOUR, "EndTime": T0 - 2 * HOUR},  # no record of then comes meanwhile
         **of_jobs,
         **{kind.operation: dict(kind.fixed) for kind in KINDS.values() if kind.operation not in of_jobs},
     }

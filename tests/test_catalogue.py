@@ -17,7 +17,14 @@ from exporter.catalogue.rows import Row, Shape, counter
 
 CONTRACT = yaml.safe_load((Path(__file__).parent / "contract" / "families.yaml").read_text())
 PROMISED = {family["family"]: family for family in CONTRACT["families"]}
-BUILT_SOURCES = {"cloudwatch_metrics", "cloudwatch_alarms", "inventory", "job_events", "job_events+job_polling"}
+BUILT_SOURCES = {
+    "cloudtrail",
+    "cloudwatch_alarms",
+    "cloudwatch_metrics",
+    "inventory",
+    "job_events",
+    "job_events+job_polling",
+}
 VARIANT = Shape(namespaces=("AWS/SageMaker",), dimensions={"EndpointName": "endpoint_name"})
 
 

@@ -137,7 +137,7 @@ def test_the_policy_is_that_of_the_configuration(type_in):
     _, out, _ = type_in("iam-policy")
     assert "cloudwatch:GetMetricData" not in actions(out)
     assert "tag:GetResources" in actions(out)
-    assert all(re.match(r"[\w-]+:(Get|List|Describe)", action) for action in actions(out))
+    assert all(re.match(r"[\w-]+:(Get|List|Describe|Lookup)", action) for action in actions(out))
 
 
 def test_without_a_region_the_program_says_what_to_do(type_in, tmp_path):
@@ -498,7 +498,7 @@ def test_a_valid_configuration_is_priced(type_in, monkeypatch, command):
     code, out, err = type_in(*command)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("valid. 1 account, 2 targets, 4 sources, ")
+    assert lines[0].startswith("valid. 1 account, 2 targets, 5 sources, ")
     assert lines[1].startswith("assuming 10 endpoints with one variant each and up to 100 alarms in every target; ")
     assert lines[-1].startswith("sources.inventory.every is 5s")
 

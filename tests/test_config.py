@@ -255,9 +255,45 @@ BROKEN = {
     # sources
     "sources: []": "1:10  sources: must be a mapping, not a list",
     "sources: {inventry: {}}": '1:11  sources.inventry: unknown key; did you mean "inventory"?',
-    "sources: {cloudtrail: {}}": (
-        "1:11  sources.cloudtrail: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, "
-        "job_polling, job_events"
+    "sources: {insights: {}}": (
+        "1:11  sources.insights: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, "
+        "job_polling, job_events, cloudtrail"
+    ),
+    "sources: {cloudtrail: {from: s4}}": "1:30  sources.cloudtrail.from: 's4' is not lookup or queue",
+    "sources: {cloudtrail: {every: 0s}}": "1:31  sources.cloudtrail.every: must be at least 1s",
+    "sources: {cloudtrail: {from: queue}}": "1:23  sources.cloudtrail.queue: there is no 'events' in queues",
+    "sources: {cloudtrail: [{}, {from: queue, queue: x}]}": (
+        "1:49  sources.cloudtrail[1].queue: there is no 'x' in queues"
+    ),
+    "sources: {cloudtrail: [{}, {from: lookup}]}": "1:28  sources.cloudtrail[1]: is a road that stands here already",
+    f"queues: {{e: {{url: '{QUEUE}'}}}}\nsources:\n  cloudtrail: [{{}}, {{from: queue, queue: e, principals: 6}}]": (
+        "3:56  sources.cloudtrail[1].principals: must be that of the first block: a call counts once, "
+        "whichever road it comes by"
+    ),
+    "sources: {cloudtrail: []}": ("1:23  sources.cloudtrail: must not be an empty list; write {enabled: false}"),
+    "sources: {cloudtrail: {event_sources: []}}": (
+        "1:39  sources.cloudtrail.event_sources: must not be empty; leave it out for SageMaker's own"
+    ),
+    "sources: {cloudtrail: [{queue: a}, {queue: b}]}": (
+        "1:36  sources.cloudtrail[1]: is a road that stands here already"
+    ),
+    "sources: {cloudtrail: {principals: 101}}": (
+        "1:36  sources.cloudtrail.principals: '101' is not a whole number from 0 to 100"
+    ),
+    "sources: {cloudtrail: {event_sources: [sagemaker]}}": (
+        "1:40  sources.cloudtrail.event_sources[0]: 'sagemaker' is not a host of AWS"
+    ),
+    "sources: {cloudtrail: {networks: {office: [10.0.0.1/8]}}}": (
+        "1:44  sources.cloudtrail.networks.office[0]: is no network: 10.0.0.1/8 has host bits set"
+    ),
+    "sources: {cloudtrail: {networks: {console: [10.0.0.0/8]}}}": (
+        "1:35  sources.cloudtrail.networks.console: is what an origin is called already"
+    ),
+    "sources: {cloudtrail: {networks: {Office: [10.0.0.0/8]}}}": (
+        "1:35  sources.cloudtrail.networks.Office: is no name; write small letters, digits and _"
+    ),
+    "families: {include: [sagemaker_api_calls_by_principal_total]}": (
+        "1:22  families.include[0]: has no values: say how many by sources.cloudtrail.principals"
     ),
     "sources: {job_events: {enabled: true}}": "1:23  sources.job_events.queue: there is no 'events' in queues",
     "sources: {job_events: {every: 5s}}": "1:24  sources.job_events.every: unknown key; known are enabled, queue",

@@ -58,11 +58,11 @@ def test_a_street_uses_every_action_that_the_policy_allows_and_no_other(quick):
     everything = "families: {include: ['*']}, resources: {tags: {team: '*'}}"
     kinds = "inventory: {resource_types: {include: ['*']}}"
     text = f"{{{everything}, sources: {{cloudwatch_alarms: {{tags: {{team: '*'}}}}, {kinds}}}}}"
-    street = Street(world_with_all(), text=text, run=(*RUN, "job_polling"), kinds=True)
+    street = Street(world_with_all(), text=text, run=(*RUN, "job_polling", "cloudtrail"), kinds=True)
     street.aws._rates = quick
     for seconds in (60, 60, 3600):
         street.cycle(seconds)
-    assert [run.outcome for run in street.runs] == ["ok", "ok", "ok", "ok"]
+    assert [run.outcome for run in street.runs] == ["ok"] * 5
     assert used(street.fake) == allowed(tagged=SOURCES)
     street.kill()
 
@@ -152,7 +152,7 @@ def test_what_a_queue_is_read_by_is_allowed_on_that_queue_alone():
 
 def test_nothing_that_we_may_do_changes_anything():
     for action in allowed(tagged=SOURCES):
-        assert re.fullmatch(r"[a-z-]+:(Get|List|Describe)\w+", action)
+        assert re.fullmatch(r"[a-z-]+:(Get|List|Describe|Lookup)\w+", action)
 
 
 def test_a_policy_is_one_statement_a_source():
@@ -164,6 +164,7 @@ def test_a_policy_is_one_statement_a_source():
         "JobPolling",
         "CloudwatchMetrics",
         "CloudwatchAlarms",
+        "Cloudtrail",
     ]
     for statement in policy["Statement"]:
         assert statement["Effect"] == "Allow"

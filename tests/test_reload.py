@@ -185,9 +185,9 @@ def test_a_disk_that_refuses_refuses_a_reload_that_must_write(running, monkeypat
         full.setattr(one.parts.ledger._store, "commit", refuse)
         assert one.reload(off) == "the disk is full"
         assert one.parts.config.sources.cloudwatch_alarms.enabled
-        assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 4
+        assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 5
     assert one.reload(off) is None
-    assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 3
+    assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 4
 
 
 def test_what_a_removed_target_has_spent_is_spent(running):
@@ -292,7 +292,12 @@ def test_a_source_that_is_switched_off_says_nothing_more_of_itself(running):
     one.ticks(5)
     assert one.reload(here() + "sources: {cloudwatch_metrics: {enabled: false}}\n") is None
     one.ticks(2)
-    assert {labels[2] for labels in one.own("source_up")} == {"inventory", "cloudwatch_alarms", "job_polling"}
+    assert {labels[2] for labels in one.own("source_up")} == {
+        "inventory",
+        "cloudwatch_alarms",
+        "job_polling",
+        "cloudtrail",
+    }
     assert one.shown(INVOCATIONS) == {}
     assert one.reload(here()) is None
     one.ticks(40)

@@ -105,6 +105,7 @@ class Aws:
         self._sessions_of: dict[Account, Session] = {}
         self._logins: dict[Target, Session] = {}
         self._owners: dict[Target, Account] = {}  # the first to log in to a target has it
+        self._arns: dict[Target, str] = {}  # who we are there
         self._limits: dict[tuple[Target, str], Limit] = {}
         self._spent: dict[Target, Spent] = {}
         self._denied: dict[tuple[Target, Account], tuple[float, AwsError]] = {}  # AssumeRole, and when
@@ -146,8 +147,13 @@ class Aws:
         with self._lock:
             return dict(self._spent)
 
+    def identities(self) -> Mapping[Target, str]:
+        """Return the ARN that we have on each target that we are logged in to: of a user, or of a role's session."""
+        return dict(self._arns)
+
     def forget(self, target: Target) -> None:
         """Give up the login to a target."""
+        self._arns.pop(target, None)
         self._logins.pop(target, None)
         self._owners.pop(target, None)
 
@@ -174,6 +180,7 @@ class Aws:
             here = f"{_named(account)} in {region} is account {target.account_id}"
             raise SameTargetError(f"{here}, as {_named(owner)} is: it is not read, or all would be counted twice")
         self._logins[target] = session
+        self._arns[target] = who["Arn"]
         self._tally.set("target_up", *_labels(target), value=1.0)
         self._tally.set("target_info", *_labels(target), account.alias or "", who["Arn"].split(":")[1], value=1.0)
         return target

@@ -166,6 +166,8 @@ OPERATIONS = {
             "ResourceTagMappingList",
             token="PaginationToken",  # noqa: S106 - a page, not a secret
         ),
+        # docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html: two calls a second
+        Operation("cloudtrail", "cloudtrail", "LookupEvents", "cloudtrail:LookupEvents", "Events", rate=1.0),
         Operation(*_SQS, "ReceiveMessage", "sqs:ReceiveMessage", "", **_OF_QUEUES),  # {} if there is no message
         Operation(*_SQS, "DeleteMessageBatch", "sqs:DeleteMessage", "Successful", **_OF_QUEUES),
         Operation(*_SQS, "ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", "Successful", **_OF_QUEUES),
