@@ -98,7 +98,7 @@ def configuration(number, *, inventory, free):
     only_lists = "ListMetrics: 1000"  # listing is not what is measured where rates are
     asked = (one for kind in listed.KINDS.values() for one in (kind, *kind.calls))
     others = ", ".join(sorted({name for one in asked for name in one.families} | {listed.COUNTED}))
-    off = ", ".join(f"{source}: {{enabled: false}}" for source in ("cloudwatch_alarms", "job_polling"))
+    off = ", ".join(f"{source}: {{enabled: false}}" for source in ("cloudwatch_alarms", "job_polling", "cloudtrail"))
     return (
         f"{targets(number)}\n"
         f"families: {{exclude: [{others}]}}\n"  # which the canned AWS does not have
