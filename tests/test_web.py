@@ -509,12 +509,20 @@ def test_a_byte_now_and_then_gains_no_time(running, monkeypatch, data):
     assert counted(running, 2)["other", "408"] == 1.0
 
 
+def closed(connection):
+    """Whether the other side ends without a word: by a reset where bytes that it never read were under way."""
+    try:
+        return connection.recv(100) == b""
+    except ConnectionResetError:
+        return True
+
+
 def test_line_breaks_for_ever_are_no_request(running, monkeypatch):
     monkeypatch.setattr(web, "HEAD", 0.3)
     ended = threading.Event()
     with closing(running.dial()) as slow, ThreadPoolExecutor(1) as dripping:
         dripping.submit(drip, slow, b"\r\n" * 5_000, ended)
-        assert slow.recv(100) == b""
+        assert closed(slow)
         ended.set()
 
 
