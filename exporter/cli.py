@@ -293,7 +293,7 @@ def _iam_policy(options: Options) -> int:
     on = config.sources.asking
     sources = [name for name in permissions.ACTIONS if name in on and permissions.ALONE.get(name) not in on]
     queues = [queue.arn for queue in config.queues.values()]
-    print(json.dumps(permissions.policy(sources, config.tagged, queues), indent=2))
+    print(json.dumps(permissions.policy(sources, config.tagged, queues, config.buckets), indent=2))
     return 0
 
 

@@ -10,8 +10,9 @@ import logging
 import threading
 from collections import Counter as Tallies
 from collections import deque
-from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from exporter.admission import Admission, Sieve
 from exporter.aws import AwsError
@@ -69,6 +70,39 @@ class Listener(Protocol):
 
     def hear(self, target: Target, told: Sequence[Told], known: Known, now: float) -> Reading:
         """Return what messages about a target tell, those that it knows already too: their events have identities."""
+
+
+Wanted = Callable[[Target], bool]
+KnownOf = Callable[[Target], Known]
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A source that follows messages to what they announce: more than one reading holds, and of any target.
+
+    `wanted` says which targets count, and `known` what the ledger knows of one. A reading that holds failures tells
+    that the rest could not be read.
+    """
+
+    name: str
+
+    def hears(self, told: Told) -> bool:
+        """Say whether this is for its ears."""
+
+    def meet(self, target: Target) -> None:
+        """Learn of a target that is not configured."""
+
+    def follow(self, told: Told, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
+        """Yield what a message leads to; each reading is committed before the next one is asked for."""
+
+    def due(self) -> bool:
+        """Say whether it is time to heal."""
+
+    def heal(self, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
+        """Yield what no message has led to, for a minute at the most."""
+
+    def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:
+        """Return what an hour takes where this exists, beside what comes out of the queue; as that of a source."""
 
 
 class Repeats:
@@ -211,6 +245,56 @@ class Collection:
         finally:
             self._report(Run(listener.name, target, now, self._clock.monotonic() - began, outcome, failures), bug)
         return left
+
+    def follow(
+        self, follower: Follower, home: Target, told: Sequence[Told], wanted: Wanted, stop: Callable[[], bool]
+    ) -> list[Told]:
+        """Let a follower read what messages lead to, apply, report; return those that could not be read to their end.
+
+        What it could read of these is committed too. Raises `LedgerError`: any of them may not be.
+        """
+        known = partial(self._known, follower.name)
+        streams = (follower.follow(one, wanted, known, self._clock.now()) for one in told)
+        whole = self._read_all(follower.name, home, streams, stop)
+        return [one for one, good in zip(told, whole, strict=True) if not good]
+
+    def heal(self, follower: Follower, home: Target, wanted: Wanted, stop: Callable[[], bool]) -> None:
+        """Let a follower read what no message has led to, apply, report. Raises `LedgerError`."""
+        stream = follower.heal(wanted, partial(self._known, follower.name), self._clock.now())
+        self._read_all(follower.name, home, [stream], stop)
+
+    def _read_all(
+        self, name: str, home: Target, streams: Iterable[Iterator[Reading]], stop: Callable[[], bool]
+    ) -> list[bool]:
+        """Apply streams of readings, reading by reading, until it is to stop; return which came to their end whole."""
+        began, at = self._clock.monotonic(), self._clock.now()
+        failures: list[Failure] = []
+        whole: list[bool] = []
+        bug: Exception | None = None
+        try:
+            for stream in streams:
+                good = True
+                try:
+                    for reading in () if stop() else stream:
+                        self._apply(name, reading, self._known(name, reading.target or home))
+                        failures += reading.failed
+                        good = good and not reading.failed
+                        if stop():
+                            break
+                    whole.append(good and not stop())
+                except LedgerError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - one stream must not take the others with it
+                    bug = error
+                    failures.append(Failure("messages", "bug", repr(error)))
+                    whole.append(False)
+        except LedgerError as error:
+            failures.append(Failure("ledger", "transient", str(error)))
+            raise
+        finally:
+            outcome = "ok" if not failures else "partial" if any(whole) else _only(failures)
+            self._report(Run(name, home, at, self._clock.monotonic() - began, outcome, tuple(failures)), bug)
+        return whole
 
     def _known(self, source: str, target: Target) -> Known:
         known = self._ledger.known(source, target)
@@ -375,5 +459,10 @@ def _outcome(reading: Reading) -> str:
         return "ok"
     if reading.looked or any(read.bulk or any(answer.complete for answer in read.answers) for read in reading.reads):
         return "partial"
-    classes = {failure.error_class for failure in reading.failed}
+    return _only(reading.failed)
+
+
+def _only(failures: Iterable[Failure]) -> str:
+    """Return the outcome of a run of which there is nothing but failures."""
+    classes = {failure.error_class for failure in failures}
     return classes.pop() if classes in ({"denied"}, {"throttled"}) else "failed"

@@ -24,7 +24,7 @@ from msgspec import Meta, Struct, structs
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.enums import ENUMS
 from exporter.catalogue.labels import patterned
-from exporter.catalogue.permissions import ACTIONS, LOGIN, QUEUES, TAGS, WITH
+from exporter.catalogue.permissions import ACTIONS, LOGIN, OBJECTS, QUEUES, TAGS, WITH
 from exporter.catalogue.resources import TAGS_INFO
 from exporter.strict import About, Seconds, close, read, text_of
 
@@ -36,6 +36,7 @@ LIMITED = (  # what can be called, and so be limited
         {action.partition(":")[2] for actions in (*ACTIONS.values(), *WITH.values(), TAGS, LOGIN) for action in actions}
     ),
     *QUEUES,
+    *OBJECTS,
     DATAPOINTS,
 )
 
@@ -104,6 +105,17 @@ def _no_network(text: str) -> str:
     return ""
 
 
+def _no_bucket(name: str) -> str:
+    good = not name or (re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name, re.ASCII) and ".." not in name)
+    return "" if good else f"{name!r} is no name of a bucket; write it alone, without s3:// and without a prefix"
+
+
+def _no_prefix(prefix: str) -> str:
+    if len(prefix.encode()) > 512 or "\0" in prefix:
+        return "is no prefix of keys"
+    return "" if not prefix.startswith("/") and "AWSLogs" not in prefix.split("/") else _PREFIX_HINT
+
+
 def _no_region(url: str) -> str:
     return "" if _region_of(url) else "names no region, as sqs.eu-west-1.amazonaws.com does"
 
@@ -145,6 +157,7 @@ def _role_hint(text: str) -> str:
     return ", as in arn:aws:iam::123456789012:role/sagemaker-exporter"
 
 
+_PREFIX_HINT = "must be what stands before AWSLogs/ in the keys, as in logs"
 _NUMBER = r"[0-9]{1,10}(\.[0-9]{1,10})?"
 _REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]\Z"
 _PARTITIONS = {"cn": "aws-cn", "eusc": "aws-eusc", "us-gov": "aws-us-gov", "us-iso": "aws-iso", "us-isob": "aws-iso-b"}
@@ -152,7 +165,7 @@ _LONGEST_KEY = 128  # characters of a tag's key: AddTags
 _MOST = 1_000_000_000  # series, dollars, calls a second: nobody means more, and what is finite can be reckoned with
 
 Pace = Literal["hot", "warm", "cold"]
-Way = Literal["lookup", "queue"]
+Way = Literal["lookup", "queue", "s3"]
 AccountId = Annotated[
     str,
     Meta(
@@ -248,6 +261,24 @@ QueueUrl = Annotated[
         pattern=r"^https://[a-z0-9.-]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?\Z",
         description="the URL of a queue",
         extra={"hint": _queue_hint, "check": _no_region},
+    ),
+]
+BucketName = Annotated[
+    str,
+    Meta(
+        title="name of a bucket",
+        description="the name of a bucket",
+        extra={"check": _no_bucket},
+        extra_json_schema={"pattern": r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"},
+    ),
+]
+KeyPrefix = Annotated[
+    str,
+    Meta(
+        title="prefix of keys",
+        description="the beginning of keys",
+        extra={"check": _no_prefix},
+        extra_json_schema={"not": {"pattern": "^/|(^|/)AWSLogs(/|$)"}, "maxLength": 512},
     ),
 ]
 Limited = Annotated[str, Meta(title="operation", extra={"check": _not_called}, extra_json_schema={"enum": LIMITED})]
@@ -355,10 +386,14 @@ class Queue(Struct, frozen=True, kw_only=True):
         return self.url.split("/")[3]
 
     @property
+    def partition(self) -> str:
+        """The partition of AWS that it is in."""
+        return _PARTITIONS.get(self.region.rsplit("-", 2)[0], "aws")
+
+    @property
     def arn(self) -> str:
         """Its ARN."""
-        partition = _PARTITIONS.get(self.region.rsplit("-", 2)[0], "aws")
-        return f"arn:{partition}:sqs:{self.region}:{self.account}:{self.url.rpartition('/')[2]}"
+        return f"arn:{self.partition}:sqs:{self.region}:{self.account}:{self.url.rpartition('/')[2]}"
 
 
 class Paces(Struct, frozen=True, kw_only=True):
@@ -464,12 +499,28 @@ class CloudTrail(Struct, frozen=True, kw_only=True):
     """
 
     enabled: Enabled = True
-    from_: Annotated[Way, About("The road: lookup needs nothing set up; queue takes events of EventBridge.")] = "lookup"
+    from_: Annotated[
+        Way,
+        About(
+            "The road: lookup needs nothing set up; queue takes events of EventBridge; s3 reads the files of a trail, "
+            "which a queue announces."
+        ),
+    ] = "lookup"
     every: Annotated[Seconds, About("How often new records are looked up, a call for each event source.")] = 60.0
     overlap: Annotated[
         Seconds, About("How far back is looked each ten minutes: CloudTrail delivers up to a quarter of an hour late.")
     ] = 1200.0
-    queue: Annotated[QueueName, About("The queue in `queues` that holds the events; for from: queue.")] = "events"
+    queue: Annotated[
+        QueueName,
+        About("The queue in `queues` that holds the events, or tells of new files; for from: queue and from: s3."),
+    ] = "events"
+    bucket: Annotated[
+        BucketName,
+        About(
+            "The bucket of the trail, in the region of the queue, read by the queue's role; for from: s3.", "my-trail"
+        ),
+    ] = ""
+    prefix: Annotated[KeyPrefix, About("What stands before AWSLogs/ in its keys; for from: s3.", "logs")] = ""
     event_sources: Annotated[tuple[EventSource, ...], About("Whose records count.", "[sagemaker.amazonaws.com]")] = (
         "sagemaker.amazonaws.com",
     )
@@ -481,6 +532,18 @@ class CloudTrail(Struct, frozen=True, kw_only=True):
         dict[NetworkName, tuple[Cidr, ...]],
         About("Networks that are values of `origin`.", "{office: [203.0.113.0/24]}"),
     ] = {}
+
+    @property
+    def folder(self) -> str:
+        """What stands before AWSLogs/ in the keys of its files, with the separator."""
+        return f"{self.prefix.removesuffix('/')}/" if self.prefix else ""
+
+    @property
+    def road(self) -> tuple[str, ...]:
+        """What makes it another road than others are."""
+        return {"lookup": ("lookup",), "queue": ("queue", self.queue), "s3": ("s3", self.bucket, self.folder)}[
+            self.from_
+        ]
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -512,7 +575,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     @property
     def asking(self) -> frozenset[str]:
         """The names of those that ask AWS, beside what comes out of queues."""
-        hears = {"cloudtrail"} if all(trail.from_ == "queue" for trail in self.trails) else set[str]()
+        hears = set[str]() if any(trail.from_ == "lookup" for trail in self.trails) else {"cloudtrail"}
         return self.enabled - hears
 
     @property
@@ -651,6 +714,12 @@ class Config(Struct, frozen=True, kw_only=True):
     web: Web = Web()
 
     @property
+    def buckets(self) -> tuple[tuple[str, str], ...]:
+        """The buckets of trails that are read: ARNs, and what their keys begin with."""
+        trails = [trail for trail in self.sources.trails if trail.from_ == "s3"]
+        return tuple((f"arn:{self.queues[one.queue].partition}:s3:::{one.bucket}", one.folder) for one in trails)
+
+    @property
     def tagged(self) -> tuple[str, ...]:
         """Sources that must know tags, to choose by them or to show them."""
         needs = {
@@ -690,7 +759,7 @@ def doubts(config: Config) -> Iterator[str]:
     """Yield what can be meant so, but seldom is."""
     sources = {name: one for name, one in structs.asdict(config.sources).items() if name != "cloudtrail"}
     read = {getattr(source, "queue", None) for source in sources.values() if source.enabled}
-    read |= {trail.queue for trail in config.sources.trails if trail.from_ == "queue"}
+    read |= {trail.queue for trail in config.sources.trails if trail.from_ != "lookup"}
     for name in config.queues.keys() - read:
         yield f"queues.{name} is read by no source that is enabled: nothing is received from it"
     if config.labels.tags and not config.labelled:
@@ -787,9 +856,11 @@ def _trails(config: Config) -> Iterator[tuple[str, str]]:
         yield "sources.cloudtrail", "must not be an empty list; write {enabled: false}"
     for n, trail in enumerate(given):
         where = f"sources.cloudtrail[{n}]" if several else "sources.cloudtrail"
-        if trail.enabled and trail.from_ == "queue" and trail.queue not in config.queues:
+        if trail.enabled and trail.from_ != "lookup" and trail.queue not in config.queues:
             yield f"{where}.queue", f"there is no {trail.queue!r} in queues"
-        if any(one.from_ == trail.from_ and (trail.from_ == "lookup" or one.queue == trail.queue) for one in given[:n]):
+        if trail.enabled and trail.from_ == "s3" and not trail.bucket:
+            yield f"{where}.bucket", "must be given for from: s3"
+        if trail.road in {one.road for one in given[:n]}:
             yield where, "is a road that stands here already"
         if not trail.event_sources:
             yield f"{where}.event_sources", "must not be empty; leave it out for SageMaker's own"

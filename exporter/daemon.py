@@ -22,7 +22,7 @@ from exporter.aws.queues import Queue
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places, places
 from exporter.clock import Clock
-from exporter.collection import Collection, Listener, Repeats, Source
+from exporter.collection import Collection, Follower, Listener, Repeats, Source
 from exporter.config import Account, Config, fingerprint
 from exporter.config import Queue as QueueSettings
 from exporter.inventory import Inventory, Pacing, Selection, counted, wanted
@@ -33,7 +33,7 @@ from exporter.road import Road
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.prometheus import Page, Process, Renderer
 from exporter.sources import cloudtrail, cloudwatch_alarms, cloudwatch_metrics, job_events, job_polling
-from exporter.sources.cloudtrail import HeardCalls, ListedCalls
+from exporter.sources.cloudtrail import AnnouncedCalls, HeardCalls, ListedCalls
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.cloudwatch_metrics.rests import months, spent_this_month
@@ -73,7 +73,7 @@ class SetupError(Exception):
 
 
 Sources = list[tuple[Source, float]]  # each with the seconds between two of its runs
-Listeners = list[tuple[Listener, str]]  # each with the queue that it hears
+Listeners = list[tuple[Listener | Follower, str]]  # each with the queue that it hears
 
 
 class Made(NamedTuple):
@@ -98,8 +98,13 @@ class Made(NamedTuple):
 def _listeners(config: Config, aws: Aws, inventory: Inventory) -> Listeners:
     """Return who hears which queue: a line for each source that does."""
     events = config.sources.job_events
-    calls = [(HeardCalls(aws, config), trail.queue) for trail in config.sources.trails if trail.from_ == "queue"]
-    return [*([(JobEvents(aws, inventory, config), events.queue)] if events.enabled else []), *calls]
+    made: Listeners = [(JobEvents(aws, inventory, config), events.queue)] if events.enabled else []
+    for trail in config.sources.trails:
+        if trail.from_ == "queue":
+            made.append((HeardCalls(aws, config), trail.queue))
+        elif trail.from_ == "s3":
+            made.append((AnnouncedCalls(aws, trail, config), trail.queue))
+    return made
 
 
 class Parts:

@@ -12,6 +12,7 @@ from exporter.aws.operations import METRIC_PRICE, OPERATIONS
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Dimensions, places
 from exporter.catalogue.shapes import VARIANT, VARIANT_HOSTS
+from exporter.collection import Follower, Source
 from exporter.config import Config
 from exporter.daemon import Parts
 from exporter.inventory import Census, Endpoint, Listing, Variant
@@ -76,7 +77,9 @@ def estimate(parts: Parts, censuses: Mapping[Target, Census]) -> Estimate:
     lines = []
     left = parts.config.limits.usd_per_month / HOURS
     floor = everything = 0.0
-    for source, _ in sorted(parts.sources, key=lambda pair: pair[0].thrifty):  # these live on what others leave
+    sources: list[Source | Follower] = [source for source, _ in parts.sources]
+    sources += [one for one, _ in parts.listeners if isinstance(one, Follower)]
+    for source in sorted(sources, key=lambda one: getattr(one, "thrifty", False)):  # these live on what others leave
         hour = source.forecast(censuses, left, parts.clock.now())
         fixed = sum(number * OPERATIONS[name].price for name, number in hour.calls.items())
         usd = fixed + hour.metrics * METRIC_PRICE

@@ -22,7 +22,7 @@ from exporter.aws import AwsError
 from exporter.aws.queues import BATCH, HELD, LONGEST_HELD, EnvelopeError, Message, Queue, Told, opened
 from exporter.clock import Clock
 from exporter.collection import Collection as Readings
-from exporter.collection import Listener, Repeats
+from exporter.collection import Follower, Listener, Repeats
 from exporter.ledger import LedgerError
 from exporter.model import Target
 from exporter.tally import Tally
@@ -78,7 +78,7 @@ class Road:
         self._every = every
         self._meet = meet
         self._labels = (queue.target.account_id, queue.target.region, name)
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners: tuple[Listener | Follower, ...] = ()
         self._met: set[Target] = set()
         self._stopping = threading.Event()
         self._working = threading.Lock()  # held from the end of a receive until what it brought is deleted, or left
@@ -90,7 +90,7 @@ class Road:
         self._crew = ThreadPoolExecutor(AT_ONCE, f"queue-{name}-calls")
         self._thread = threading.Thread(target=self._run, name=f"queue-{name}", daemon=True)
 
-    def listen(self, listeners: Iterable[Listener]) -> None:
+    def listen(self, listeners: Iterable[Listener | Follower]) -> None:
         """Let these hear from the next batch on, and nobody else. Nothing is received while there are none."""
         self._listeners = tuple(listeners)
         self._met.clear()
@@ -145,8 +145,10 @@ class Road:
     def _turn(self) -> float:
         """Take one batch through; return the seconds until there can be another one."""
         self._look()
-        if not self._listeners or self._targets() is None:
+        targets = self._targets()
+        if not self._listeners or targets is None:
             return NOT_YET
+        self._heal(targets)
         messages = self._queue.receive()
         targets = self._targets()  # as they are now: a poll may have taken long
         with self._working:
@@ -162,6 +164,29 @@ class Road:
             if messages:
                 self._deal(messages, targets)
         return 0.0
+
+    def _heal(self, targets: Collection[Target]) -> None:
+        """Let those who follow messages look for what no message has told of, when that is due."""
+        for follower in self._listeners:
+            if isinstance(follower, Follower) and follower.due():
+                with self._working:
+                    try:
+                        self._readings.heal(
+                            follower, self._queue.target, partial(self._counts, targets), self._stopping.is_set
+                        )
+                    except LedgerError as error:  # it will be due again, and messages are held until the ledger is well
+                        self._complain("heal", "ledger", str(error))
+                    else:
+                        self._content("heal")
+
+    def _counts(self, targets: Collection[Target], target: Target) -> bool:
+        """Say whether what happens on a target counts; whoever listens has met it then."""
+        if target in targets:
+            return True
+        if self._every and target not in self._met:
+            self._meet(target)
+            self._met.add(target)
+        return self._every
 
     def _more(self) -> list[Message]:
         """Return what there is besides, as much as fits into a commit: a full batch is seldom alone."""
@@ -180,7 +205,7 @@ class Road:
 
     def _deal(self, messages: Sequence[Message], targets: Collection[Target]) -> None:
         """Let messages be heard, then delete them."""
-        heard: dict[tuple[Listener, Target], list[tuple[Message, Told]]] = {}
+        heard: dict[tuple[Listener | Follower, Target], list[tuple[Message, Told]]] = {}
         left: set[str] = set()
         unparsed: set[str] = set()
         for message in messages:
@@ -196,7 +221,7 @@ class Road:
                 if self._tell("hears", "", f"nobody could say who hears a message, it is left: {error!r}"):
                     _log.exception("queue %s: a bug", self.name)
         for (listener, target), pairs in heard.items():
-            left |= self._commit(listener, target, pairs, messages)
+            left |= self._commit(listener, target, pairs, messages, targets)
         still = self._delete([one for one in messages if one.id not in left and one.id not in unparsed])
         for message in messages:
             outcome = (
@@ -210,28 +235,45 @@ class Road:
             )
             self._tally.add("queue_received_total", *self._labels, outcome)
 
-    def _hearing(self, told: Told, targets: Collection[Target]) -> list[tuple[Listener, Target]]:
-        """Return who is to hear of it, and for which target: the queue's own, where a message names none."""
+    def _hearing(self, told: Told, targets: Collection[Target]) -> list[tuple[Listener | Follower, Target]]:
+        """Return who is to hear of it, and for which target: the queue's own, where a message names none.
+
+        Whoever follows it finds out itself whom it is about: a bucket belongs to others than what is told in it.
+        """
         here = self._queue.target
         target = Target(told.account or here.account_id, told.region or here.region)
-        hearing = [listener for listener in self._listeners if listener.hears(told)]
+        all_hearing = [listener for listener in self._listeners if listener.hears(told)]
+        following: list[tuple[Listener | Follower, Target]] = [
+            (one, here) for one in all_hearing if isinstance(one, Follower)
+        ]
+        hearing = [one for one in all_hearing if not isinstance(one, Follower)]
         if told.account and not self._every and target not in targets:
             for listener in hearing:  # under the queue's account: nobody knows how many others there are
                 self._tally.add("events_total", *self._labels[:2], listener.name, "ignored")
-            return []
+            return following
         if hearing and target not in targets and target not in self._met:
             self._meet(target)
             self._met.add(target)
-        return [(listener, target) for listener in hearing]
+        return following + [(listener, target) for listener in hearing]
 
     def _commit(
-        self, listener: Listener, target: Target, pairs: Sequence[tuple[Message, Told]], held: Sequence[Message]
+        self,
+        listener: Listener | Follower,
+        target: Target,
+        pairs: Sequence[tuple[Message, Told]],
+        held: Sequence[Message],
+        targets: Collection[Target],
     ) -> set[str]:
         """Let one listener hear, until that is committed; return the ids of the messages that it could not."""
+        every = [told for _, told in pairs]
         pause, began = 1.0, self._clock.monotonic()
         while True:
             try:
-                failed = self._readings.hear(listener, target, [told for _, told in pairs])
+                if isinstance(listener, Follower):
+                    wanted = partial(self._counts, targets)
+                    failed = self._readings.follow(listener, target, every, wanted, self._stopping.is_set)
+                else:
+                    failed = self._readings.hear(listener, target, every)
             except LedgerError:
                 over = self._clock.monotonic() - began > LONGEST_HELD - 2 * HELD - LONGEST_PAUSE
                 if not over and not self._stopping.is_set():

@@ -259,7 +259,24 @@ BROKEN = {
         "1:11  sources.insights: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, "
         "job_polling, job_events, cloudtrail"
     ),
-    "sources: {cloudtrail: {from: s4}}": "1:30  sources.cloudtrail.from: 's4' is not lookup or queue",
+    "sources: {cloudtrail: {from: s4}}": "1:30  sources.cloudtrail.from: 's4' is not lookup or queue or s3",
+    "sources: {cloudtrail: {from: s3, bucket: logs}}": (
+        "1:23  sources.cloudtrail.queue: there is no 'events' in queues"
+    ),
+    f"queues: {{events: {{url: '{QUEUE}'}}}}\nsources: {{cloudtrail: {{from: s3}}}}": (
+        "2:23  sources.cloudtrail.bucket: must be given for from: s3"
+    ),
+    "sources: {cloudtrail: {bucket: s3://logs}}": (
+        "1:32  sources.cloudtrail.bucket: 's3://logs' is no name of a bucket; write it alone, without s3:// "
+        "and without a prefix"
+    ),
+    "sources: {cloudtrail: {prefix: logs/AWSLogs/}}": (
+        "1:32  sources.cloudtrail.prefix: must be what stands before AWSLogs/ in the keys, as in logs"
+    ),
+    f"queues: {{a: {{url: '{QUEUE}'}}}}\nsources:\n  cloudtrail:\n    - {{from: s3, queue: a, bucket: logs}}\n"
+    "    - {from: s3, queue: a, bucket: logs, prefix: x}\n    - {from: s3, queue: a, bucket: logs, prefix: x/}": (
+        "6:7  sources.cloudtrail[2]: is a road that stands here already"
+    ),
     "sources: {cloudtrail: {every: 0s}}": "1:31  sources.cloudtrail.every: must be at least 1s",
     "sources: {cloudtrail: {from: queue}}": "1:23  sources.cloudtrail.queue: there is no 'events' in queues",
     "sources: {cloudtrail: [{}, {from: queue, queue: x}]}": (

@@ -130,7 +130,7 @@ def test_a_source_may_read_tags_where_it_chooses_by_tags():
 
 
 def test_the_door_opens_for_what_the_policies_name_and_for_nothing_else():
-    everything = allowed(tagged=SOURCES, queues=[QUEUE]) | FREE | FOR_ROLES
+    everything = allowed(tagged=SOURCES, queues=[QUEUE], buckets=[("arn:aws:s3:::logs", "")]) | FREE | FOR_ROLES
     assert {operation.action for operation in OPERATIONS.values()} == everything
 
 
@@ -150,9 +150,23 @@ def test_what_a_queue_is_read_by_is_allowed_on_that_queue_alone():
     assert dead["Resource"] == ["arn:aws-cn:sqs:cn-north-1:210987654321:*", "arn:aws:sqs:eu-west-1:123456789012:*"]
 
 
+def test_a_trail_is_read_below_its_prefix_and_its_bucket_is_listed():
+    one = "{from: s3, queue: a, bucket: logs, prefix: org/trails/}"
+    other = "{from: s3, queue: b, bucket: others}"
+    queues = "a: {url: 'https://sqs.eu-west-1.amazonaws.com/123456789012/events'}, b: {url: "
+    queues += "'https://sqs.cn-north-1.amazonaws.com.cn/210987654321/trail'}"
+    config = parse(f"queues: {{{queues}}}\nsources: {{cloudtrail: [{one}, {other}]}}")
+    assert "cloudtrail" not in config.sources.asking, "nothing is looked up"
+    files, places = permissions.policy([], buckets=config.buckets)["Statement"]
+    assert files["Action"] == ["s3:GetObject"]
+    assert files["Resource"] == ["arn:aws-cn:s3:::others/AWSLogs/*", "arn:aws:s3:::logs/org/trails/AWSLogs/*"]
+    assert places["Action"] == ["s3:ListBucket"]
+    assert places["Resource"] == ["arn:aws-cn:s3:::others", "arn:aws:s3:::logs"]
+
+
 def test_nothing_that_we_may_do_changes_anything():
-    for action in allowed(tagged=SOURCES):
-        assert re.fullmatch(r"[a-z-]+:(Get|List|Describe|Lookup)\w+", action)
+    for action in allowed(tagged=SOURCES, buckets=[("arn:aws:s3:::logs", "")]):
+        assert re.fullmatch(r"[a-z0-9-]+:(Get|List|Describe|Lookup)\w+", action)
 
 
 def test_a_policy_is_one_statement_a_source():

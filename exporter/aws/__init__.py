@@ -1,9 +1,9 @@
 """HOW we reach AWS: the one door. `login`, `call`, `pages`, `metric_data`; nothing outside knows the SDK.
 
 Behind it: logins and clients (`sessions`), what may be called and what it costs (`operations`), how fast (`budget`),
-what an error means (`errors`), and GetMetricData on the wire (`metric_data`). Beside it stands `queues`, which calls
-through it. Every attempt is counted and priced here, whoever asked. Nothing here knows a family, a source or what an
-answer is good for.
+what an error means (`errors`), and GetMetricData on the wire (`metric_data`). Beside it stand `queues` and `objects`,
+which call through it. Every attempt is counted and priced here, whoever asked. Nothing here knows a family, a source or
+what an answer is good for.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ _NOTHING = {"MetricDataQueries": [], "StartTime": _EPOCH, "EndTime": _EPOCH}
 """What the SDK makes a request of, into which goes our body. (It would look up the time zone of the machine, four
 times a call, for times that are numbers.)"""
 
-_BY_OTHERS = {"sqs"}  # services that are called by credentials of their own, which tell nothing of those of a target
+_BY_OTHERS = {
+    "sqs",
+    "s3",
+}  # services that are called by credentials of their own, which tell nothing of those of a target
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -431,8 +434,8 @@ class Aws:
             headers = {name.lower(): value for name, value in answer["headers"].items()}
             attempt.date = _date(headers.get("date"))
             attempt.accepted = answer["status_code"] < 300
-            whole = headers.get("content-length")
-            if whole is not None and whole.strip() != str(len(answer["body"])):
+            whole, here = headers.get("content-length"), answer["body"]
+            if whole is not None and isinstance(here, bytes) and whole.strip() != str(len(here)):  # no stream
                 raise AwsError("transient", f"{of['operation_model'].name}: the answer was cut off")
             if attempt.accepted and of["operation_model"].service_model.resolved_protocol == "json":
                 attempt.body, answer["body"] = answer["body"], b"{}"

@@ -61,6 +61,9 @@ def _service(text: bytes, used: set[str]) -> dict[str, Any]:
             shapes[name] = _read(every[name])
             wanted += _named(shapes[name])
     rest = {name: _read(raw) for name, raw in whole.items() if name not in {"operations", "shapes", "documentation"}}
+    settings = whole.get("clientContextParams")  # the SDK reads the prose of these: a line each
+    if settings:
+        rest["clientContextParams"] = msgspec.json.decode(settings)
     return {**rest, "operations": operations, "shapes": shapes}
 
 

@@ -32,6 +32,7 @@ _NO_ENTRY = (
     "OptInRequired",
     "SubscriptionRequired",
     "NotAuthorized",
+    "KMS.",  # S3, of a key that is disabled, deleted or not there: what it has encrypted can't be read
 )
 _NOT_THERE = ("NotFound", "NoSuch", "DoesNotExist", "NonExistent")
 _SAYS_NOT_THERE = ("Could not find", "not found", "does not exist")  # SageMaker, as a ValidationException
@@ -83,7 +84,8 @@ def classify(error: Exception) -> AwsError:
         return AwsError("denied", str(error), login=True)
     if isinstance(error, RuntimeError) and "credentials" in str(error):  # the SDK's, of new ones that have expired
         return AwsError("denied", str(error), login=True)
-    if isinstance(error, sdk.HTTPClientError | sdk.ConnectionError | ResponseParserError):
+    broken = (sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError, sdk.FlexibleChecksumError)
+    if isinstance(error, (*broken, ResponseParserError)):
         return AwsError("transient", str(error))
     if isinstance(error, sdk.ParamValidationError | sdk.BotoCoreError):
         return AwsError("bug", str(error))

@@ -1,9 +1,9 @@
 """The calls that we make, and nothing beside them: a table of AWS's facts about each.
 
 The door refuses an operation that is not here, so the program can't do more than the policy derived from this table
-allows: look at an account, and take what is addressed to it out of its own queues. Prices are list prices in USD, the
-same in all regions that publish one (aws.amazon.com/cloudwatch/pricing); default rates leave most of each quota to the
-account's other users.
+allows: look at an account, read the files of a trail, take what is addressed to it out of its own queues. Prices are
+list prices in USD, the same in all regions that publish one (aws.amazon.com/cloudwatch/pricing); default rates leave
+most of each quota to the account's other users.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 PER_THOUSAND = 0.01 / 1000
 PER_QUEUE_CALL = 0.4 / 1_000_000  # aws.amazon.com/sqs/pricing: of a standard queue, up to 64 KiB
+PER_OBJECT = 0.0004 / 1000  # aws.amazon.com/s3/pricing: what is read in the bucket's own region costs no transfer
+PER_LISTING = 0.005 / 1000
 NEVER_BINDS = 1000.0  # calls a second: standard queues have nearly no limit, and a reader sets its own pace
 
 
@@ -37,6 +39,7 @@ _SAGEMAKER = ("sagemaker", "api.sagemaker")
 _A2I = ("sagemaker-a2i-runtime", "a2i-runtime.sagemaker")
 _CLOUDWATCH = ("cloudwatch", "monitoring")
 _SQS = ("sqs", "sqs")
+_S3 = ("s3", "s3")
 _OF_QUEUES: Any = {"rate": NEVER_BINDS, "price": PER_QUEUE_CALL}
 
 _OF_JOBS = (  # operation, member
@@ -172,6 +175,9 @@ OPERATIONS = {
         Operation(*_SQS, "DeleteMessageBatch", "sqs:DeleteMessage", "Successful", **_OF_QUEUES),
         Operation(*_SQS, "ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", "Successful", **_OF_QUEUES),
         Operation(*_SQS, "GetQueueAttributes", "sqs:GetQueueAttributes", "Attributes", **_OF_QUEUES),
+        # docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html: 5,500 a second of each prefix
+        Operation(*_S3, "GetObject", "s3:GetObject", "Body", rate=100.0, price=PER_OBJECT),
+        Operation(*_S3, "ListObjectsV2", "s3:ListBucket", "IsTruncated", rate=20.0, price=PER_LISTING),
     )
 }
 

@@ -1,8 +1,8 @@
 """SQS queues as a reader needs them, and what the messages in them say.
 
 A `Queue` hands out messages, hides them longer, deletes them, and tells how full it is; by its own credentials, which
-need be no target's. `opened` takes a message out of its envelopes: EventBridge, SNS around it, S3's notifications.
-Nothing here knows what a message is good for.
+need be no target's. `opened` takes a message out of its envelopes: those of EventBridge, of S3 and CloudTrail, and SNS
+around any; `announced` tells which new objects it is about. Nothing here knows what a message is good for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple, TypeVar
+from urllib.parse import unquote_plus
 
 import msgspec
 from msgspec import Meta, Struct
@@ -149,12 +150,18 @@ class _Done(Struct, frozen=True):
 
 S3_NOTIFICATION = "S3 Notification"  # as `Told.detail_type`: these have no word of their own
 S3_TEST = "S3 Test Event"
+S3_CREATED = "Object Created"  # as EventBridge calls it
+TRAIL_FILES = "CloudTrail Log Files"  # CloudTrail's own notice, by a topic
+TRAIL_TEST = "CloudTrail Validation"
+_TRAIL_TEST = "CloudTrail validation message."  # all that it says
+_CREATED = "ObjectCreated:"
 
 
 class Told(Struct, frozen=True):
     """What a message says, out of its envelopes. Times are Unix seconds.
 
     S3's own notifications come as `source` aws.s3 with all that they hold in `detail`, and no id; they name no account.
+    So do CloudTrail's, as aws.cloudtrail. What objects any of them is about, `announced` tells.
     `replayed` is the name of the replay that brought it out of an archive. `sent` is when it came into the queue.
     """
 
@@ -179,7 +186,58 @@ def opened(body: str, sent: float = math.nan) -> Told:
     return _opened(body, sent, wrapped=False)
 
 
+def announced(told: Told) -> tuple[tuple[str, str], ...]:
+    """Return which objects are new, by bucket and key, as far as a message tells of any. Raises `EnvelopeError`."""
+    try:
+        if told.detail_type == S3_NOTIFICATION:
+            records = msgspec.convert(told.detail, _Notification).Records
+            new = (record.s3 for record in records if record.event_name.removeprefix("s3:").startswith(_CREATED))
+            return tuple((one.bucket.name, unquote_plus(one.object.key)) for one in new)
+        if (told.source, told.detail_type) == ("aws.s3", S3_CREATED):
+            one = msgspec.convert(told.detail, _Entity)
+            return ((one.bucket.name, one.object.key),)
+        if told.detail_type == TRAIL_FILES:
+            notice = msgspec.convert(told.detail, _Notice)
+            return tuple((notice.bucket, key) for key in notice.keys)
+    except msgspec.ValidationError as error:
+        raise EnvelopeError(f"no notice of new objects: {error}") from error
+    return ()
+
+
+class _Bucket(Struct, frozen=True):
+    name: str
+
+
+class _Object(Struct, frozen=True):
+    key: str
+
+
+class _Entity(Struct, frozen=True):
+    bucket: _Bucket
+    object: _Object
+
+
+class _Record(Struct, frozen=True):
+    """docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html: the key is URL-encoded."""
+
+    event_name: str = msgspec.field(name="eventName")
+    s3: _Entity
+
+
+class _Notification(Struct, frozen=True):
+    Records: tuple[_Record, ...]
+
+
+class _Notice(Struct, frozen=True):
+    """docs.aws.amazon.com/awscloudtrail/latest/userguide/configure-sns-notifications-for-cloudtrail.html."""
+
+    bucket: str = msgspec.field(name="s3Bucket")
+    keys: tuple[str, ...] = msgspec.field(name="s3ObjectKey")
+
+
 def _opened(body: str, sent: float, *, wrapped: bool) -> Told:
+    if body == _TRAIL_TEST:
+        return Told("", "aws.cloudtrail", TRAIL_TEST, "", "", math.nan, sent=sent)
     found = _object(body)
     if found.get("Type") == "Notification" and "TopicArn" in found and not wrapped:
         inside = found.get("Message")
@@ -190,12 +248,16 @@ def _opened(body: str, sent: float, *, wrapped: bool) -> Told:
         return _event(found, sent)
     if found.get("Event") == "s3:TestEvent":
         return Told("", "aws.s3", S3_TEST, "", "", _seconds(found.get("Time")), detail=found, sent=sent)
+    if "s3Bucket" in found and "s3ObjectKey" in found:
+        return Told("", "aws.cloudtrail", TRAIL_FILES, "", "", math.nan, detail=found, sent=sent)
     records = found.get("Records")
     if isinstance(records, list) and records and all(_of_s3(record) for record in records):
         first = records[0]
         region, at = str(first.get("awsRegion", "")), _seconds(first.get("eventTime"))
         return Told("", "aws.s3", S3_NOTIFICATION, "", region, at, detail=found, sent=sent)
-    raise EnvelopeError(f"neither an event of EventBridge nor a notification of S3: its keys are {_keys(found)}")
+    raise EnvelopeError(
+        f"neither an event of EventBridge nor a notice of S3 or CloudTrail: its keys are {_keys(found)}"
+    )
 
 
 class _Envelope(Struct, frozen=True):

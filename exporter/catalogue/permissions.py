@@ -122,14 +122,24 @@ QUEUES = {  # by operation: what is done to many has the action of what is done 
     "GetQueueAttributes": "sqs:GetQueueAttributes",
     "ReceiveMessage": "sqs:ReceiveMessage",
 }
+OBJECTS = {  # by operation: of a bucket into which a trail writes
+    "GetObject": "s3:GetObject",
+    "ListObjectsV2": "s3:ListBucket",
+}
 DEAD_LETTERS = ("sqs:GetQueueAttributes",)  # of queues beside ours, the name of which only these tell
 LOGIN = ("sts:AssumeRole", "sts:GetCallerIdentity")  # the second needs no permission, the first one at its role
 
 
-def policy(sources: Iterable[str], tagged: Collection[str] = (), queues: Collection[str] = ()) -> dict[str, object]:
-    """Return the IAM policy that sources need, those in `tagged` in order to know tags; `queues` are ARNs.
+def policy(
+    sources: Iterable[str],
+    tagged: Collection[str] = (),
+    queues: Collection[str] = (),
+    buckets: Collection[tuple[str, str]] = (),
+) -> dict[str, object]:
+    """Return the IAM policy that sources need, those in `tagged` in order to know tags.
 
-    No action of a source can be limited to resources of SageMaker alone.
+    `queues` are ARNs, `buckets` are ARNs with what the keys of trails in them begin with. No action of a source can be
+    limited to resources of SageMaker alone.
     """
     run = tuple(sources)
     statements = [
@@ -146,6 +156,13 @@ def policy(sources: Iterable[str], tagged: Collection[str] = (), queues: Collect
         statements += [
             {"Sid": "Queues", "Effect": "Allow", "Action": sorted(QUEUES.values()), "Resource": sorted(queues)},
             {"Sid": "DeadLetters", "Effect": "Allow", "Action": list(DEAD_LETTERS), "Resource": sorted(beside)},
+        ]
+    if buckets:
+        places = sorted({arn for arn, _ in buckets})
+        files = sorted({f"{arn}/{prefix}AWSLogs/*" for arn, prefix in buckets})
+        statements += [
+            {"Sid": "TrailFiles", "Effect": "Allow", "Action": [OBJECTS["GetObject"]], "Resource": files},
+            {"Sid": "TrailBuckets", "Effect": "Allow", "Action": [OBJECTS["ListObjectsV2"]], "Resource": places},
         ]
     return {"Version": "2012-10-17", "Statement": statements}
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 
-class _Raw:
-    def __init__(self, body):
-        self._body = body
+class _Raw(io.BytesIO):
+    """A body as urllib3 hands it on: S3's are read in pieces, all others at once."""
 
     def stream(self):
-        yield self._body
+        yield self.read()
 
 
 def plug(client, fake):

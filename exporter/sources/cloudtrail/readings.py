@@ -21,7 +21,7 @@ AHEAD = 15.0 * MINUTE  # a record that is further in the future tells nothing of
 _BEGUN = "begun"  # note of when counting began, by event source
 _NEWEST = "newest/"  # notes of when the newest record was made, by way
 _CALLED = "called"  # note of when each operation was last called
-_EVENTS = "sagemaker_exporter_events_total"
+EVENTS = "sagemaker_exporter_events_total"
 
 
 class Readings:
@@ -54,10 +54,14 @@ class Readings:
         failed: tuple[Failure, ...] = (),
         notes: Mapping[str, Any] | None = None,
         read_until: float | None = None,
+        left: Mapping[str, int] | None = None,
     ) -> Reading:
-        """Return what records count. `now` is by our clock. Raises `RecordError` where a queue keeps the unreadable."""
+        """Return what records count. `now` is by our clock; `left` is how many others were left out, and why.
+
+        Raises `RecordError` where a queue keeps the unreadable.
+        """
         begun, at = self.begun(known), self._aws.now()
-        left: Tallies[str] = Tallies()
+        left = +Tallies(left)
         events: list[Event] = []
         newest = known.notes.get(_NEWEST + self._way, -math.inf)
         called: dict[str, float] = dict(known.notes.get(_CALLED, {}))
@@ -138,7 +142,7 @@ def switched_off(target: Target, known: Known, now: float) -> Reading:
 
 def _tallies(target: Target, left: Mapping[str, int]) -> Iterator[Effect]:
     for why, number in left.items():
-        yield Effect(_EVENTS, (target.account_id, target.region, SOURCE, why), float(number))
+        yield Effect(EVENTS, (target.account_id, target.region, SOURCE, why), float(number))
 
 
 def _lasting(arn: str) -> str:

@@ -1,0 +1,74 @@
+"""Calls in files of a trail, which a queue tells of: each file as soon as it is told, and those that nobody told of.
+
+What AWS tells of a new file comes in several forms, once, twice or never. A file that can't be read is left in the
+queue, and SQS brings it back until it gives up; the hourly look at the bucket goes on to try it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from exporter.aws import Aws
+from exporter.aws.objects import Bucket
+from exporter.aws.queues import Told, announced
+from exporter.config import CloudTrail, Config
+from exporter.inventory import Census
+from exporter.model import Effect, Forecast, Reading, Target
+from exporter.sources.cloudtrail.contents import Contents, KnownOf, Wanted
+from exporter.sources.cloudtrail.files import READ, named
+from exporter.sources.cloudtrail.healing import EVERY, Healing
+from exporter.sources.cloudtrail.readings import EVENTS, SOURCE, Readings
+
+
+class AnnouncedCalls:
+    """Follows what one queue tells of new files in a bucket, and heals what it does not tell."""
+
+    name = SOURCE
+
+    def __init__(self, aws: Aws, trail: CloudTrail, config: Config) -> None:
+        readings = Readings("s3", aws, config)
+        bucket = Bucket(aws, config.queues[trail.queue], trail.bucket)
+        self._bucket = bucket
+        self._prefix = trail.folder
+        self._contents = Contents(bucket, readings)
+        self._healing = Healing(aws, self._contents, readings, self._prefix)
+
+    def hears(self, told: Told) -> bool:
+        """Say whether this is for its ears: a new object in the bucket, below the prefix."""
+        return any(True for _ in self._keys(told))
+
+    def meet(self, target: Target) -> None:
+        """Do nothing: a record holds all that counts."""
+
+    def follow(self, told: Told, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
+        """Yield what the files that a message announces tell: records of calls only, of targets that are wanted."""
+        for file in filter(None, map(named, self._keys(told))):
+            if file.kind not in READ:
+                continue
+            if not wanted(file.target):  # nobody knows how much is in it
+                yield self._ignored(now)
+            elif not self._contents.has_read(file, known(file.target).notes):
+                yield from self._contents.read(file, wanted, known, now)
+
+    def due(self) -> bool:
+        """Say whether it is time to look which files nobody told of."""
+        return self._healing.due()
+
+    def heal(self, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
+        """Yield what files tell that nobody told of; not all at once: it may be due again at once."""
+        return self._healing.heal(wanted, known, now)
+
+    def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - not slowed
+        """Return what an hour takes where a trail writes one file each five minutes for each target, and digests."""
+        accounts = len({target.account_id for target in censuses})
+        lists = 1 + accounts * len(READ) + 2 * len(censuses)
+        return Forecast((EVERY,), {"GetObject": 13.0 * len(censuses), "ListObjectsV2": float(lists)})
+
+    def _keys(self, told: Told) -> Iterator[str]:
+        return (key for bucket, key in announced(told) if bucket == self._bucket.name and key.startswith(self._prefix))
+
+    def _ignored(self, now: float) -> Reading:
+        """Return that a file was passed by, under the queue's account: nobody knows how many others there are."""
+        home = self._bucket.target
+        one = Effect(EVENTS, (home.account_id, home.region, SOURCE, "ignored"))
+        return Reading(SOURCE, home, now, tallies=(one,))
