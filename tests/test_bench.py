@@ -17,6 +17,7 @@ from cycles import AT, check, lab
 from instructions import FIGURES, comparable, judge
 from kernels import KERNELS
 from naive import naive
+from trail import took
 
 GATE = FIGURES.with_name("instructions.py")
 
@@ -116,3 +117,10 @@ def test_without_valgrind_the_gate_says_that_it_did_not_run(tmp_path):
 
 def test_committed_figures_are_of_all_kernels():
     assert all(set(known) == set(KERNELS) for known in json.loads(FIGURES.read_text()).values())
+
+
+def test_a_file_of_a_trail_takes_no_more_memory_when_it_is_larger():
+    small, large = took(records=4_000), took(records=40_000)
+    assert (small.counted, large.counted) == (1_000, 10_000)
+    assert large.size > 9 * small.size > 9e6
+    assert large.above < min(40e6, small.above + 6e6)

@@ -16,7 +16,7 @@ CPU is that of all threads of a process, per series that was asked in a cycle (`
     read    ask, sign, send, decode, count, commit; and what the process tells of itself, as often as in a minute
     page    snapshot, render and compress everything; for the naive program: one scrape
 
-The other parts have a file each: `growth`, `latency`, `clients`, `churn`, `start`, `events`, `queues`.
+The other parts have a file each: `growth`, `latency`, `clients`, `churn`, `start`, `events`, `queues`, `trail`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import growth
 import latency
 import queues
 import start
+import trail
 from budgets import Budget, Spread, peak_allowed
 from canned import SERIES, environment
 from cycles import AT, WARM, check, endpoints, lab, mean
@@ -41,7 +42,7 @@ MINUTES = 27  # how far back the naive program reads
 SPACING = {1: 30, 5: 5, 13: 2, 27: 1}  # minutes between two datapoints, by how many a query brings
 EVERY = 5  # cycles of the exporter for one of the naive program
 
-PARTS = {module.__name__: module.measure for module in (start, events, queues, clients, latency, growth, churn)}
+PARTS = {module.__name__: module.measure for module in (start, events, queues, trail, clients, latency, growth, churn)}
 
 
 class Round(NamedTuple):
