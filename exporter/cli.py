@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import urlsplit
 
 from msgspec import structs
@@ -35,6 +36,7 @@ from exporter.ledger.memory import MemoryStore
 from exporter.ledger.sqlite import SqliteStore, move_aside
 from exporter.ledger.store import LedgerUnusableError, Store
 from exporter.model import Target
+from exporter.sinks.audit import AuditError, Outlet, outlet
 from exporter.sinks.prometheus import Renderer
 from exporter.strict import ConfigError
 from exporter.web.gate import Gate
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     footprint.keep_small()
     try:
         sys.exit(options.command(options))
-    except (ConfigError, SetupError, LedgerUnusableError) as error:
+    except (AuditError, ConfigError, SetupError, LedgerUnusableError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
 
@@ -129,7 +131,8 @@ def _run(options: Options) -> int:
     _only_on_loopback(options)
     config = _config(options)
     gate = Gate(options.web_config)  # before the ledger is opened: a mistake must leave nothing behind
-    return _serve(options, config, _store(options, config), gate, partial(_config, options))
+    where = _outlet(config)
+    return _serve(options, config, _store(options, config), gate, partial(_config, options), where)
 
 
 def _demo(options: Options) -> int:
@@ -163,19 +166,27 @@ def _demo(options: Options) -> int:
     config = _config(options) if options.config else _listening(usual, options)
     note = "a make-believe AWS account, seed 1: 50 endpoints, jobs that come and go, 1 bad deployment in progress"
     note += "; no number here is real"
-    print(note)
+    print(note, file=_beside(config))
     with aws:
-        return _serve(options, config, MemoryStore(), Gate(options.web_config), lambda: config, note)
+        where = outlet(config.audit)
+        return _serve(options, config, MemoryStore(), Gate(options.web_config), lambda: config, where, note)
 
 
 def _serve(
-    options: Options, config: Config, store: Store, gate: Gate, load: Callable[[], Config], note: str = ""
+    options: Options,
+    config: Config,
+    store: Store,
+    gate: Gate,
+    load: Callable[[], Config],
+    where: Outlet | None,
+    note: str = "",
 ) -> int:
     """Run the daemon until somebody stops it."""
     for doubt in doubts(config):
         _log.warning("%s", doubt)
     scheme = "https" if gate.terms.tls else "http"
     parts = Parts(config, SystemClock(options.clock), store, options.begin)
+    parts.audit.use(where)
     daemon = Daemon(parts, load, metrics_path=options.metrics_path, note=note, gate=gate, lifecycle=options.lifecycle)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.ask_to_stop())
@@ -199,6 +210,7 @@ def _serve(
             print(
                 f"/metrics   {scheme}://{host}:{server.port}{options.metrics_path}\n"
                 f"status     {scheme}://{host}:{server.port}/",
+                file=_beside(config),
                 flush=True,
             )
     daemon.wait(footprint.settle)
@@ -213,7 +225,11 @@ def _once(options: Options) -> int:
     _only_on_loopback(options)
     config = _config(options)
     config = structs.replace(config, web=structs.replace(config.web, zero_hold=0.0))
+    if config.audit.output == "stdout":
+        raise SetupError("audit.output: stdout is where `once` prints the metrics; write output: file")
+    where = _outlet(config)
     parts = Parts(config, SystemClock(options.clock), _store(options, config), options.begin)
+    parts.audit.use(where)
     targets = []
     for account, region in parts.logins(config):
         try:
@@ -336,11 +352,28 @@ def _store(options: Options, config: Config) -> Store:
     if config.ledger.path == ":memory:":
         _log.warning("the ledger is in memory: counters begin anew at the next start")
         return MemoryStore()
-    path = Path(config.ledger.path) if config.ledger.path else _state_folder() / "ledger.db"
+    path = _ledger(config)
     if options.move_aside and path.exists():
         moved = move_aside(path, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         _log.warning("the ledger %s is kept as %s, and a new one begins", path, moved)
     return SqliteStore(path)
+
+
+def _ledger(config: Config) -> Path:
+    """Return where the ledger is."""
+    return Path(config.ledger.path) if config.ledger.path else _state_folder() / "ledger.db"
+
+
+def _outlet(config: Config) -> Outlet | None:
+    """Return where audit records go: not to the place of a ledger that is not there yet, and can't be told from it."""
+    if config.audit.path and Path(config.audit.path).resolve() == _ledger(config).resolve():
+        raise SetupError(f"audit.path: {config.audit.path} is where the ledger is")
+    return outlet(config.audit)
+
+
+def _beside(config: Config) -> TextIO:
+    """Return where people are told what is not a record: where no records go."""
+    return sys.stderr if config.audit.output == "stdout" else sys.stdout
 
 
 def _state_folder() -> Path:

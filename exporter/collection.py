@@ -1,12 +1,13 @@
 """Runs one source on one target, or lets it hear: times it, guards it, applies the reading, confirms it, reports on it.
 
 A source tells of what it could not read in `failed`, call by call; what it raises, having nothing to return, is caught
-here. Order matters: a receipt is confirmed only after the commit.
+here. Order matters: a receipt is confirmed, and an audit record written, only after the commit.
 """
 
 from __future__ import annotations
 
 import logging
+import operator
 import threading
 from collections import Counter as Tallies
 from collections import deque
@@ -138,13 +139,21 @@ class Run(NamedTuple):
 
 
 class Collection:
-    """The one wrapper around all sources."""
+    """The one wrapper around all sources. `audit` takes the records of events that have counted, and raises nothing."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, tally: Tally, admission: Admission) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        tally: Tally,
+        admission: Admission,
+        audit: Callable[[Sequence[Mapping[str, Any]]], object] = len,
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._tally = tally
         self._admission = admission
+        self._audit = audit
         self._sieve = Sieve(admission)
         self._folding = Folding(tally, ledger.snapshot())
         self._lock = threading.Lock()
@@ -313,6 +322,8 @@ class Collection:
                 raise ValueError(f"source {source}: events of the kind {kind!r} belong to no source")
         self._tally.take(reading.tallies)  # true of the run, whatever the ledger makes of it
         applied = self._ledger.apply(self._sieve.sift(self._folding.fold(reading), known, self._ledger.snapshot()))
+        counted = sorted(applied.counted, key=operator.attrgetter("at"))
+        self._audit([event.audit for event in counted if event.audit])
         self._tell(reading, applied)
         if reading.source in _TELLERS:
             self._tell_of_events(reading.source, applied.counted)

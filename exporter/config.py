@@ -26,7 +26,7 @@ from exporter.catalogue.enums import ENUMS
 from exporter.catalogue.labels import patterned
 from exporter.catalogue.permissions import ACTIONS, LOGIN, OBJECTS, QUEUES, TAGS, WITH
 from exporter.catalogue.resources import TAGS_INFO
-from exporter.strict import About, Seconds, close, read, text_of
+from exporter.strict import About, Seconds, Size, close, read, text_of
 
 TOLD = tuple(name for name, row in CATALOGUE.items() if row.source != "own")  # families that can be switched
 ASKED = tuple(name for name, row in CATALOGUE.items() if row.ask)
@@ -131,6 +131,10 @@ def _queue_hint(text: str) -> str:
         return ", as in https://sqs.eu-west-1.amazonaws.com/123456789012/sagemaker-events"
     suffix = {"aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu"}.get(arn[1], "amazonaws.com")
     return f"; did you mean https://sqs.{arn[2]}.{suffix}/{arn[3]}/{arn[4]}?"
+
+
+def _output_hint(text: str) -> str:
+    return "; records by OTLP come with a later version" if text.lower() == "otlp" else ""
 
 
 def _number_hint(text: str) -> str:
@@ -282,6 +286,15 @@ KeyPrefix = Annotated[
     ),
 ]
 Limited = Annotated[str, Meta(title="operation", extra={"check": _not_called}, extra_json_schema={"enum": LIMITED})]
+Output = Annotated[
+    str,
+    Meta(
+        title="none, stdout, file",
+        pattern=r"^(none|stdout|file)\Z",
+        description="none, stdout or file",
+        extra={"hint": _output_hint},
+    ),
+]
 Address = Annotated[
     str,
     Meta(
@@ -687,6 +700,28 @@ class LedgerSettings(Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class AuditSettings(Struct, frozen=True, kw_only=True):
+    """Who called what, when and from where: each API call that `sources.cloudtrail` counts, as a line of JSON.
+
+    A line is written once its call has counted, and never again: a crash may lose some.
+    """
+
+    output: Annotated[
+        Output, About("Where lines go: file, stdout (the log goes to stderr), or none, for nowhere.", "file")
+    ] = "none"
+    path: Annotated[
+        str | None,
+        About("The file, for output: file; its folder must be there.", "/var/log/sagemaker-exporter/audit.jsonl"),
+    ] = None
+    rotate: Annotated[
+        Size,
+        About(
+            "How large the file may become before it is renamed to PATH.1, and what was that to PATH.2, up to PATH.9; "
+            "at least 1MB, or 0 where something else rotates it."
+        ),
+    ] = 100_000_000
+
+
 class Web(Struct, frozen=True, kw_only=True):
     """The HTTP server; TLS and passwords have a file of their own, see `--web.config.file`."""
 
@@ -711,6 +746,7 @@ class Config(Struct, frozen=True, kw_only=True):
     labels: Labels = Labels()
     limits: Limits = Limits()
     ledger: LedgerSettings = LedgerSettings()
+    audit: AuditSettings = AuditSettings()
     web: Web = Web()
 
     @property
@@ -765,6 +801,8 @@ def doubts(config: Config) -> Iterator[str]:
     if config.labels.tags and not config.labelled:
         why = "families.exclude names it" if config.sources.inventory.enabled else "sources.inventory is not enabled"
         yield f"labels.tags are labels of {TAGS_INFO} alone, which is not shown: {why}"
+    if config.audit.output != "none" and not config.sources.trails:
+        yield f"audit.output is {config.audit.output}, but no call is known: sources.cloudtrail is not enabled"
     for name, source in sources.items():
         if source.enabled and getattr(source, "every", 60.0) < 10:
             yield f"sources.{name}.every is {source.every:g}s: CloudWatch's data is a minute old, and each run costs"
@@ -829,9 +867,16 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
             if events.enabled and events.queue not in given.queues:
                 yield "sources.job_events.queue", f"there is no {events.queue!r} in queues", ("queues",)
             yield from ((key, fault, ("queues",)) for key, fault in _trails(given))
+            if given.audit.path and given.ledger.path and _rotates(given.audit.path, given.ledger.path):
+                yield "audit.path", "is where the ledger is: neither could be read again", ("ledger",)
             for n, name in enumerate(given.families.include):
                 if name in CATALOGUE and "principal" in CATALOGUE[name].labels and not given.sources.principals:
                     yield f"families.include[{n}]", "has no values: say how many by sources.cloudtrail.principals", ()
+        case AuditSettings():
+            if given.output == "file" and not given.path:
+                yield "path", "must be given for output: file", ("path", "output")
+            if 0 < given.rotate < 1_000_000:
+                yield "rotate", "must be at least 1MB, or 0 for never", ()
         case Web():
             if not given.listen_addresses:
                 yield "listen_addresses", "must not be empty", ()
@@ -870,6 +915,12 @@ def _trails(config: Config) -> Iterator[tuple[str, str]]:
                     f"{where}.{key}",
                     "must be that of the first block: a call counts once, whichever road it comes by",
                 )
+
+
+def _rotates(audit: str, ledger: str) -> bool:
+    """Say whether audit records are written to the ledger, or renamed to it."""
+    place, name = Path(audit).resolve(), Path(ledger).resolve()
+    return name == place or (name.parent == place.parent and name.stem == place.name and name.suffix[1:].isdecimal())
 
 
 def _same_targets(targets: tuple[Account, ...]) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,7 @@ from exporter.ledger.store import Store
 from exporter.model import Target
 from exporter.road import Road
 from exporter.scheduler import Entry, Scheduler
+from exporter.sinks.audit import Audit, AuditError, outlet
 from exporter.sinks.prometheus import Page, Process, Renderer
 from exporter.sources import cloudtrail, cloudwatch_alarms, cloudwatch_metrics, job_events, job_polling
 from exporter.sources.cloudtrail import AnnouncedCalls, HeardCalls, ListedCalls
@@ -54,6 +55,7 @@ RENDER_EVERY = 1.0  # seconds between two pages at the least, of real time
 FIRST_ROUND = 120.0  # seconds after which we are ready, even if a source has not ended its first run
 DRAIN = 10.0  # seconds of real time that running sources have to end; Kubernetes kills after 30
 ROAD_DRAIN = 5.0  # and that a queue's reader has to delete what it has counted
+AUDIT_DRAIN = 3.0  # and that audit records have to be written
 
 Login = tuple[Account, str]  # how to become whom, and in which region
 
@@ -110,7 +112,8 @@ def _listeners(config: Config, aws: Aws, inventory: Inventory) -> Listeners:
 class Parts:
     """What every command that reads AWS needs. `configure` makes the sources; what they have learnt of the world stays.
 
-    `begin` (seconds, 0 or less) moves the start of counting at a first start: for demonstrations.
+    `begin` (seconds, 0 or less) moves the start of counting at a first start: for demonstrations. Audit records go
+    nowhere until `audit` is told where.
     """
 
     def __init__(self, config: Config, clock: Clock, store: Store, begin: float = 0.0) -> None:
@@ -119,7 +122,8 @@ class Parts:
         self.ledger = Ledger(store, clock, self.tally)
         self.aws = Aws(clock, self.tally, f"sagemaker-exporter/{__version__}")
         self.admission = Admission(config.limits.series)
-        self.collection = Collection(self.ledger, clock, self.tally, self.admission)
+        self.audit = Audit(self.tally)
+        self.collection = Collection(self.ledger, clock, self.tally, self.admission, self.audit.write)
         self._begin = begin
         self.tally.seed("config_reloads_total", {})
         self._tell_what_runs()
@@ -249,6 +253,7 @@ class Parts:
     def close(self) -> None:
         """Give everything up."""
         self.aws.close()
+        self.audit.close(AUDIT_DRAIN)
         self.ledger.close()
 
     def _tell_what_runs(self) -> None:
@@ -344,10 +349,12 @@ class Daemon:
                 fixed = _fixed(self._parts.config, config)
                 logins = self._parts.logins(config)
                 made = self._parts.make(config)
+                moved = not fixed and config.audit != self._parts.config.audit
+                where = outlet(config.audit) if moved else None
                 for login in logins if not fixed else ():
                     if login in self._targets:
                         self._parts.switch_off(self._targets[login], made)
-            except (ConfigError, SetupError, LedgerError) as error:
+            except (AuditError, ConfigError, SetupError, LedgerError) as error:
                 fixed = str(error)
             except Exception as error:  # noqa: BLE001 - no file, whatever is in it, may end a program that runs
                 _log.exception("a configuration could not be taken over")
@@ -360,6 +367,8 @@ class Daemon:
                 return fixed
             heard = {listener.name for listener, _ in self._parts.listeners}
             self._parts.use(made)
+            if moved:
+                self._parts.audit.use(where)
             self._take_over(logins)
             self._read_queues()
             self._parts.retire(self._targets.values())
@@ -397,6 +406,7 @@ class Daemon:
         self._parts.collection.leave()
         self._parts.aws.close()
         drained &= self._scheduler.stop(DRAIN, last=self._own)
+        self._parts.audit.close(AUDIT_DRAIN)
         self._ended.set()
         self._pages.join()
         self._gate.close()

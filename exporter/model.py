@@ -205,7 +205,8 @@ class Event(Struct, frozen=True):
 
     Several sources may tell of the same event: identities are unique within a `kind`, whoever tells, and all who tell
     of a kind look back equally far. A kind is called by a source that tells of it, and what it is:
-    `cloudwatch_alarms/state`. Its `tallies` tell of the process, if it counts.
+    `cloudwatch_alarms/state`. Its `tallies` tell of the process, if it counts, and `audit` is what the audit output
+    says of it then; None where there is none.
     """
 
     kind: str
@@ -214,6 +215,7 @@ class Event(Struct, frozen=True):
     target: Target
     effects: tuple[Effect, ...] = ()
     tallies: tuple[Effect, ...] = ()
+    audit: Mapping[str, Any] | None = None
 
 
 class Sighting(Struct, frozen=True):

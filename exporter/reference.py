@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from exporter.catalogue import derive
 from exporter.config import Config, FamilyGlob
-from exporter.strict import DURATION, About, Seconds, bare, fields, meta, union
+from exporter.strict import DURATION, SIZE, About, Seconds, Size, bare, fields, meta, union
 
 SCHEMA = "docs/config.schema.json"
 
@@ -34,6 +34,8 @@ is guessed. SIGHUP, or `POST /-/reload` with `--web.enable-lifecycle`, takes ove
 and `web.listen_addresses` can change so.
 
 **Durations** are written `30s`, `5m`, `3h`, `15d`, `500ms` or `1h30m`; 400 days are the most.
+
+**Sizes** are written `500kB`, `100MB` or `1GB`, in thousands.
 
 **The environment** stands in for `${NAME}` and `${NAME:-default}` in any value, in quotes or not, but not in keys. What
 is filled in is text: it is not read as YAML again. A variable that is not set and has no default is a mistake; `$$` is
@@ -70,6 +72,7 @@ def schema() -> str:
         "$defs": {
             "environment": {"type": "string", "pattern": r"\$\{\w+(:-[^}]*)?\}"},
             "duration": {"anyOf": [{"type": "string", "pattern": f"^({_plain(DURATION)})+$"}, {"const": 0}]},
+            "size": {"anyOf": [{"type": "string", "pattern": f"^{_plain(SIZE)}$"}, {"const": 0}]},
             "family": {"type": "string", **(meta(FamilyGlob).extra_json_schema or {})},
         },
     }
@@ -164,6 +167,8 @@ def _said(value: Any, hint: Any) -> Any:
     """Return a default as one writes it."""
     if Seconds in union(hint) and value is not None:
         return _duration(value)
+    if Size in union(hint):
+        return _size(value)
     if isinstance(value, tuple):
         return list(value)
     return int(value) if isinstance(value, float) and value == int(value) else value
@@ -174,6 +179,11 @@ def _duration(seconds: float) -> str:
         if seconds and seconds % width == 0:
             return f"{seconds / width:g}{unit}"
     return f"{seconds:g}s"
+
+
+def _size(of: int) -> str:
+    width, unit = next(one for one in ((10**9, "GB"), (10**6, "MB"), (1000, "kB")) if of % one[0] == 0)
+    return f"{of // width}{unit}"
 
 
 def _inline(value: Any) -> str:
@@ -227,7 +237,7 @@ def _one(kind: Any) -> dict[str, Any]:
 
 def _scalar(kind: Any) -> dict[str, Any]:
     """Return the schema of a plain value, for which the environment may stand."""
-    for name, shared in (("duration", Seconds), ("family", FamilyGlob)):
+    for name, shared in (("duration", Seconds), ("size", Size), ("family", FamilyGlob)):
         if kind == shared:
             return {"anyOf": [{"$ref": f"#/$defs/{name}"}, _ENVIRONMENT]}
     if typing.get_origin(kind) is Literal:

@@ -26,6 +26,8 @@ MOST = 100_000  # values: aliases of aliases can make millions of a few lines
 
 DURATION = r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)"
 Seconds = Annotated[float, Meta(title="duration", description="a duration such as 30s, 5m, 3h or 15d")]
+SIZE = r"([0-9]+(?:\.[0-9]+)?)(kB|MB|GB)"
+Size = Annotated[int, Meta(title="size", description="a size such as 500kB, 100MB or 1GB")]  # bytes
 
 
 class About(NamedTuple):
@@ -142,6 +144,8 @@ def wanted(kind: Any) -> str:
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SPELLED = r"([0-9]+)\s*(?:(s(?:ec(?:ond)?s?)?)|(m(?:in(?:ute)?s?)?)|(h(?:(?:ou)?rs?)?)|(d(?:ays?)?))"
+_BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
+_SPELLED_SIZE = r"([0-9]+)\s*([kmg])(?:i?b)?"
 _NUMBER = r"(?:0|[1-9][0-9]{0,99})(?:\.[0-9]+)?"  # int() itself raises at thousands of digits
 _MISSING = object()
 _TAG = "tag:yaml.org,2002:"
@@ -272,6 +276,8 @@ class _Reader:
             text = expanded
         if kind == Seconds:
             return self._duration(node, text, path)
+        if kind == Size:
+            return self._size(node, text, path)
         value: Any = text
         if not plain and "$" not in node.value:
             if base in {bool, int, float} and re.fullmatch(f"true|false|{_NUMBER}", text):
@@ -304,6 +310,21 @@ class _Reader:
         if seconds > LONGEST:
             return self._complain(node, path, f"is longer than {LONGEST // 86_400} days")
         return seconds
+
+    def _size(self, node: yaml.Node, text: str, path: str) -> Any:
+        if text == "0":
+            return 0
+        found = re.fullmatch(SIZE, text)
+        if not found:
+            spelled = re.fullmatch(_SPELLED_SIZE, node.value, re.IGNORECASE)
+            hint = "write 500kB, 100MB or 1GB"
+            if spelled:
+                unit = {"k": "kB", "m": "MB", "g": "GB"}[spelled[2].lower()]
+                hint = f"did you mean {spelled[1]}{unit}?"
+            elif _digits(node.value):
+                hint = f"it has no unit: write {_short(node.value)}kB, {_short(node.value)}MB, ..."
+            return self._complain(node, path, f"{_short(node.value)!r} is no size; {hint}")
+        return int(float(found[1]) * _BYTES[found[2]])
 
     def _expand(self, node: yaml.Node, text: str, path: str) -> str | None:
         """Return the text with ${VAR} and ${VAR:-default} filled in; `$$` is a dollar."""

@@ -163,7 +163,8 @@ class Street:
             ),
         )
         self.sources = tuple(source for source in made if source.name in self.named)
-        self.collection = Collection(self.ledger, self.clock, self.tally, self.admission)
+        self.audited = []
+        self.collection = Collection(self.ledger, self.clock, self.tally, self.admission, self.audited.extend)
         self.collection.limit({"principal": self.config.sources.principals})
         noted = {source.name: self.ledger.known(source.name, self.target).notes.get(NOTE) for source in self.sources}
         self.admission.expect(self.target, noted)

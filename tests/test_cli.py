@@ -196,6 +196,31 @@ def test_a_ledger_that_is_no_ledger_is_told_and_kept(type_in, tmp_path):
     assert path.read_bytes().startswith(b"my diary")
 
 
+@pytest.mark.parametrize("command", ["run", "once", "demo"])
+def test_audit_records_that_can_not_be_written_are_told_before_anything_is_left(type_in, tmp_path, command):
+    audit, ledger = tmp_path / "none" / "audit.jsonl", tmp_path / "ledger.db"
+    Path("config.yaml").write_text(f"ledger: {{path: {ledger}}}\naudit: {{output: file, path: {audit}}}\n")
+    code, _, err = type_in(command, "--config.file=config.yaml")
+    assert (code, err) == (2, f"audit.path: {audit} can't be written: No such file or directory\n")
+    assert not ledger.exists()
+
+
+@pytest.mark.parametrize("command", ["run", "once"])
+def test_audit_records_are_not_written_to_where_the_ledger_will_be(type_in, monkeypatch, tmp_path, command):
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text("audit: {output: file, path: ledger.db}\n")
+    code, out, err = type_in(command)
+    assert (code, out, err) == (2, "", "audit.path: ledger.db is where the ledger is\n")
+    assert not Path("ledger.db").exists()
+
+
+def test_once_prints_metrics_and_no_audit_records_among_them(type_in):
+    Path("config.yaml").write_text("audit: {output: stdout}\n")
+    said = "audit.output: stdout is where `once` prints the metrics; write output: file\n"
+    assert type_in("once") == (2, "", said)
+
+
 def test_a_ledger_is_moved_aside_and_never_deleted(type_in, tmp_path):
     path = tmp_path / "ledger.db"
     path.write_bytes(b"my diary " * 1000)

@@ -15,6 +15,7 @@ from exporter.aws.queues import opened
 from exporter.demo import World
 from exporter.demo.calls import Delay, Delays, exactly, record
 from exporter.demo.identities import assumed_role, iam_user, root
+from exporter.ledger import LedgerError
 from exporter.model import DAY, HOUR, MINUTE
 from exporter.sources.cloudtrail import HeardCalls
 from exporter.sources.job_events import JobEvents
@@ -312,3 +313,84 @@ def test_while_lookup_is_denied_it_says_so_and_nothing_is_lost(trails):
     one.fake.faults.clear()
     one.over()
     assert sum(one.shown(CALLS).values()) == sum(call.source == SOURCE for call in made)
+
+
+# -- audit records -----------------------------------------------------------------------------------------------------
+
+AUDITED = "audit: {output: file, path: nowhere}"
+
+
+def test_each_call_that_counts_has_one_audit_record_whichever_road_told_it(trails):
+    one = trails(text=AUDITED)
+    luck = random.Random(5)
+    one.cycle()
+    calls = busy(luck, one.fake.world, 60, T0 + 10, T0 + HOUR)
+    for n in range(60):
+        one.cycle(MINUTE)
+        one.told(*luck.choices(calls, k=3))
+        if n % 20 == 10:
+            one.kill()
+            before = one.audited
+            one.start()
+            one.audited.extend(before)
+    one.over()
+    counted = {call.event_id for call in calls if call.source == SOURCE}
+    ids = [record["event_id"] for record in one.audited]
+    assert sorted(ids) == sorted(counted)
+    assert len(ids) == sum(one.shown(CALLS).values())
+
+
+def test_records_of_a_reading_stand_in_the_order_of_their_times(trails):
+    one = trails(World(seed=1, call_delays=exactly(0.0)), AUDITED)
+    one.cycle()
+    for n in (40, 10, 30, 20):
+        one.fake.world.add_call(ACCOUNT, REGION, T0 + n, "DeleteModel", parameters={"modelName": f"m-{n}"})
+    one.cycle(MINUTE)
+    assert [record["resources"]["modelName"] for record in one.audited] == ["m-10", "m-20", "m-30", "m-40"]
+
+
+def test_there_are_no_audit_records_of_what_does_not_count(trails):
+    one = trails(World(seed=1, call_delays=exactly(0.0)), AUDITED)
+    world = one.fake.world
+    world.add_call(ACCOUNT, REGION, T0 - 60, "DeleteModel")
+    one.cycle()
+    one.aws.call(one.target, "ListEndpoints")
+    world.add_call(ACCOUNT, REGION, T0 + 5, "DeleteModel", source="s3.amazonaws.com")
+    world.add_call(ACCOUNT, REGION, T0 + 6, "DeleteModel", addendum={"reason": "UPDATED_DATA", "originalEventID": "e"})
+    for _ in range(4):
+        one.cycle(MINUTE)
+    assert one.audited == []
+
+
+def test_what_the_ledger_refuses_has_no_audit_record_until_it_counts(trails, monkeypatch):
+    one = trails(World(seed=1, call_delays=exactly(0.0)), AUDITED)
+    one.cycle()
+    one.fake.world.add_call(ACCOUNT, REGION, T0 + 5, "DeleteModel")
+
+    def refuse(_):
+        raise LedgerError("disk full")
+
+    with monkeypatch.context() as full:
+        full.setattr(one.store, "commit", refuse)
+        one.cycle(MINUTE)
+    assert one.audited == []
+    one.cycle(MINUTE)
+    assert len(one.audited) == 1
+
+
+def test_where_no_output_is_on_no_records_are_made(trails):
+    one = trails(World(seed=1, call_delays=exactly(0.0)))
+    one.cycle()
+    one.fake.world.add_call(ACCOUNT, REGION, T0 + 5, "DeleteModel")
+    for _ in range(4):
+        one.cycle(MINUTE)
+    assert sum(one.shown(CALLS).values()) == 1
+    assert one.audited == []
+
+
+def test_families_that_are_off_take_nothing_from_audit_records(trails):
+    one = trails(World(seed=1, call_delays=exactly(0.0)), AUDITED + "\nfamilies: {exclude: [sagemaker_api_*]}")
+    one.cycle()
+    one.fake.world.add_call(ACCOUNT, REGION, T0 + 5, "DeleteModel")
+    one.cycle(MINUTE)
+    assert len(one.audited) == 1

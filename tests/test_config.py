@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.aws.operations import OPERATIONS
 from exporter.catalogue import CATALOGUE
-from exporter.config import Account, Config, Limits, doubts, fingerprint, load, parse
+from exporter.config import Account, AuditSettings, Config, Limits, doubts, fingerprint, load, parse
 from exporter.strict import ConfigError
 
 # -- what is right -----------------------------------------------------------------------------------------------------
@@ -55,6 +55,7 @@ rows:
 resources: {include: [prod-*], exclude: [prod-old], tags: {team: ml*}}
 limits: {requests_per_second: {GetMetricData: 10, ListMetrics: 0.5}}
 ledger: {path: ":memory:"}
+audit: {output: file, path: /tmp/audit.jsonl, rotate: 1.5GB}
 web: {listen_addresses: ["127.0.0.1:9000", "[::1]:9000"], zero_hold: 65s}
 """
 
@@ -72,6 +73,7 @@ def test_all_of_it():
     assert config.resources.tags == {"team": "ml*"}
     assert config.limits.requests_per_second == {"GetMetricData": 10.0, "ListMetrics": 0.5}
     assert config.ledger.path == ":memory:"
+    assert config.audit == AuditSettings(output="file", path="/tmp/audit.jsonl", rotate=1_500_000_000)
     assert config.web.listen_addresses == ("127.0.0.1:9000", "[::1]:9000")
 
 
@@ -204,7 +206,7 @@ def test_keys_are_not_expanded():
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
 
-TOP = "targets, queues, sources, families, rows, resources, labels, limits, ledger, web"
+TOP = "targets, queues, sources, families, rows, resources, labels, limits, ledger, audit, web"
 NO_DURATION = "is no duration; write 30s, 5m, 3h or 15d"
 ROWS = "rows: {sagemaker_endpoint_invocations_total: "
 
@@ -427,6 +429,24 @@ BROKEN = {
         '1:26  web.listen_addresses[0]: 10940 is read as a number, write "10940" in quotes'
     ),
     "web: {port: 1}": "1:7  web.port: unknown key; known are listen_addresses, zero_hold",
+    # audit records
+    "audit: {output: otlp}": (
+        "1:17  audit.output: 'otlp' is not none, stdout or file; records by OTLP come with a later version"
+    ),
+    "audit: {output: syslog}": "1:17  audit.output: 'syslog' is not none, stdout or file",
+    "audit:\n  output: file\n": "2:3  audit.path: must be given for output: file",
+    "audit: {rotate: 100}": "1:17  audit.rotate: '100' is no size; it has no unit: write 100kB, 100MB, ...",
+    "audit: {rotate: 100mb}": "1:17  audit.rotate: '100mb' is no size; did you mean 100MB?",
+    "audit: {rotate: 1 GiB}": "1:17  audit.rotate: '1 GiB' is no size; did you mean 1GB?",
+    "audit: {rotate: -1MB}": "1:17  audit.rotate: '-1MB' is no size; write 500kB, 100MB or 1GB",
+    "audit: {rotate: daily}": "1:17  audit.rotate: 'daily' is no size; write 500kB, 100MB or 1GB",
+    "audit: {rotate: 999kB}": "1:17  audit.rotate: must be at least 1MB, or 0 for never",
+    "ledger: {path: /a/b}\naudit: {output: file, path: /a/../a/b}": (
+        "2:29  audit.path: is where the ledger is: neither could be read again"
+    ),
+    "audit: {output: file, path: x}\nledger: {path: x.3}": (
+        "1:29  audit.path: is where the ledger is: neither could be read again"
+    ),
     # expansion
     "ledger: {path: $HOME}": "1:16  ledger.path: '$' is neither ${NAME} nor $$",
     'ledger: {path: "${NOPE}"}': "1:16  ledger.path: the environment variable NOPE is not set and has no default",
@@ -493,7 +513,7 @@ BROKEN = {
     "sources: {inventory: off}": "1:22  sources.inventory: must be a mapping, not 'off'; write {enabled: false}",
     "apiVersion: v1": (
         "1:1  apiVersion: unknown key; "
-        "known are targets, queues, sources, families, rows, resources, labels, limits, ledger, web"
+        "known are targets, queues, sources, families, rows, resources, labels, limits, ledger, audit, web"
     ),
     # tags as labels
     "labels: {tags: {team: ml}}": "1:16  labels.tags: must be a list, not a mapping",
@@ -911,7 +931,16 @@ def test_every_operation_may_be_limited():
     assert set(parse(f"limits: {{requests_per_second: {{{rates}}}}}").limits.requests_per_second) == set(OPERATIONS)
 
 
+@pytest.mark.parametrize(
+    ("text", "size"), [("1MB", 10**6), ("100MB", 10**8), ("1.5GB", 1_500_000_000), ("2000kB", 2 * 10**6), ("0", 0)]
+)
+def test_sizes(text, size):
+    assert parse(f"audit: {{rotate: {text}}}").audit.rotate == size
+
+
 def test_what_is_seldom_meant_is_doubted():
     assert list(doubts(Config())) == []
+    (doubt,) = doubts(parse("sources: {cloudtrail: {enabled: false}}\naudit: {output: stdout}"))
+    assert doubt == "audit.output is stdout, but no call is known: sources.cloudtrail is not enabled"
     (doubt,) = doubts(parse("sources: {inventory: {every: 5s}}"))
     assert doubt.startswith("sources.inventory.every is 5s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 
@@ -13,6 +14,7 @@ from exporter.catalogue.resources import TAGS_INFO
 from exporter.config import parse
 from exporter.daemon import Daemon, Parts
 from exporter.demo import FakeAws, World, access_key
+from exporter.demo.calls import exactly
 from exporter.ledger import LedgerError
 from exporter.ledger.memory import MemoryStore
 from exporter.model import DAY, MINUTE, Reading, Target
@@ -440,3 +442,56 @@ def test_what_is_chosen_by_tags_that_were_not_kept_stays_what_it_was_until_they_
     one.ticks(5)
     (after,) = one.shown(INVOCATIONS).values()
     assert after == before + 10, "not a minute is left out"
+
+
+# -- audit records -----------------------------------------------------------------------------------------------------
+
+
+def told(path):
+    return [json.loads(line)["resources"]["modelName"] for line in path.read_text().splitlines()]
+
+
+def test_audit_records_go_where_the_new_configuration_says(running, tmp_path):
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    audit = "sources: {cloudtrail: {every: 60s}}\naudit: {output: %s, path: %s}\n"
+    one = running(here())
+
+    def called(name):
+        at = one.clock.now()
+        one.world.add_call(ACCOUNT, REGION, at, "DeleteModel", parameters={"modelName": name}, delays=exactly(0.0))
+        one.ticks(3)
+
+    one.ticks(3)
+    called("before")
+    assert one.reload(here() + audit % ("file", first)) is None
+    called("a")
+    wait_for(lambda: one.parts.tally.told()["sagemaker_exporter_audit_records_total"][("written",)] == 1)
+    assert told(first) == ["a"]
+    assert one.reload(here() + audit % ("file", second)) is None
+    called("b")
+    reason = one.reload(here() + audit % ("file", tmp_path / "none" / "audit.jsonl"))
+    assert reason == f"audit.path: {tmp_path}/none/audit.jsonl can't be written: No such file or directory"
+    called("c")
+    wait_for(lambda: one.parts.tally.told()["sagemaker_exporter_audit_records_total"][("written",)] == 3)
+    assert one.reload(here() + audit % ("none", second)) is None
+    called("d")
+    assert told(first) == ["a"]
+    assert told(second) == ["b", "c"]
+    assert one.own("audit_records_total")["lost",] == 0
+
+
+def test_a_refused_configuration_leaves_no_file_behind(running, tmp_path):
+    one = running(here())
+    one.ticks(3)
+    bad = f"ledger: {{path: elsewhere}}\naudit: {{output: file, path: {tmp_path}/audit.jsonl}}\n"
+    assert "ledger.path can't change" in one.reload(here() + bad)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_audit_file_that_can_not_be_written_any_more_keeps_no_other_change_out(running, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    audit = f"audit: {{output: file, path: {folder}/audit.jsonl}}\n"
+    one = running(here() + audit)
+    folder.rmdir()
+    assert one.reload(here(ELSEWHERE) + audit) is None

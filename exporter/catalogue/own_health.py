@@ -388,6 +388,15 @@ ROWS = (
         ("account_id", "region", "queue"),
     ),
     own(
+        "counter",
+        "audit_records_total",
+        "Records of API calls for the audit output, by what became of them.",
+        ("outcome",),
+        values={"outcome": ("written", "lost")},
+        seeded=True,
+        stable=False,
+    ),
+    own(
         "gauge",
         "catching_up",
         "1 while a source has shown counters that are not yet read up to now.",

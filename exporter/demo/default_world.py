@@ -38,6 +38,9 @@ HOUR, DAY = 3600, 86400
 DAYS_AHEAD = 3
 """For how long jobs and bad deployments go on after the beginning."""
 
+TRIED_OUT = "try-out"
+"""The endpoint that is there for a minute only, just after the beginning."""
+
 QUEUE = "sagemaker-events"
 """Into which SageMaker's events come."""
 
@@ -159,6 +162,9 @@ def default_world(
                 per_minute = kind.per_minute * (0.2 + 2 * chance(site.number("traffic"), nth))
                 created = now - DAY * (1 + nth * 7 % 40)
                 site.open_endpoint(endpoint_name(nth), created, replace(kind, per_minute=per_minute))
+            if endpoints:  # and one that somebody tries out and deletes, as an audit can tell
+                world.add_endpoint(account, region, TRIED_OUT, now + 20)
+                world.delete_endpoint(account, region, TRIED_OUT, now + 100)
             site.run_jobs()
             site.add_the_rest()
             add_things(world, account, region, now, now + DAYS_AHEAD * DAY)

@@ -12,7 +12,7 @@ from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
 from exporter.config import Config
 from exporter.model import MINUTE, Effect, Event, Failure, Known, Reading, Sample, Target
-from exporter.trail import HORIZON, Call, RecordError, Seen, call, event, outcome, zeros
+from exporter.trail import HORIZON, Call, RecordError, Seen, audit, call, event, outcome, zeros
 from exporter.trail.counts import LAST_CALL, LAST_EVENT
 
 SOURCE = "cloudtrail"
@@ -37,6 +37,7 @@ class Readings:
             name: tuple(ipaddress.ip_network(one) for one in networks) for name, networks in said.networks.items()
         }
         self._since = aws.now()  # when counting begins of what has never counted
+        self._audited = config.audit.output != "none"
         on = (name for name, row in CATALOGUE.items() if row.source == SOURCE and config.on(name))
         self._on = frozenset(on)
 
@@ -80,7 +81,7 @@ class Readings:
             if why:
                 left[why] += 1
                 continue
-            events.append(self._only(event(found, self._way, at)))
+            events.append(self._only(event(found, self._way, at), audit(found) if self._audited else None))
             if found.at <= at + AHEAD:
                 newest = max(newest, found.at)
                 self._note(found, called)
@@ -111,13 +112,14 @@ class Readings:
         who = self._aws.identities()
         return Seen(self.sources, AGENT, {_lasting(arn) for arn in who.values()}, who.keys())
 
-    def _only(self, one: Event) -> Event:
+    def _only(self, one: Event, audited: Mapping[str, Any] | None) -> Event:
         return Event(
             one.kind,
             one.identity,
             one.at,
             one.target,
             tuple(effect for effect in one.effects if effect.family in self._on),
+            audit=audited,
         )
 
     def _note(self, found: Call, called: dict[str, float]) -> None:
