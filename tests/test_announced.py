@@ -277,7 +277,7 @@ def test_all_accounts_count_where_the_queue_says_so(trails):
 
 # -- broken files ------------------------------------------------------------------------------------------------------
 
-WHOLE = gzip.compress(json.dumps({"Records": [made_call(1), made_call(2)]}).encode())
+WHOLE = gzip.compress(json.dumps({"Records": [made_call(1), made_call(2)]}).encode(), mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -290,6 +290,7 @@ WHOLE = gzip.compress(json.dumps({"Records": [made_call(1), made_call(2)]}).enco
         (gzip.compress(gzip.decompress(WHOLE)[:-30]), 1),
         (gzip.compress(b'{"Records": [' + b"[" * 100_000), 0),
     ],
+    ids=["empty", "no_gzip", "no_end_of_gzip", "half_a_gzip", "no_end_of_json", "too_deep"],
 )
 def test_a_broken_file_is_told_left_and_tried_again_and_the_rest_goes_on(trails, body, counted):
     one = trails()

@@ -159,13 +159,14 @@ class Refusing(MemoryStore):
 
 
 # -- on both doubles ---------------------------------------------------------------------------------------------------
+# Of ten messages and more at least so many are deleted: moto hands one out twice where it is asked by several at once.
 
 
 def test_messages_are_counted_and_deleted(sqs, house):
     sqs.create()
     sqs.send(*(event(n, f"alarm-{n % 3}") for n in range(25)))
     one = house().start()
-    wait_for(lambda: one.became("deleted") == 25)
+    wait_for(lambda: one.became("deleted") >= 25)
     assert one.counted() == {(HERE, "alarm-0"): 9.0, (HERE, "alarm-1"): 8.0, (HERE, "alarm-2"): 8.0}
     assert sqs.holds() == 0
     assert one.became("left") == one.became("unparsed") == one.became("delete_failed") == 0.0
@@ -200,7 +201,7 @@ def test_what_a_refused_commit_has_left_comes_back_to_another_life(sqs, house, s
     first.close()
     assert (first.total(), sqs.holds()) == (0, 12)
     second = house().start()
-    wait_for(lambda: second.became("deleted") == 12)
+    wait_for(lambda: second.became("deleted") >= 12)
     assert (second.total(), sqs.holds()) == (12.0, 0)
 
 
@@ -208,7 +209,7 @@ def test_one_event_in_many_messages_counts_once(sqs, house):
     sqs.create()
     sqs.send(*(event(n % 4) for n in range(30)))
     one = house().start()
-    wait_for(lambda: one.became("deleted") == 30)
+    wait_for(lambda: one.became("deleted") >= 30)
     assert one.total() == 4.0
     outcomes = one.own("events_total", ACCOUNT, REGION, "cloudwatch_alarms")
     assert outcomes == {("counted",): 4.0, ("repeated",): 26.0}
