@@ -143,6 +143,18 @@ def _demo(options: Options) -> int:
     fake = FakeAws(
         default_world(endpoints=50, accounts=(account,), regions=(region,), begin=clock.local()), clock.local
     )
+    options.begin = options.begin or -3600.0
+    options.listen = options.listen or ["127.0.0.1:10940"]
+    quick = Limits(requests_per_second={"DescribeEndpoint": 20, "DescribeEndpointConfig": 20, "ListMetrics": 10})
+    queues = {"events": Queue(url=fake.world.region(account, region).queues[QUEUE].url)}
+    roads = CloudTrail(principals=50), CloudTrail(from_="queue", principals=50)
+    sources = Sources(job_events=JobEvents(enabled=True), cloudtrail=roads)
+    usual = Config(limits=quick, queues=queues, sources=sources, labels=Labels(tags=("team", "stage")))
+    config = _config(options) if options.config else _listening(usual, options)
+    where = outlet(config.audit)  # before anything is begun
+    note = "a make-believe AWS account, seed 1: 50 endpoints, jobs that come and go, 1 bad deployment in progress"
+    note += "; no number here is real"
+    print(note, file=_beside(config))
     aws = serve(fake)
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
         del os.environ[name]  # nothing of a real account may be read, let alone used
@@ -156,19 +168,7 @@ def _demo(options: Options) -> int:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    options.begin = options.begin or -3600.0
-    options.listen = options.listen or ["127.0.0.1:10940"]
-    quick = Limits(requests_per_second={"DescribeEndpoint": 20, "DescribeEndpointConfig": 20, "ListMetrics": 10})
-    queues = {"events": Queue(url=fake.world.region(account, region).queues[QUEUE].url)}
-    roads = CloudTrail(principals=50), CloudTrail(from_="queue", principals=50)
-    sources = Sources(job_events=JobEvents(enabled=True), cloudtrail=roads)
-    usual = Config(limits=quick, queues=queues, sources=sources, labels=Labels(tags=("team", "stage")))
-    config = _config(options) if options.config else _listening(usual, options)
-    note = "a make-believe AWS account, seed 1: 50 endpoints, jobs that come and go, 1 bad deployment in progress"
-    note += "; no number here is real"
-    print(note, file=_beside(config))
     with aws:
-        where = outlet(config.audit)
         return _serve(options, config, MemoryStore(), Gate(options.web_config), lambda: config, where, note)
 
 
