@@ -22,7 +22,7 @@ from exporter.ledger.sqlite import SqliteStore
 
 README = Path(__file__).parents[2] / "README.md"
 CALLS = "sagemaker_api_calls_total"
-KILLS = 6
+KILLS = 4
 CONFIG = f"""
 targets: [{{regions: [{REGION}]}}]
 sources:
@@ -60,8 +60,7 @@ def daemon(started, aws, tmp_path):
     def start(audit, more=""):
         config = f"{CONFIG}ledger: {{path: {tmp_path}/ledger.db}}\naudit: {audit}\n{more}"
         program = started(Exporter(tmp_path, url, config=config))
-        up = "sagemaker_exporter_source_last_success_timestamp_seconds"
-        wait_until(lambda: program.shows(up, source="cloudtrail"), what="a first look")
+        wait_until(lambda: program.shows("sagemaker_api_calls_by_origin_total"), what="a first look")
         return program, fake
 
     return start
