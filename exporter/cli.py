@@ -136,7 +136,7 @@ def _run(options: Options) -> int:
 
 
 def _demo(options: Options) -> int:
-    from exporter.demo import QUEUE, FakeAws, access_key, default_world, serve  # noqa: PLC0415 - nobody else needs it
+    from exporter.demo import QUEUE, TRAIL_BUCKET, TRAIL_QUEUE, FakeAws, access_key, default_world, serve  # noqa: PLC0415 - nobody else needs it
 
     account, region = "123456789012", "us-east-1"
     clock = SystemClock(options.clock)
@@ -146,8 +146,13 @@ def _demo(options: Options) -> int:
     options.begin = options.begin or -3600.0
     options.listen = options.listen or ["127.0.0.1:10940"]
     quick = Limits(requests_per_second={"DescribeEndpoint": 20, "DescribeEndpointConfig": 20, "ListMetrics": 10})
-    queues = {"events": Queue(url=fake.world.region(account, region).queues[QUEUE].url)}
-    roads = CloudTrail(principals=50), CloudTrail(from_="queue", principals=50)
+    there = fake.world.region(account, region).queues
+    queues = {"events": Queue(url=there[QUEUE].url), "trail": Queue(url=there[TRAIL_QUEUE].url)}
+    roads = (
+        CloudTrail(principals=50),
+        CloudTrail(from_="queue", principals=50),
+        CloudTrail(from_="s3", queue="trail", bucket=TRAIL_BUCKET, principals=50),
+    )
     sources = Sources(job_events=JobEvents(enabled=True), cloudtrail=roads)
     usual = Config(limits=quick, queues=queues, sources=sources, labels=Labels(tags=("team", "stage")))
     config = _config(options) if options.config else _listening(usual, options)

@@ -97,15 +97,15 @@ class Made(NamedTuple):
         return frozenset(_SWITCHED_OFF) - self.names
 
 
-def _listeners(config: Config, aws: Aws, inventory: Inventory) -> Listeners:
+def _listeners(config: Config, aws: Aws, inventory: Inventory, begin: float) -> Listeners:
     """Return who hears which queue: a line for each source that does."""
     events = config.sources.job_events
     made: Listeners = [(JobEvents(aws, inventory, config), events.queue)] if events.enabled else []
     for trail in config.sources.trails:
         if trail.from_ == "queue":
-            made.append((HeardCalls(aws, config), trail.queue))
+            made.append((HeardCalls(aws, config, begin), trail.queue))
         elif trail.from_ == "s3":
-            made.append((AnnouncedCalls(aws, trail, config), trail.queue))
+            made.append((AnnouncedCalls(aws, trail, config, begin), trail.queue))
     return made
 
 
@@ -159,8 +159,8 @@ class Parts:
         if jobs.enabled:
             sources.append((JobPolling(self.aws, inventory, config), jobs.every))
         trails = [trail for trail in config.sources.trails if trail.from_ == "lookup"]
-        sources += [(ListedCalls(self.aws, trail, config), trail.every) for trail in trails]
-        listeners = _listeners(config, self.aws, inventory)
+        sources += [(ListedCalls(self.aws, trail, config, self._begin), trail.every) for trail in trails]
+        listeners = _listeners(config, self.aws, inventory, self._begin)
         sources += [(listener, job_events.EVERY) for listener, _ in listeners if isinstance(listener, JobEvents)]
         return Made(config, inventory, sources, listeners)
 

@@ -26,6 +26,9 @@ ORIGINS = "sagemaker_api_calls_by_origin_total"
 PRINCIPALS = "sagemaker_api_calls_by_principal_total"
 LAG = "sagemaker_api_event_delivery_lag_seconds"
 NEWEST = "sagemaker_api_last_event_timestamp_seconds"
+LAST_CALL = "sagemaker_api_last_call_timestamp_seconds"
+LAST_DATA = "sagemaker_api_last_data_call_timestamp_seconds"
+DATA = "sagemaker_api_data_calls_total"
 OUTCOMES = "sagemaker_exporter_events_total"
 SOURCE = "sagemaker.amazonaws.com"
 QUEUE = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/events"
@@ -150,6 +153,34 @@ def test_who_called_what_from_where_and_how_it_went(trails):
     }
     assert one.shown(NEWEST) == {("lookup",): T0 + 110}
     assert one.shown(LAG, "count") == {("lookup",): 2}
+
+
+def test_calls_of_endpoints_are_seen_only_where_a_trail_logs_data_events(trails):
+    """LookupEvents never shows them: that is told by a 0, and not by silence."""
+    one = trails(World(seed=1, call_delays=exactly(5.0)), f"families: {{include: [{LAST_CALL}]}}")
+    world = one.fake.world
+    one.cycle()
+    for n in range(3):
+        world.add_call(ACCOUNT, REGION, T0 + 10 + n, "InvokeEndpoint", eventCategory="Data", managementEvent=False)
+    invoked = list(world.region(ACCOUNT, REGION).calls.between(T0 + 10, T0 + 13))
+    world.add_call(ACCOUNT, REGION, T0 + 20, "ListEndpoints")
+    for _ in range(6):
+        one.cycle(MINUTE)
+    assert one.shown(CALLS) == {(SOURCE, "ListEndpoints", "none", "IAMUser", "true"): 1}
+    assert one.shown(DATA) == {}
+    assert values(one.ledger.snapshot(), LAST_DATA) == {(ACCOUNT, REGION): 0.0}
+    one.told(*invoked)
+    one.told(invoked[0])
+    for _ in range(4):
+        one.cycle(MINUTE)
+    assert one.shown(DATA) == {(SOURCE, "InvokeEndpoint", "none", "IAMUser"): 3}
+    assert one.shown(CALLS) == {(SOURCE, "ListEndpoints", "none", "IAMUser", "true"): 1}, "never mixed"
+    for _ in range(2):
+        assert one.shown(LAST_DATA) == {(): T0 + 12}
+        assert one.shown(LAST_CALL) == {(SOURCE, "InvokeEndpoint"): T0 + 12, (SOURCE, "ListEndpoints"): T0 + 20}
+        one.kill()
+        one.start()
+        one.cycle(MINUTE)
 
 
 def test_what_was_called_before_counting_began_does_not_count(trails):

@@ -154,6 +154,16 @@ ROWS = (
     ),
     told(
         SOURCE,
+        "gauge",
+        "sagemaker_api_last_data_call_timestamp_seconds",
+        "Time of the newest data call, such as InvokeEndpoint, that CloudTrail delivered; 0 while it has delivered none, "
+        "and sagemaker_endpoint_invocations_total alone tells of invocations.",
+        (),
+        "eventTime of eventCategory Data",
+        stable=False,
+    ),
+    told(
+        SOURCE,
         "histogram",
         "sagemaker_api_event_delivery_lag_seconds",
         "Time from an API call to the moment its CloudTrail event was counted.",

@@ -27,6 +27,7 @@ SERVICE = "sagemaker_api_service_events_total"
 NETWORK = "sagemaker_api_network_denials_total"
 LAG = "sagemaker_api_event_delivery_lag_seconds"
 LAST_CALL = "sagemaker_api_last_call_timestamp_seconds"
+LAST_DATA = "sagemaker_api_last_data_call_timestamp_seconds"
 LAST_EVENT = "sagemaker_api_last_event_timestamp_seconds"
 
 

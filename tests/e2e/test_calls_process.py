@@ -1,4 +1,4 @@
-"""API calls under kill -9, by LookupEvents and by events that are lost, repeated and late: a daemon counts each once.
+"""API calls under kill -9, by each road and by all: a daemon counts each once, whatever is lost, repeated and late.
 
 Hours of calls pass in a minute (`--clock`). The truth is the fake's; what was counted is read from the ledger.
 """
@@ -21,17 +21,18 @@ from exporter.model import HOUR
 
 SPEED = 120
 KILLS = 4
-URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/events"
+URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}"
 CONFIG = f"""
-queues: {{events: {{url: "{URL}"}}}}
+queues: {{events: {{url: "{URL}/events"}}, trail: {{url: "{URL}/trail"}}}}
 sources:
   cloudwatch_metrics: {{enabled: false}}
   cloudwatch_alarms: {{enabled: false}}
   job_polling: {{enabled: false}}
-  cloudtrail: [{{every: 60s}}, {{from: queue}}]
+  cloudtrail: %s
 web: {{zero_hold: 600s}}
 limits: {{requests_per_second: {{LookupEvents: 2}}}}
 """
+FILES = "{from: s3, queue: trail, bucket: logs}"
 CALLS = "sagemaker_api_calls_total"
 NAMES = ("CreateTrainingJob", "DeleteEndpoint", "DescribeEndpoint", "ListModels", "UpdateDomain")
 BAD = Road(lost=0.3, repeated=0.2, redelivered=0.2, delay=20.0, late=0.2, latest=1200.0)
@@ -49,12 +50,16 @@ def totals(path):
 
 
 @pytest.mark.slow
-def test_killed_at_any_instant_each_call_counts_once(aws, started, tmp_path):
+@pytest.mark.parametrize("roads", [f"[{{every: 60s}}, {{from: queue}}, {FILES}]", FILES], ids=["all", "files"])
+def test_killed_at_any_instant_each_call_counts_once(aws, started, tmp_path, roads):
     past, luck = Past(SPEED), random.Random(5)
     world = World(seed=3, repeated=0, call_delays=LATE)
     fake, url = aws(world, past)
     world.route(world.add_queue(ACCOUNT, REGION, "events"), past(), BAD, changes=False, calls="write")
-    config = CONFIG + f"ledger: {{path: {tmp_path}/ledger.db}}\n"
+    bucket = world.add_bucket(ACCOUNT, REGION, "logs", readers={ACCOUNT})
+    world.add_trail(bucket, past(), [(ACCOUNT, REGION)])
+    world.announce(bucket, world.add_queue(ACCOUNT, REGION, "trail"), past(), lost=0.3, repeated=0.2)
+    config = CONFIG % roads + f"ledger: {{path: {tmp_path}/ledger.db}}\n"
     daemon = started(Exporter(tmp_path, url, config=config, flags=[f"--clock={SPEED}"])).up()
     wait_until(lambda: daemon.shows("sagemaker_api_calls_by_origin_total"), what="the first look at calls")
     now = fake.now()

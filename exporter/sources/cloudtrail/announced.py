@@ -25,8 +25,8 @@ class AnnouncedCalls:
 
     name = SOURCE
 
-    def __init__(self, aws: Aws, trail: CloudTrail, config: Config) -> None:
-        readings = Readings("s3", aws, config)
+    def __init__(self, aws: Aws, trail: CloudTrail, config: Config, begin: float = 0.0) -> None:
+        readings = Readings("s3", aws, config, begin)
         bucket = Bucket(aws, config.queues[trail.queue], trail.bucket)
         self._bucket = bucket
         self._prefix = trail.folder

@@ -18,8 +18,8 @@ class HeardCalls:
 
     name = SOURCE
 
-    def __init__(self, aws: Aws, config: Config) -> None:
-        self._readings = Readings("queue", aws, config)
+    def __init__(self, aws: Aws, config: Config, begin: float = 0.0) -> None:
+        self._readings = Readings("queue", aws, config, begin)
 
     def hears(self, told: Told) -> bool:
         """Say whether this is for its ears: what a replay brings out of an archive has counted, or is too old."""

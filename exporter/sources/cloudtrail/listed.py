@@ -24,11 +24,11 @@ class ListedCalls:
     name = SOURCE
     thrifty = False
 
-    def __init__(self, aws: Aws, trail: CloudTrail, config: Config) -> None:
+    def __init__(self, aws: Aws, trail: CloudTrail, config: Config, begin: float = 0.0) -> None:
         self._aws = aws
         self._every = trail.every
         self._overlap = trail.overlap
-        self._readings = Readings("lookup", aws, config)
+        self._readings = Readings("lookup", aws, config, begin)
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Do nothing: CloudTrail does not forget what was looked up."""

@@ -12,22 +12,27 @@ from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
 from exporter.config import Config
 from exporter.model import MINUTE, Effect, Event, Failure, Known, Reading, Sample, Target
-from exporter.trail import HORIZON, Call, RecordError, Seen, audit, call, event, outcome, zeros
-from exporter.trail.counts import LAST_CALL, LAST_EVENT
+from exporter.trail import HORIZON, Call, Category, RecordError, Seen, audit, call, event, outcome, zeros
+from exporter.trail.counts import LAST_CALL, LAST_DATA, LAST_EVENT
 
 SOURCE = "cloudtrail"
 AGENT = "sagemaker-exporter/"
+EARLIEST = 10.0 * MINUTE  # before the start, at the most, for demonstrations: LookupEvents takes a minute for an hour
 AHEAD = 15.0 * MINUTE  # a record that is further in the future tells nothing of what is newest
 _BEGUN = "begun"  # note of when counting began, by event source
 _NEWEST = "newest/"  # notes of when the newest record was made, by way
-_CALLED = "called"  # note of when each operation was last called
+_CALLED = "called/"  # and of when each operation was last called
+_DATA = "data/"  # and of when the newest data call was made
 EVENTS = "sagemaker_exporter_events_total"
 
 
 class Readings:
-    """Makes readings of the records that come by one way: lookup, s3 or queue."""
+    """Makes readings of the records that come by one way: lookup, s3 or queue.
 
-    def __init__(self, way: str, aws: Aws, config: Config) -> None:
+    `begin` (seconds, 0 or less) moves the start of counting, as that of `Parts` does.
+    """
+
+    def __init__(self, way: str, aws: Aws, config: Config, begin: float = 0.0) -> None:
         said = config.sources.said
         self._way = way
         self._aws = aws
@@ -36,7 +41,7 @@ class Readings:
         self._networks = {
             name: tuple(ipaddress.ip_network(one) for one in networks) for name, networks in said.networks.items()
         }
-        self._since = aws.now()  # when counting begins of what has never counted
+        self._since = aws.now() + max(begin, -EARLIEST)  # when counting begins of what has never counted
         self._audited = config.audit.output != "none"
         on = (name for name, row in CATALOGUE.items() if row.source == SOURCE and config.on(name))
         self._on = frozenset(on)
@@ -65,7 +70,8 @@ class Readings:
         left = +Tallies(left)
         events: list[Event] = []
         newest = known.notes.get(_NEWEST + self._way, -math.inf)
-        called: dict[str, float] = dict(known.notes.get(_CALLED, {}))
+        data = known.notes.get(_DATA + self._way, 0.0)
+        called: dict[str, float] = dict(known.notes.get(_CALLED + self._way, {}))
         seen = self._seen()
         for record in records:
             try:
@@ -84,17 +90,20 @@ class Readings:
             events.append(self._only(event(found, self._way, at), audit(found) if self._audited else None))
             if found.at <= at + AHEAD:
                 newest = max(newest, found.at)
+                data = max(data, found.at) if found.category is Category.DATA else data
                 self._note(found, called)
         kept = {_BEGUN: begun, **(notes or {})}
         if newest > -math.inf:
             kept[_NEWEST + self._way] = newest
+        if data:
+            kept[_DATA + self._way] = data
         if LAST_CALL in self._on:
-            kept[_CALLED] = called
+            kept[_CALLED + self._way] = called
         return Reading(
             SOURCE,
             target,
             now,
-            samples=tuple(self._samples(target, newest, called)),
+            samples=tuple(self._samples(target, newest, {**known.notes, **kept})),
             looked=() if failed and not (events or left) else (self._way,),
             failed=failed,
             events=tuple(events),
@@ -126,19 +135,25 @@ class Readings:
         name = f"{found.source} {found.name}"
         called[name] = max(found.at, called.get(name, found.at))
 
-    def _samples(self, target: Target, newest: float, called: Mapping[str, float]) -> Iterator[Sample]:
+    def _samples(self, target: Target, newest: float, notes: Mapping[str, Any]) -> Iterator[Sample]:
         where = (target.account_id, target.region)
         if newest > -math.inf and LAST_EVENT in self._on:
-            yield Sample(LAST_EVENT, (*where, self._way), newest, scope=self._way, until=math.inf)
+            yield Sample(LAST_EVENT, (*where, self._way), newest, scope=self._way)
+        if LAST_DATA in self._on:
+            data = max((note for name, note in notes.items() if name.startswith(_DATA)), default=0.0)
+            yield Sample(LAST_DATA, where, data, scope=self._way)
         if LAST_CALL in self._on:
+            called: dict[str, float] = {}
+            for note in (note for name, note in notes.items() if name.startswith(_CALLED)):
+                called |= {name: max(at, called.get(name, at)) for name, at in note.items()}
             for name, at in called.items():
                 source, _, operation = name.partition(" ")
-                yield Sample(LAST_CALL, (*where, source, operation), at, scope=self._way, until=math.inf)
+                yield Sample(LAST_CALL, (*where, source, operation), at, scope=self._way)
 
 
 def switched_off(target: Target, known: Known, now: float) -> Reading:
     """Return a reading that forgets how far a target was read: calls made while this is off do not count."""
-    notes = dict.fromkeys(name for name in known.notes if not name.startswith((_NEWEST, _CALLED)))
+    notes = dict.fromkeys(name for name in known.notes if not name.startswith((_NEWEST, _CALLED, _DATA)))
     return Reading(SOURCE, target, now, notes=notes)
 
 
