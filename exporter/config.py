@@ -15,6 +15,7 @@ import re
 import typing
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -772,13 +773,19 @@ class Config(Struct, frozen=True, kw_only=True):
 
     def on(self, family: str) -> bool:
         """Say whether a family is exposed, as far as its name decides."""
-        if any(fnmatch.fnmatchcase(family, pattern) for pattern in self.families.exclude):
+        if _any_of(self.families.exclude).match(family):
             return False
         if family == TAGS_INFO:
             return bool(self.labels.tags)
         if "principal" in CATALOGUE[family].labels:
             return self.sources.principals > 0
-        return CATALOGUE[family].on or any(fnmatch.fnmatchcase(family, glob) for glob in self.families.include)
+        return CATALOGUE[family].on or _any_of(self.families.include).match(family) is not None
+
+
+@lru_cache(2)  # of one configuration: hundreds of families are asked about at once
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what matches all that any of the shell patterns does."""
+    return re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)")
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
