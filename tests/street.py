@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import ClassVar
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent / "demo"))  # where the fake's transport for tests lives
@@ -77,12 +78,14 @@ class PluggedSessions(Sessions):
 
     fake: FakeAws
     loader = None
+    tls: ClassVar = {}  # nobody speaks TLS here, and to read all certificates takes 30 ms
 
     def __init__(self, user_agent):
         super().__init__(user_agent)
         if PluggedSessions.loader is None:
             PluggedSessions.loader = self._base.get_component("data_loader")
         self._base.register_component("data_loader", PluggedSessions.loader)
+        self._tls = PluggedSessions.tls
 
     def client(self, session, service, region):
         return plug(super().client(session, service, region), self.fake)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from job_room import Api as JobApi
 from street import ACCOUNT, REGION, Street
 from test_job_events import ALONE, BOTH, Room, envelope
-from worlds import HERE, T0, values
+from worlds import HERE, T0, examples, values
 
 from exporter.aws import AwsError
 from exporter.config import parse
@@ -549,7 +549,7 @@ def play(room, history, losses):
 
 
 @pytest.mark.parametrize("text", [BOTH, ALONE])
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(histories(), st.sampled_from([0.0, 0.5, 1.0]))
 def test_every_record_counts_once_by_events_by_polls_or_by_both(text, history, losses):
     records, steps, _ = history

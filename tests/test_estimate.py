@@ -28,13 +28,13 @@ sources:
   inventory: {every: 2m}
   job_polling: {every: 2m}
 """,
-    "narrow": ALARMS + "families: {exclude: ['sagemaker_endpoint_*utilization*', '*latency*']}",
     "limited": ALARMS + "limits: {usd_per_month: 40}",
     "described": """
 sources:
   cloudwatch_alarms: {every: 1m}
   inventory: {describe_every: 10m, list_metrics_every: 15m}
   job_polling: {enabled: false}
+families: {exclude: ['sagemaker_endpoint_*utilization*', '*latency*']}
 """,
 }
 

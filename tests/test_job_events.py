@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from job_room import Api, Job
 from test_job_polling import ENDED, histories
-from worlds import HERE, T0, FakeClock, values
+from worlds import HERE, T0, FakeClock, examples, values
 
 from exporter.admission import Admission
 from exporter.aws.queues import opened
@@ -570,7 +570,7 @@ def deliveries(jobs, luck, losses):
     return sorted(arriving, key=lambda pair: pair[0])
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(histories(), st.sampled_from([0.0, 0.5, 1.0]), st.booleans())
 def test_every_end_counts_once_by_events_by_polls_or_by_both(history, losses, polled):
     jobs, steps, luck = history
