@@ -53,13 +53,27 @@ def test_who_deleted_it_when_and_from_where():
     assert list(found).index("event_name") < list(found).index("resources"), "the README's grep relies on it"
 
 
-def test_a_call_that_failed_tells_why_but_not_what_was_given():
-    text = "1 validation error detected: Value '{KEY=hunter2' at 'x}' at 'environment' failed to satisfy constraint"
-    found = audited(record(errorCode="ValidationException", errorMessage=text))
-    assert found["error_code"] == "ValidationException"
-    assert found["error_message"] == (
-        "1 validation error detected: Value '...' at 'environment' failed to satisfy constraint"
-    )
+@pytest.mark.parametrize(
+    ("code", "said", "passes"),
+    [
+        ("AccessDenied", "User: arn:aws:iam::123456789012:user/ada is not authorized to perform: sagemaker:X", None),
+        ("ThrottlingException", "Rate exceeded", None),
+        ("ValidationException", 'Could not find endpoint "hunter2".', "Could not find endpoint ..."),
+        ("ValidationException", "Could not find endpoint \u201chunter2", "Could not find endpoint ..."),
+        ("ResourceInUse", "In use: {KEY=hunter2", "In use: ..."),
+        ("ResourceNotFound", "There is no https://example.com/?Signature=hunter2", "There is no ..."),
+        ("ResourceNotFound", "There is no KEY=hunter2", "There is no KEY..."),
+        ("ValidationException", "1 validation error detected: Value '{KEY=hunter2' at 'x}' at 'environment'", ""),
+        ("ValidationException", "1 validation error detected: Value '{KEY=hunter2", ""),
+        ("ValidationException", "Invalid value hunter2 for Environment", ""),
+        ("ModelError", 'Received server error (500) from primary with message "hunter2"', ""),
+        ("SomethingNew", "hunter2", ""),
+    ],
+)
+def test_a_call_that_failed_tells_why_but_not_what_was_given(code, said, passes):
+    found = audited(record(errorCode=code, errorMessage=said))
+    assert found["error_code"] == code
+    assert found.get("error_message", "") == (said if passes is None else passes)
 
 
 def test_a_data_event_names_its_endpoint():

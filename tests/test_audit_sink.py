@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -333,3 +334,37 @@ def test_any_sizes_and_limits_lose_nothing(tmp_path):
             first += count
         kept = sorted(tmp_path.glob(f"{n}.*"), reverse=True)
         assert ids(*kept, path) == list(range(first))
+
+
+class Refusing:
+    """A system that tells only at the end that a file takes nothing more."""
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def close(self, descriptor):
+        os.close(descriptor)
+        raise OSError(errno.EDQUOT, "over quota")
+
+
+def test_a_file_server_that_refuses_at_the_end_loses_lines_and_ends_nothing(started, tmp_path, monkeypatch, caplog):
+    audit = started(opened(tmp_path / "audit.jsonl"))
+    with monkeypatch.context() as patch:
+        patch.setattr("exporter.sinks.audit.os", Refusing())
+        audit.write([{"event_id": 1}])
+        wait_for(lambda: told(audit) == (0, 1))
+    audit.write([{"event_id": 2}])
+    wait_for(lambda: told(audit) == (1, 1))
+    assert "over quota" in caplog.text
+
+
+def test_a_bug_in_an_outlet_ends_nothing(started, caplog):
+    class Broken:
+        def put(self, lines):
+            raise ZeroDivisionError
+
+    audit = started(Broken())
+    for n in range(2):
+        audit.write([{"event_id": n}])
+        wait_for(lambda n=n: told(audit) == (0, n + 1))
+    assert "audit records: a bug" in caplog.text

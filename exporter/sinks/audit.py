@@ -88,19 +88,25 @@ class File(NamedTuple):
         for piece in _pieces(lines):
             try:
                 trouble = self._make_room(sum(map(len, piece))) or trouble
-                descriptor = self._open()
-            except OSError as error:
+                put = self._add(piece)
+            except (
+                OSError
+            ) as error:  # a server of files may refuse at the end what it seemed to take: it tells at close
                 return Put(done, _words(error))
-            try:
-                size = os.fstat(descriptor).st_size
-                torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-                put, _ = _write(descriptor, piece, torn=torn)
-            finally:
-                os.close(descriptor)
             done += put.lines
             if put.trouble:
                 return Put(done, put.trouble)
         return Put(done, trouble)
+
+    def _add(self, piece: Sequence[bytes]) -> Put:
+        descriptor = self._open()
+        try:
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            put, _ = _write(descriptor, piece, torn=torn)
+        finally:
+            os.close(descriptor)
+        return put
 
     def _open(self) -> int:
         """Open the file, a new one for its owner alone; refuse what holds anything else, such as the ledger."""
@@ -200,7 +206,11 @@ class Audit:
                 if not self._waiting:
                     return
                 where, lines = self._waiting.popleft()
-            put = where.put(lines)
+            try:
+                put = where.put(lines)
+            except Exception as error:  # noqa: BLE001 - no bug may end the thread: nobody would write any more
+                _log.exception("audit records: a bug")
+                put = Put(0, repr(error))
             self._report(len(lines), put)
             with self._changed:
                 self._held -= sum(map(len, lines))
