@@ -70,7 +70,10 @@ class Listener(Protocol):
         """Learn of a target that is not configured, before the first message about it: nobody reads it."""
 
     def hear(self, target: Target, told: Sequence[Told], known: Known, now: float) -> Reading:
-        """Return what messages about a target tell, those that it knows already too: their events have identities."""
+        """Return what messages about a target tell, those that it knows already too: their events have identities.
+
+        Before the first one it is asked what no message tells: what stands at 0, and since when it counts.
+        """
 
 
 Wanted = Callable[[Target], bool]
@@ -99,8 +102,18 @@ class Follower(Protocol):
     def due(self) -> bool:
         """Say whether it is time to heal."""
 
-    def heal(self, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
-        """Yield what no message has led to, for a minute at the most."""
+    def heal(
+        self,
+        wanted: Wanted,
+        targets: Sequence[Target] | None,
+        known: KnownOf,
+        now: float,
+        stop: Callable[[], bool],
+    ) -> Iterator[Reading]:
+        """Yield what no message has led to, for a minute or so, or until it is to stop.
+
+        `targets` are those that count; None where all do that are found.
+        """
 
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:
         """Return what an hour takes where this exists, beside what comes out of the queue; as that of a source."""
@@ -162,6 +175,7 @@ class Collection:
         self._read_until: dict[tuple[str, Target], tuple[float, float]] = {}  # and the time of the reading
         self._last_event: dict[tuple[str, Target], float] = {}
         self._newest: dict[tuple[str, Target], Run] = {}
+        self._wrong: dict[tuple[str, Target], dict[Hashable, tuple[Failure, ...]]] = {}  # by who tells of it
         self._retired: frozenset[str] = frozenset()
         self._failed: deque[Run] = deque(maxlen=KEPT_FAILURES)
 
@@ -183,8 +197,13 @@ class Collection:
             self._read_until = {key: until for key, until in self._read_until.items() if key in runs}
 
     def retire(self, sources: Iterable[str]) -> None:
-        """Learn which sources are switched off: a run of one that is still under way counts nothing any more."""
+        """Learn which sources are switched off: a run of one that is still under way counts nothing any more.
+
+        Those that are on may be others than before: what was wrong with them is to be found again.
+        """
         self._retired = frozenset(sources)
+        with self._lock:
+            self._wrong.clear()
 
     def limit(self, labels: Mapping[str, int]) -> None:
         """Let labels have no more values than that."""
@@ -215,7 +234,7 @@ class Collection:
             failures, outcome, bug = (*failures, Failure(source.name, "bug", repr(error))), "failed", error
         self._admission.pass_by(target, source.name)
         run = Run(source.name, target, now, self._clock.monotonic() - began, outcome, failures)
-        self._report(run, bug)
+        self._report(run, bug, "read")
         return run
 
     def hear(self, listener: Listener, target: Target, told: Sequence[Told]) -> list[Told]:
@@ -250,9 +269,13 @@ class Collection:
         else:
             if left:
                 failures = (*failures, Failure("messages", "bug", repr(bug)))
-            outcome = "failed" if len(left) == len(told) else "partial" if failures else "ok"
+            outcome = "failed" if bug and len(left) == len(told) else "partial" if failures else "ok"
         finally:
-            self._report(Run(listener.name, target, now, self._clock.monotonic() - began, outcome, failures), bug)
+            self._report(
+                Run(listener.name, target, now, self._clock.monotonic() - began, outcome, failures),
+                bug,
+                ("hear", id(listener)),
+            )
         return left
 
     def follow(
@@ -264,16 +287,28 @@ class Collection:
         """
         known = partial(self._known, follower.name)
         streams = (follower.follow(one, wanted, known, self._clock.now()) for one in told)
-        whole = self._read_all(follower.name, home, streams, stop)
+        whole = self._read_all(follower, "follow", home, streams, stop)
         return [one for one, good in zip(told, whole, strict=True) if not good]
 
-    def heal(self, follower: Follower, home: Target, wanted: Wanted, stop: Callable[[], bool]) -> None:
+    def heal(
+        self,
+        follower: Follower,
+        home: Target,
+        wanted: Wanted,
+        targets: Sequence[Target] | None,
+        stop: Callable[[], bool],
+    ) -> None:
         """Let a follower read what no message has led to, apply, report. Raises `LedgerError`."""
-        stream = follower.heal(wanted, partial(self._known, follower.name), self._clock.now())
-        self._read_all(follower.name, home, [stream], stop)
+        stream = follower.heal(wanted, targets, partial(self._known, follower.name), self._clock.now(), stop)
+        self._read_all(follower, "heal", home, [stream], stop)
 
     def _read_all(
-        self, name: str, home: Target, streams: Iterable[Iterator[Reading]], stop: Callable[[], bool]
+        self,
+        follower: Follower,
+        what: str,
+        home: Target,
+        streams: Iterable[Iterator[Reading]],
+        stop: Callable[[], bool],
     ) -> list[bool]:
         """Apply streams of readings, reading by reading, until it is to stop; return which came to their end whole."""
         began, at = self._clock.monotonic(), self._clock.now()
@@ -285,7 +320,7 @@ class Collection:
                 good = True
                 try:
                     for reading in () if stop() else stream:
-                        self._apply(name, reading, self._known(name, reading.target or home))
+                        self._apply(follower.name, reading, self._known(follower.name, reading.target or home))
                         failures += reading.failed
                         good = good and not reading.failed
                         if stop():
@@ -302,7 +337,8 @@ class Collection:
             raise
         finally:
             outcome = "ok" if not failures else "partial" if any(whole) else _only(failures)
-            self._report(Run(name, home, at, self._clock.monotonic() - began, outcome, tuple(failures)), bug)
+            run = Run(follower.name, home, at, self._clock.monotonic() - began, outcome, tuple(failures))
+            self._report(run, bug, (what, id(follower)))
         return whole
 
     def _known(self, source: str, target: Target) -> Known:
@@ -361,8 +397,19 @@ class Collection:
                 at = self._last_event[source, target] = max(newest, self._last_event.get((source, target), newest))
             self._tally.set("event_last_timestamp_seconds", target.account_id, target.region, source, value=at)
 
-    def _report(self, run: Run, bug: Exception | None) -> None:
-        """Tell of a run in metrics, and in the log where it failed in a new way: one place for both."""
+    def _report(self, run: Run, bug: Exception | None, who: Hashable) -> None:
+        """Tell of a run in metrics, and in the log where it failed in a new way: one place for both.
+
+        Several may tell of one source and target, by different roads. What is wrong with one of them is not mended by
+        another that is well.
+        """
+        with self._lock:
+            wrong = self._wrong.setdefault((run.source, run.target), {})
+            wrong[who] = run.failures
+            others = tuple(one for name, failures in wrong.items() if name != who for one in failures)
+        if others:
+            run = run._replace(failures=(*run.failures, *others))
+            run = run if run.outcome != "ok" else run._replace(outcome="partial")
         where = (run.target.account_id, run.target.region, run.source)
         ended = run.at + run.seconds
         self._tally.add("source_runs_total", *where, run.outcome)

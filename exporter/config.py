@@ -516,7 +516,7 @@ class CloudTrail(Struct, frozen=True, kw_only=True):
     from_: Annotated[
         Way,
         About(
-            "The road: lookup needs nothing set up; queue takes events of EventBridge; s3 reads the files of a trail, "
+            "The way: lookup needs nothing set up; queue takes events of EventBridge; s3 reads the files of a trail, "
             "which a queue announces."
         ),
     ] = "lookup"
@@ -553,8 +553,8 @@ class CloudTrail(Struct, frozen=True, kw_only=True):
         return f"{self.prefix.removesuffix('/')}/" if self.prefix else ""
 
     @property
-    def road(self) -> tuple[str, ...]:
-        """What makes it another road than others are."""
+    def way(self) -> tuple[str, ...]:
+        """What makes it another way than others are."""
         return {"lookup": ("lookup",), "queue": ("queue", self.queue), "s3": ("s3", self.bucket, self.folder)}[
             self.from_
         ]
@@ -912,8 +912,8 @@ def _trails(config: Config) -> Iterator[tuple[str, str]]:
             yield f"{where}.queue", f"there is no {trail.queue!r} in queues"
         if trail.enabled and trail.from_ == "s3" and not trail.bucket:
             yield f"{where}.bucket", "must be given for from: s3"
-        if trail.road in {one.road for one in given[:n]}:
-            yield where, "is a road that stands here already"
+        if trail.way in {one.way for one in given[:n]}:
+            yield where, "is a way that stands here already"
         if not trail.event_sources:
             yield f"{where}.event_sources", "must not be empty; leave it out for SageMaker's own"
         for key in ("event_sources", "principals", "networks"):

@@ -80,6 +80,7 @@ class Road:
         self._labels = (queue.target.account_id, queue.target.region, name)
         self._listeners: tuple[Listener | Follower, ...] = ()
         self._met: set[Target] = set()
+        self._greeted: set[tuple[Listener, Target]] = set()
         self._stopping = threading.Event()
         self._working = threading.Lock()  # held from the end of a receive until what it brought is deleted, or left
         self._repeats = Repeats()
@@ -94,6 +95,7 @@ class Road:
         """Let these hear from the next batch on, and nobody else. Nothing is received while there are none."""
         self._listeners = tuple(listeners)
         self._met.clear()
+        self._greeted.clear()
 
     def start(self) -> None:
         """Begin."""
@@ -148,6 +150,7 @@ class Road:
         targets = self._targets()
         if not self._listeners or targets is None:
             return NOT_YET
+        self._greet(targets)
         self._heal(targets)
         messages = self._queue.receive()
         targets = self._targets()  # as they are now: a poll may have taken long
@@ -165,15 +168,28 @@ class Road:
                 self._deal(messages, targets)
         return 0.0
 
+    def _greet(self, targets: Collection[Target]) -> None:
+        """Let who hears learn of targets before the first message: what happens from then on counts, whenever told."""
+        for listener in (one for one in self._listeners if not isinstance(one, Follower)):
+            for target in targets:
+                if (listener, target) not in self._greeted and not self._stopping.is_set():
+                    try:
+                        self._readings.hear(listener, target, [])
+                    except LedgerError as error:  # asked again in the next turn
+                        self._complain("greet", "ledger", str(error))
+                        return
+                    self._greeted.add((listener, target))
+        self._content("greet")
+
     def _heal(self, targets: Collection[Target]) -> None:
         """Let those who follow messages look for what no message has told of, when that is due."""
         for follower in self._listeners:
             if isinstance(follower, Follower) and follower.due():
+                wanted = partial(self._counts, targets)
+                known = None if self._every else tuple(targets)
                 with self._working:
                     try:
-                        self._readings.heal(
-                            follower, self._queue.target, partial(self._counts, targets), self._stopping.is_set
-                        )
+                        self._readings.heal(follower, self._queue.target, wanted, known, self._stopping.is_set)
                     except LedgerError as error:  # it will be due again, and messages are held until the ledger is well
                         self._complain("heal", "ledger", str(error))
                     else:

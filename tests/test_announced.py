@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -383,7 +384,7 @@ def test_a_look_takes_a_page_for_each_folder_and_day(trails):
     one.over(10)
     before = one.asked("ListObjectsV2")
     one.cycle(HOUR)
-    assert one.asked("ListObjectsV2") - before == 1 + 2 + 1 + 1, "the top, two kinds, a day of files, and of digests"
+    assert one.asked("ListObjectsV2") - before == 1 + 3, "the top, a day of two kinds of files, and of digests"
     assert one.asked("GetObject") < 13 * 14
 
 
@@ -442,7 +443,7 @@ def test_while_the_bucket_is_closed_no_mark_moves(trails):
     one.heal()
     assert calls(one) == 0
     one.fake.faults.clear()
-    one.heal()
+    one.over(2)
     assert calls(one) == 1
 
 
@@ -463,6 +464,228 @@ def test_a_look_that_takes_long_is_broken_off_and_goes_on(trails, monkeypatch):
         assert len(turns) < 20
     assert len(turns) >= 6
     assert one.asked("GetObject") == 40
+
+
+# -- bad days of a bucket ----------------------------------------------------------------------------------------------
+
+ALL = TEXT.replace("'}", "', accounts: all}") % S3
+
+
+def slowly(monkeypatch, bucket, method, forward, seconds):
+    """Let each call of a bucket's method take some seconds."""
+    real = getattr(bucket, method)
+    monkeypatch.setattr(bucket, method, lambda *given, **more: (forward(seconds), real(*given, **more))[1])
+
+
+def of_bucket(one):
+    return one.road._listeners[0]._contents.bucket
+
+
+def late_file(one, ago, account=ACCOUNT):
+    """Put a file with one call of some seconds ago; return its key. Nobody is told."""
+    at = one.true.now() - ago
+    call = World(seed=1).add_call(account, REGION, at, "DeleteModel", who=iam_user(account, "ada"))
+    when = datetime.fromtimestamp(at + 300, UTC)
+    name = f"{account}_CloudTrail_{REGION}_{when:%Y%m%dT%H%M}Z_{'a' * 16}.json.gz"
+    key = f"AWSLogs/{account}/CloudTrail/{REGION}/{when:%Y/%m/%d}/{name}"
+    one.bucket.put(key, gzip.compress(json.dumps({"Records": [record(call, account, REGION)]}).encode()), at + 300)
+    return key
+
+
+@pytest.mark.parametrize(("text", "account"), [(TEXT % S3, ACCOUNT), (ALL, OTHER)])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_first_file_of_a_target_counts_though_it_comes_while_nobody_runs(trails, text, account, told):
+    """Counting begins with the first start, not with the first file."""
+    one = trails(text=text)
+    one.cycle()
+    one.over(3)
+    one.kill()
+    one.true.forward(HOUR)
+    key = late_file(one, HOUR / 2, account)
+    one.start()
+    if told:
+        one.tell(key)
+    one.over(3)
+    assert calls(one, (account, REGION)) == 1
+
+
+def test_calls_that_events_tell_of_count_from_the_first_start_on(trails):
+    one = trails(text=TEXT % "{from: queue, queue: trail}")
+    one.cycle()
+    one.kill()
+    one.true.forward(HOUR)
+    call = one.fake.world.add_call(*WHERE, one.true.now() - HOUR / 2, "DeleteModel")
+    one.send(envelope(call))
+    one.start()
+    one.turn()
+    assert calls(one) == 1
+
+
+def test_a_call_that_two_accounts_have_a_record_of_counts_once(trails):
+    one = trails(text=ALL)
+    one.cycle()
+    first = made_call(1, OTHER) | {"sharedEventID": "11111111-1111-1111-1111-111111111111", "eventID": "a"}
+    second = first | {"eventID": "b", "recipientAccountId": ACCOUNT}
+    one.tell(one.put(second), one.put(first, account=OTHER))
+    one.turn()
+    assert calls(one) + calls(one, (OTHER, REGION)) == 1
+
+
+def test_calls_of_our_own_are_known_before_we_have_logged_in_again(trails):
+    one = trails()
+    one.cycle()
+    one.kill()
+    one.start()
+    (who,) = one.aws.identities().values()
+    one.aws._arns.clear()
+    assert one.aws.identities() == {}
+    name = who.rpartition("/")[2]
+    ours = made_call(3) | {"userAgent": "x sagemaker-exporter/1"}
+    ours["userIdentity"] |= {"userName": name, "arn": who}
+    one.tell(one.put(ours))
+    one.turn()
+    assert calls(one) == 0
+
+
+def test_more_broken_files_than_are_remembered_keep_no_other_from_being_read(trails):
+    one = trails()
+    one.cycle()
+    broken = [one.put(body=b"x", name=f"{n:016d}") for n in range(105)]
+    one.over(2)
+    one.put(made_call(9), name="g" * 16, minute=30)
+    one.over(1)
+    assert calls(one) == 1
+    assert "its mark stands still" in str(one.collection.runs()[0].failures)
+    for key in broken[1:]:
+        one.bucket.put(key, gzip.compress(json.dumps({"Records": [made_call(int(key[-24:-8]))]}).encode()), 0)
+    one.over(2)
+    assert calls(one) == 104, "the ninth was in two files"
+    one.bucket.put(broken[0], WHOLE, 0)
+    one.over(2)
+    assert one.collection.runs()[0].outcome == "ok"
+
+
+def test_files_that_are_slow_and_broken_hold_up_no_other_folder(trails, monkeypatch):
+    one = trails(text=ALL)
+    one.cycle()
+    for n in range(8):
+        one.put(body=b"x", name=f"{n:016d}")
+    one.put(made_call(1, OTHER), account=OTHER)
+    slowly(monkeypatch, of_bucket(one), "read", one.true.forward, 10.0)
+    for _ in range(10):
+        one.true.forward(6 * MINUTE)
+        one.road._turn()
+    assert calls(one, (OTHER, REGION)) == 1
+    assert one.asked("GetObject") <= 8 * 2 + 1, "each once an hour"
+
+
+def test_a_key_of_the_future_moves_no_mark_past_now(trails, monkeypatch):
+    one = trails()
+    one.cycle()
+    one.put(made_call(1))
+    key = f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/2026/01/01/{ACCOUNT}_CloudTrail_{REGION}_21000101T0000Z_z.json.gz"
+    one.bucket.put(key, WHOLE, one.true.now())
+    slowly(monkeypatch, of_bucket(one), "read", one.true.forward, 40.0)
+    one.over(3)
+    one.put(made_call(5), name="c" * 16, minute=55)
+    one.over(3)
+    assert calls(one) == 3
+
+
+def test_accounts_that_do_not_count_are_not_listed(trails):
+    one = trails()
+    one.cycle()
+    for n in range(50):
+        one.put(made_call(1), account=f"{n + 100000000000}")
+    before = one.asked("ListObjectsV2")
+    one.over(1)
+    assert one.asked("ListObjectsV2") - before < 10
+
+
+def test_a_look_ends_with_its_minute_and_when_the_road_ends(trails, monkeypatch):
+    one = trails(text=ALL)
+    one.cycle()
+    for n in range(60):
+        one.put(made_call(1), account=f"{n + 100000000000}")
+    slowly(monkeypatch, of_bucket(one), "_call", one.true.forward, 1.0)
+    one.true.forward(HOUR)
+    began = one.true.now()
+    one.road._heal(one.meant)
+    assert 60 <= one.true.now() - began < 70
+    assert one.road._listeners[0].due(), "for the rest of it"
+    one.road.stop()
+    before = one.asked("ListObjectsV2")
+    one.road._heal(one.meant)
+    assert one.asked("ListObjectsV2") == before
+
+
+@pytest.mark.parametrize("prefix", ["logs", "logs/CloudTrail"])
+def test_digests_are_found_below_any_prefix(trails, prefix):
+    one = trails(text=TEXT % f"{{from: s3, queue: trail, bucket: logs, prefix: {prefix}}}")
+    one.cycle()
+    lost = f"{prefix}/{one.put(made_call(1))}"
+    path = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{REGION}/2026/01/01"
+    name = f"{ACCOUNT}_CloudTrail-Digest_{REGION}_trail_{REGION}_20260101T010000Z.json.gz"
+    body = json.dumps({"logFiles": [{"s3Bucket": "logs", "s3Object": lost}]}).encode()
+    one.bucket.put(f"{prefix}/{path}/{name}", gzip.compress(body), one.true.now())
+    one.cycle(HOUR)
+    (run,) = one.collection.runs()
+    assert [failure.error_class for failure in run.failures] == ["absent"]
+
+
+def test_a_digest_that_can_not_be_read_is_tried_again_for_days(trails):
+    one = trails()
+    one.cycle()
+    path = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{REGION}/2026/01/01"
+    key = f"{path}/{ACCOUNT}_CloudTrail-Digest_{REGION}_trail_{REGION}_20260101T010000Z.json.gz"
+    one.bucket.put(key, b"x", one.true.now())
+    one.over(20)
+    (run,) = one.collection.runs()
+    assert [(failure.scope, failure.error_class) for failure in run.failures] == [("digests", "broken")]
+    one.bucket.put(key, gzip.compress(json.dumps({"logFiles": []}).encode()), one.true.now())
+    one.over(2)
+    assert one.collection.runs()[0].outcome == "ok"
+
+
+@pytest.mark.parametrize("prefix", ["", "other"])
+def test_a_wrong_prefix_is_told_after_an_hour(trails, prefix):
+    one = trails(text=TEXT % f"{{from: s3, queue: trail, bucket: logs, prefix: '{prefix}'}}")
+    one.cycle()
+    key = one.put(made_call(1))
+    kept = one.bucket.objects.pop(key)
+    one.bucket.put(f"trail/{key}", kept.body, kept.at)
+    one.over(1)
+    assert one.collection.runs()[0].outcome == "ok", "a new trail has written nothing yet"
+    one.over(1)
+    assert "no trail has written anything below logs/" in str(one.collection.runs()[0].failures)
+
+
+def test_what_is_wrong_with_the_bucket_is_not_hidden_by_messages_that_are_read(trails, caplog):
+    one = trails(text=TEXT % f"[{{}}, {S3}]")
+    one.cycle()
+    one.fake.faults.add("deny", operation="ListObjectsV2")
+    for n in range(12):
+        one.tell(one.put(made_call(n + 1), name=f"{n:016d}", minute=n))
+        one.cycle(10 * MINUTE)
+        if n > 6:
+            assert one.collection.runs()[0].outcome == "partial"
+            one.collection.own()
+            up = values(one.ledger.snapshot(), "sagemaker_exporter_source_up")
+            assert up[ACCOUNT, REGION, "cloudtrail"] == 0.0
+    said = [line.message for line in caplog.records if "could not look at ListObjectsV2" in line.message]
+    assert (calls(one), len(said)) == (12, 1)
+    one.fake.faults.clear()
+    one.over(1)
+    assert one.collection.runs()[0].outcome == "ok"
+
+
+def test_a_key_of_kms_is_told_apart(trails):
+    one = trails()
+    one.cycle()
+    one.bucket.encrypted = "denied"
+    one.tell(one.put(made_call(1)))
+    one.turn()
+    assert {failure.scope for failure in one.collection.runs()[0].failures} == {"trail keys"}
 
 
 # -- all roads at once -------------------------------------------------------------------------------------------------

@@ -277,14 +277,14 @@ BROKEN = {
     ),
     f"queues: {{a: {{url: '{QUEUE}'}}}}\nsources:\n  cloudtrail:\n    - {{from: s3, queue: a, bucket: logs}}\n"
     "    - {from: s3, queue: a, bucket: logs, prefix: x}\n    - {from: s3, queue: a, bucket: logs, prefix: x/}": (
-        "6:7  sources.cloudtrail[2]: is a road that stands here already"
+        "6:7  sources.cloudtrail[2]: is a way that stands here already"
     ),
     "sources: {cloudtrail: {every: 0s}}": "1:31  sources.cloudtrail.every: must be at least 1s",
     "sources: {cloudtrail: {from: queue}}": "1:23  sources.cloudtrail.queue: there is no 'events' in queues",
     "sources: {cloudtrail: [{}, {from: queue, queue: x}]}": (
         "1:49  sources.cloudtrail[1].queue: there is no 'x' in queues"
     ),
-    "sources: {cloudtrail: [{}, {from: lookup}]}": "1:28  sources.cloudtrail[1]: is a road that stands here already",
+    "sources: {cloudtrail: [{}, {from: lookup}]}": "1:28  sources.cloudtrail[1]: is a way that stands here already",
     f"queues: {{e: {{url: '{QUEUE}'}}}}\nsources:\n  cloudtrail: [{{}}, {{from: queue, queue: e, principals: 6}}]": (
         "3:56  sources.cloudtrail[1].principals: must be that of the first block: a call counts once, "
         "whichever road it comes by"
@@ -294,7 +294,7 @@ BROKEN = {
         "1:39  sources.cloudtrail.event_sources: must not be empty; leave it out for SageMaker's own"
     ),
     "sources: {cloudtrail: [{queue: a}, {queue: b}]}": (
-        "1:36  sources.cloudtrail[1]: is a road that stands here already"
+        "1:36  sources.cloudtrail[1]: is a way that stands here already"
     ),
     "sources: {cloudtrail: {principals: 101}}": (
         "1:36  sources.cloudtrail.principals: '101' is not a whole number from 0 to 100"

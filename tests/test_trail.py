@@ -211,6 +211,7 @@ def test_what_only_reads_is_told_or_known_by_its_verb():
         ({"eventCategory": "Insight", "eventType": "AwsCloudTrailInsight"}, "ignored"),
         ({"eventCategory": "Aggregated"}, "ignored"),
         ({"addendum": {"reason": "UPDATED_DATA", "originalEventID": "e-0"}}, "corrected"),
+        ({"addendum": {"reason": "UPDATED_DATA"}}, "corrected"),
         ({"addendum": {"reason": "DELIVERY_DELAY"}}, ""),
         ({"addendum": {"reason": "SERVICE_OUTAGE", "originalEventID": "e-0"}}, ""),
         ({"userAgent": "Boto3/1 sagemaker-exporter/0.1", "userIdentity": assumed("sagemaker-exporter", "s")}, "own"),

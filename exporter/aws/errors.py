@@ -32,10 +32,12 @@ _NO_ENTRY = (
     "OptInRequired",
     "SubscriptionRequired",
     "NotAuthorized",
-    "KMS.",  # S3, of a key that is disabled, deleted or not there: what it has encrypted can't be read
 )
 _NOT_THERE = ("NotFound", "NoSuch", "DoesNotExist", "NonExistent")
 _SAYS_NOT_THERE = ("Could not find", "not found", "does not exist")  # SageMaker, as a ValidationException
+_PASSING = {"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"}
+_PASSES = ("InternalException", "TimeoutException", "UnavailableException")
+_BY_KEY = "KMS."  # S3, of the key by which an object is encrypted: it is disabled, deleted, not there or not for us
 _LOGIN = (
     "UnrecognizedClient",
     "InvalidClientTokenId",
@@ -102,7 +104,13 @@ def _of_answer(error: ClientError) -> AwsError:
         return AwsError("throttled", said)
     if any(word in code for word in _NO_ENTRY) or status in {401, 403}:
         return AwsError("denied", said, login=any(word in code for word in _LOGIN))
-    if status >= 500 or code in {"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"}:
+    if code.startswith(_BY_KEY) and status < 500 and not code.endswith(_PASSES):
+        return AwsError("denied", said)
+    if (
+        code.startswith(_BY_KEY)
+        or status >= 500
+        or code in {"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"}
+    ):
         return AwsError("transient", said)
     if any(word in code for word in _NOT_THERE) or any(words in text for words in _SAYS_NOT_THERE):
         return AwsError("absent", said)

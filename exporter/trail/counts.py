@@ -35,7 +35,7 @@ class Seen(NamedTuple):
     """What is to be known in order to say what becomes of a call.
 
     `sources` are the event sources that count. `own` are principals of this exporter, as in `123456789012/role-name`,
-    and `agent` the word in its user agents. `targets` are those of which all calls are read.
+    and `agent` the word in its user agents. `targets` are those of which all calls are surely read.
     """
 
     sources: Collection[str]
@@ -47,8 +47,8 @@ class Seen(NamedTuple):
 def outcome(call: Call, seen: Seen) -> str:
     """Return why a call does not count: ignored, own, corrected; "" for one that does.
 
-    An action that concerns two accounts is recorded in both, under two ids: it counts where it was called, and where
-    its object belongs to only if nobody reads the account of the caller.
+    An action that concerns two accounts is recorded in both: it counts where it was called, where that is surely read,
+    else where it is read first.
     """
     if call.source not in seen.sources or call.category is Category.OTHER:
         return "ignored"
@@ -56,7 +56,7 @@ def outcome(call: Call, seen: Seen) -> str:
         return "corrected"
     if seen.agent in call.user_agent and f"{call.caller}/{call.principal}" in seen.own:
         return "own"
-    if call.copied and call.caller != call.account and Target(call.caller, call.region) in seen.targets:
+    if call.shared and call.caller != call.account and Target(call.caller, call.region) in seen.targets:
         return "ignored"
     return ""
 
@@ -84,7 +84,7 @@ def event(call: Call, way: str, now: float) -> Event:
         case Category.NETWORK:
             effects.append(Effect(NETWORK, (*where, call.name)))
     effects.append(Effect(LAG, (*where, way), max(0.0, now - call.at), CATALOGUE[LAG].buckets))
-    return Event(KIND, call.id, call.at, target, tuple(effects))
+    return Event(KIND, call.shared or call.id, call.at, target, tuple(effects))
 
 
 def zeros(target: Target, sources: Collection[str], origins: Collection[str], ways: Collection[str]) -> list[Effect]:

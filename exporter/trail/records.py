@@ -60,10 +60,10 @@ class Category(Enum):
 class Call(Struct, frozen=True):
     """An API call that CloudTrail has recorded. `at` is when it was completed (Unix seconds).
 
-    `account` is where it was recorded. `caller` is the account of who called, "" where that is nobody's. `copied` says
-    that other accounts have a record of it too. `corrects` is the id of a record that this one only corrects.
-    `principal` is the lasting name of who called: of a role or user, not of a session. `origin` is the kind of place
-    that it came from, or a network that the user has named.
+    `account` is where it was recorded. `caller` is the account of who called, "" where that is nobody's. `shared` is
+    the id that the records of it in several accounts have in common, "" where there is one. `corrects`: whether it only
+    corrects another record. `principal` is the lasting name of who called: of a role or user, not of a session.
+    `origin` is the kind of place that it came from, or a network that the user has named.
     """
 
     id: str
@@ -81,8 +81,8 @@ class Call(Struct, frozen=True):
     caller: str
     origin: str
     user_agent: str
-    copied: bool = False
-    corrects: str = ""
+    shared: str = ""
+    corrects: bool = False
     endpoint: str = ""
     record: Mapping[str, Any] = {}
 
@@ -97,8 +97,6 @@ def call(record: Any, networks: Networks, account: str = "") -> Call:
     identity = _object(record, "userIdentity")
     code, name = _text(record, "errorCode"), _needed(record, "eventName")
     kind = _text(record, "eventType")
-    addendum = _object(record, "addendum")
-    corrects = _text(addendum, "originalEventID") if _text(addendum, "reason") == "UPDATED_DATA" else ""
     read_only = record.get("readOnly")
     account = _text(record, "recipientAccountId") or account
     if not account:
@@ -119,8 +117,8 @@ def call(record: Any, networks: Networks, account: str = "") -> Call:
         caller=_text(identity, "accountId"),
         origin=_origin(record, identity, kind, networks),
         user_agent=_text(record, "userAgent"),
-        copied=bool(_text(record, "sharedEventID")),
-        corrects=corrects,
+        shared=_text(record, "sharedEventID"),
+        corrects=_text(_object(record, "addendum"), "reason") == "UPDATED_DATA",
         endpoint=_endpoint(record),
         record=record,
     )

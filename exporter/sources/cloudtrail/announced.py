@@ -6,7 +6,7 @@ queue, and SQS brings it back until it gives up; the hourly look at the bucket g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from exporter.aws import Aws
 from exporter.aws.objects import Bucket
@@ -29,9 +29,9 @@ class AnnouncedCalls:
         readings = Readings("s3", aws, config, begin)
         bucket = Bucket(aws, config.queues[trail.queue], trail.bucket)
         self._bucket = bucket
-        self._prefix = trail.folder
+        self._top = f"{trail.folder}AWSLogs/"
         self._contents = Contents(bucket, readings)
-        self._healing = Healing(aws, self._contents, readings, self._prefix)
+        self._healing = Healing(aws, self._contents, readings, self._top)
 
     def hears(self, told: Told) -> bool:
         """Say whether this is for its ears: a new object in the bucket, below the prefix."""
@@ -54,18 +54,24 @@ class AnnouncedCalls:
         """Say whether it is time to look which files nobody told of."""
         return self._healing.due()
 
-    def heal(self, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
+    def heal(
+        self,
+        wanted: Wanted,
+        targets: Sequence[Target] | None,
+        known: KnownOf,
+        now: float,
+        stop: Callable[[], bool],
+    ) -> Iterator[Reading]:
         """Yield what files tell that nobody told of; not all at once: it may be due again at once."""
-        return self._healing.heal(wanted, known, now)
+        return self._healing.heal(wanted, targets, known, now, stop)
 
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - not slowed
         """Return what an hour takes where a trail writes one file each five minutes for each target, and digests."""
-        accounts = len({target.account_id for target in censuses})
-        lists = 1 + accounts * len(READ) + 2 * len(censuses)
+        lists = 1 + (len(READ) + 1) * len(censuses)
         return Forecast((EVERY,), {"GetObject": 13.0 * len(censuses), "ListObjectsV2": float(lists)})
 
     def _keys(self, told: Told) -> Iterator[str]:
-        return (key for bucket, key in announced(told) if bucket == self._bucket.name and key.startswith(self._prefix))
+        return (key for bucket, key in announced(told) if bucket == self._bucket.name and key.startswith(self._top))
 
     def _ignored(self, now: float) -> Reading:
         """Return that a file was passed by, under the queue's account: nobody knows how many others there are."""

@@ -1,4 +1,4 @@
-"""Reads a file of a trail, whoever found it: in readings of a thousand records, and which files have been read.
+"""Reads a file of a trail, whoever found it: in readings of some records each, and which files have been read.
 
 A record counts on its own target. Of a file of an organisation most records are of other services: they are passed by
 before anything is made of them.
@@ -18,8 +18,11 @@ from exporter.sources.cloudtrail.files import File, FileError, records
 from exporter.sources.cloudtrail.readings import Readings
 
 PIECE = 1000  # records of one reading: what is held until it is committed
+ROOM = 1 << 21  # and characters of them: as objects they take some ten times as much, in the worst case thirty
 KEPT = 3 * DAY  # for which it is known that a file has been read: what is told once more later is read once more
+TRIED = 14 * DAY  # for which a file that can't be read is tried again
 SCOPE = "trail files"
+KEYS = "trail keys"  # of KMS
 
 Wanted = Callable[[Target], bool]
 KnownOf = Callable[[Target], Known]
@@ -42,33 +45,35 @@ class Contents:
         may be told again: records have identities.
         """
         held: dict[Target, list[Any]] = {}
-        number = ignored = 0
+        number = size = ignored = 0
         failure: Failure | None = None
         try:
-            for record in records(self.bucket.read(file.key)):
+            for record, length in records(self.bucket.read(file.key)):
                 target = self._counts(record, file.target, wanted)
                 if target is None:
                     ignored += 1
                     continue
                 held.setdefault(target, []).append(record)
-                number += 1
-                if number == PIECE:
+                number, size = number + 1, size + length
+                if number == PIECE or size > ROOM:
                     yield from self._made(held, known, now)
-                    held, number = {}, 0
+                    held, number, size = {}, 0, 0
         except AwsError as error:
-            failure = Failure(SCOPE, error.error_class, f"{file.key}: {error}")
+            by_key = error.error_class == "denied" and "kms" in str(error).lower()
+            failure = Failure(KEYS if by_key else SCOPE, error.error_class, f"{file.key}: {error}")
         except FileError as error:
             failure = Failure(SCOPE, "broken", f"{file.key}: {error}")
         own = held.pop(file.target, [])
         yield from self._made(held, known, now)
         here = known(file.target)
+        over = dict.fromkeys(self.forgotten(file.folder, here.notes, now - TRIED))  # if nobody can look at the bucket
         yield self._readings.make(
             file.target,
             here,
             own,
             now,
             failed=(failure,) if failure else (),
-            notes=None if failure else self.remembered([file], here.notes),
+            notes=over if failure else {**over, **self.remembered([file], here.notes)},
             left={"ignored": ignored},
         )
         return failure

@@ -28,7 +28,8 @@ from exporter.model import Target
 LOGS, NETWORK, DIGESTS = "CloudTrail", "CloudTrail-NetworkActivity", "CloudTrail-Digest"
 READ = (LOGS, NETWORK)  # what holds records of calls; insights and aggregates tell of calls that have records elsewhere
 PIECE = 1 << 18  # bytes that are inflated at once: a few bytes may hold gigabytes
-LARGEST = 1 << 21  # characters of a record; AWS cuts them at 256 kB
+LARGEST = 1 << 19  # characters of a record; AWS cuts them at 256 kB
+LARGEST_FILE = 1 << 30  # bytes, inflated: AWS begins another one at 50 MB
 LARGEST_DIGEST = 1 << 24  # bytes: it names thirty thousand files of an hour
 
 _KEY = re.compile(
@@ -90,8 +91,10 @@ def first_key(folder: str, kind: str, target: Target, at: float) -> str:
     return f"{folder}{when:%Y/%m/%d}/{target.account_id}_{kind}_{target.region}_{when:%Y%m%dT%H%M}"
 
 
-def records(pieces: Iterable[bytes]) -> Iterator[Any]:
-    """Yield the records of a file, each as the JSON that it is; None for one with half a character in it.
+def records(pieces: Iterable[bytes]) -> Iterator[tuple[Any, int]]:
+    """Yield the records of a file, each as the JSON that it is, with its length in characters.
+
+    It is None for one with half a character in it.
 
     Raises `FileError` after the last one that can be read, of a file that is broken or cut off.
     """
@@ -152,8 +155,8 @@ class _Text:
             raise FileError("it is cut off" if not first else "it holds something else than records")
         self._at += len(word)
 
-    def value(self) -> Any:
-        """Return the value that comes next."""
+    def value(self) -> tuple[Any, int]:
+        """Return the value that comes next, and its length."""
         self.next()
         while True:
             try:
@@ -166,8 +169,8 @@ class _Text:
                 raise FileError("it holds a record that is nested too deep") from None
             half = _HALF.search(self._text, self._at, end)
             sound = not half or _sound(self._text[self._at : end])
-            self._at = end
-            return found if sound else None
+            length, self._at = end - self._at, end
+            return found if sound else None, length
 
     def _more(self) -> bool:
         if len(self._text) - self._at > LARGEST:
@@ -209,7 +212,7 @@ def _text(pieces: Iterator[bytes]) -> Iterator[str]:
 def _inflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what is in gzip: in one member, or in several, one after the other."""
     inflater = zlib.decompressobj(wbits=31)
-    begun = False
+    begun, size = False, 0
     try:
         for piece in pieces:
             rest = piece
@@ -218,6 +221,9 @@ def _inflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
                     inflater = zlib.decompressobj(wbits=31)
                 begun = True
                 inflated = inflater.decompress(rest, PIECE)
+                size += len(inflated)
+                if size > LARGEST_FILE:
+                    raise FileError(f"it holds more than {LARGEST_FILE} bytes")
                 if inflated:
                     yield inflated
                 rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail

@@ -1,9 +1,9 @@
-"""Files that nobody told of: at the start and every hour, the bucket is listed, folder by folder.
+"""Files that nobody told of: at the start and every hour, the bucket is looked at, folder by folder.
 
 A folder holds what one account recorded in one region. Its keys begin with the minute of their publishing, so that it
 is listed from the mark of the last look on, and six hours before: files come late. Where the trail writes digests, each
-tells which files were delivered in an hour: what it names and is not there is told. What has been read is remembered, a
-mark moves only past what has, and past files that can't be read: these are tried again, by name, for two weeks.
+tells which files were delivered in an hour: what it names and is not there is told. What has been read is remembered. A
+mark moves only past what has, and past so many files that can't be read: these are tried again, by name, for two weeks.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
 """
@@ -12,39 +12,45 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from exporter.aws import Aws, AwsError
 from exporter.aws.objects import SEPARATOR
 from exporter.model import DAY, HOUR, MINUTE, Failure, Known, Reading, Target
-from exporter.sources.cloudtrail.contents import Contents, KnownOf, Wanted
+from exporter.sources.cloudtrail.contents import SCOPE, TRIED, Contents, KnownOf, Wanted
 from exporter.sources.cloudtrail.files import DIGESTS, LOGS, READ, File, FileError, digested, first_key, named
 from exporter.sources.cloudtrail.readings import SOURCE, Readings
 
 EVERY = float(HOUR)
 AGAIN = 5.0 * MINUTE  # after a look that something has kept from its end
-LONGEST = 60.0  # seconds of a look: meanwhile nobody reads the queue
+LONGEST = 60.0  # seconds of a look, and then of the file that is being read: meanwhile nobody reads the queue
 OVERLAP = 6 * HOUR
-MOST_UNREAD = 100  # files of a folder that can't be read and are tried again: with more of them, its mark stands still
-TRIED = 14 * DAY
+MOST_UNREAD = 100  # files of a folder that are tried again by name: with more of them, its mark stands still
 TRIED_GONE = DAY  # what is not there does not come: S3 shows what it has
 PASSING = {"throttled", "transient"}
 
 _MARK = "healed/"  # notes of how far a folder has been looked at
+_CHECKED = "checked/"  # and of how far its digests have been
 _UNREAD = "unread/"  # and of the files in it that can't be read: since when, and whether they are gone
+_SINCE = "since/"  # note of when counting began in a bucket, for targets that nobody knew then
 
 _log = logging.getLogger(__name__)
 
+_Reads = Generator[Reading, None, Failure | None]
+
 
 class _Folder(NamedTuple):
-    """Where the files of one kind about one target are."""
+    """Where the files of one kind about one target are; `place` is what stands before the kind."""
 
-    path: str
+    place: str
     kind: str
     target: Target
+
+    @property
+    def path(self) -> str:
+        return f"{self.place}{self.kind}{SEPARATOR}{self.target.region}{SEPARATOR}"
 
 
 class _Look:
@@ -57,27 +63,38 @@ class _Look:
         self.began = now
         self.begun = begun - begun % MINUTE  # keys tell the minute
         self.mark = float(known.notes.get(_MARK + self.named, self.begun))
-        self.since = max(self.begun, self.mark - OVERLAP)
         self.reached = self.mark
+        self.checked = float(known.notes.get(_CHECKED + self.named, self.begun))
         self.unread: dict[str, tuple[float, bool]] = {
             key: (float(at), bool(gone)) for key, (at, gone) in known.notes.get(_UNREAD + self.named, {}).items()
         }
         self.done: set[str] = set()  # keys that were read, or tried, in this look
-        self.digests: list[File] = []
+        self.digests: list[File] = []  # that are dealt with
         self.failures: list[Failure] = []
-        self.stopped = False
+        self.stuck = False  # there is what can't be read and is not remembered: the mark must not pass it
+        self.stopped = False  # by what passes
+
+    def reach(self, at: float) -> None:
+        """Let the mark come so far; a key may name any time, and none that has yet to come is reached."""
+        if not self.stuck:
+            self.reached = max(self.reached, min(at, self.began))
 
 
 class Healing:
-    """Looks for files of one bucket, below a prefix."""
+    """Looks for files of one bucket, below the folder that holds those of all accounts."""
 
-    def __init__(self, aws: Aws, contents: Contents, readings: Readings, prefix: str) -> None:
+    def __init__(self, aws: Aws, contents: Contents, readings: Readings, top: str) -> None:
         self._aws = aws
         self._contents = contents
         self._bucket = contents.bucket
         self._readings = readings
-        self._prefix = prefix
-        self._todo: deque[_Folder] = deque()  # of a look that is not at its end
+        self._top = top
+        self._began = aws.now()
+        self._todo: Iterator[_Folder | Failure | None] | None = None  # of a look that is not at its end
+        self._folder: _Folder | None = None
+        self._tried: dict[str, float] = {}  # when files that can't be read were last tried
+        self._known: set[Target] = set()  # of which it is noted since when they count
+        self._failed: dict[tuple[str, str], Failure] = {}  # in it
         self._soon = False  # something that may pass has kept it from looking everywhere
         self._next = 0.0
 
@@ -85,136 +102,227 @@ class Healing:
         """Say whether it is time to look."""
         return self._aws.now() >= self._next
 
-    def heal(self, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
-        """Yield what files tell that have not been read, for a minute or so; then it is due again at once."""
-        self._next = self._aws.now() + AGAIN  # whatever happens
-        limit = self._aws.now() + LONGEST
-        if not self._todo:
-            self._soon = False
-            try:
-                self._todo.extend(folder for folder in self._folders() if wanted(folder.target))
-            except AwsError as error:
-                self._todo.clear()
-                failure = Failure("ListObjectsV2", error.error_class, str(error))
-                yield Reading(SOURCE, self._bucket.target, now, failed=(failure,))
-                return
-        while self._todo:
-            ended = yield from self._look(self._todo[0], wanted, known, now, limit)
-            if not ended:
-                self._next = self._aws.now()
-                return
-            self._todo.popleft()
-        self._next = self._aws.now() + (AGAIN if self._soon else EVERY)
+    def heal(
+        self,
+        wanted: Wanted,
+        targets: Sequence[Target] | None,
+        known: KnownOf,
+        now: float,
+        stop: Callable[[], bool],
+    ) -> Iterator[Reading]:
+        """Yield what files tell that have not been read, for a minute or so; then it is due again at once.
 
-    def _folders(self) -> Iterator[_Folder]:
-        """Yield the folders that hold records, of all accounts and regions."""
-        top = f"{self._prefix}AWSLogs{SEPARATOR}"
-        places = [f"{top}{name}{SEPARATOR}" for name in self._bucket.folders(top)]
-        for place in tuple(place for place in places if place.startswith(f"{top}o-")):
+        What has gone wrong is told until the end of the look, over all that are made of it.
+        """
+        if self._failed:
+            yield Reading(SOURCE, self._bucket.target, now, failed=tuple(self._failed.values()))
+        for reading in self._heal(wanted, targets, known, now, stop):
+            self._failed |= {(one.scope, one.error_class): one for one in reading.failed}
+            yield reading
+        if self._todo is None:
+            self._failed.clear()
+
+    def _heal(
+        self,
+        wanted: Wanted,
+        targets: Sequence[Target] | None,
+        known: KnownOf,
+        now: float,
+        stop: Callable[[], bool],
+    ) -> Iterator[Reading]:
+        limit = self._aws.now() + LONGEST
+        self._next = self._aws.now() + AGAIN  # whatever happens
+
+        def over() -> bool:
+            return stop() or self._aws.now() >= limit
+
+        yield from self._begin(targets, known, now)
+        if self._todo is None:
+            self._todo, self._soon = self._folders(targets), False
+        try:
+            while not over():
+                if self._folder is None:
+                    found = next(self._todo)
+                    if isinstance(found, Failure):
+                        self._soon = True
+                        yield Reading(SOURCE, self._bucket.target, now, failed=(found,))
+                    elif found and wanted(found.target):
+                        self._folder = found
+                elif (yield from self._look(self._folder, wanted, known, now, over)):
+                    self._folder = None
+        except StopIteration:
+            self._todo = None
+            self._next = self._aws.now() + (AGAIN if self._soon else EVERY)
+        except AwsError as error:  # nothing is known of where folders are
+            self._todo = None
+            failure = Failure("ListObjectsV2", error.error_class, str(error))
+            yield Reading(SOURCE, self._bucket.target, now, failed=(failure,))
+        else:
+            self._next = self._aws.now()
+
+    def _begin(self, targets: Sequence[Target] | None, known: KnownOf, now: float) -> Iterator[Reading]:
+        """Yield since when is counted: of each target that is known, else in the bucket, for whoever is found in it."""
+        if targets is None:
+            home = self._bucket.target
+            note = f"{_SINCE}{self._bucket.name}/{self._top}"
+            if home not in self._known:
+                yield Reading(SOURCE, home, now, notes={note: self._readings.since(known(home).notes.get(note))})
+                self._known.add(home)
+        for target in targets or ():
+            if target not in self._known:
+                yield self._readings.make(target, known(target), (), now)
+                self._known.add(target)
+
+    def _folders(self, targets: Sequence[Target] | None) -> Iterator[_Folder | Failure | None]:
+        """Yield the folders that may hold records; None now and then, where it takes long."""
+        places = [f"{self._top}{name}{SEPARATOR}" for name in self._bucket.folders(self._top)]
+        for place in tuple(place for place in places if place.startswith(f"{self._top}o-")):
+            yield None
             places += [f"{place}{name}{SEPARATOR}" for name in self._bucket.folders(place)]
+        found = False
         for place in places:
             account = place.split(SEPARATOR)[-2]
-            for kind in READ if re.fullmatch(r"[0-9]{12}", account, re.ASCII) else ():
-                within = f"{place}{kind}{SEPARATOR}"
-                for region in self._bucket.folders(within):
-                    yield _Folder(f"{within}{region}{SEPARATOR}", kind, Target(account, region))
+            if not re.fullmatch(r"[0-9]{12}", account, re.ASCII):
+                continue
+            found = True
+            for kind in READ:
+                if targets is not None:
+                    regions = [target.region for target in targets if target.account_id == account]
+                else:
+                    yield None
+                    try:
+                        regions = list(self._bucket.folders(f"{place}{kind}{SEPARATOR}"))
+                    except AwsError as error:
+                        yield Failure("ListObjectsV2", error.error_class, str(error))
+                        continue
+                for region in regions:
+                    yield _Folder(place, kind, Target(account, region))
+        if not found:  # a new trail takes some minutes, while a wrong prefix would look like peace for ever
+            self._soon = True
+            if self._aws.now() > self._began + EVERY:
+                yield Failure(SCOPE, "absent", f"no trail has written anything below {self._bucket.name}/{self._top}")
 
     def _look(
-        self, folder: _Folder, wanted: Wanted, known: KnownOf, now: float, limit: float
+        self, folder: _Folder, wanted: Wanted, known: KnownOf, now: float, over: Callable[[], bool]
     ) -> Generator[Reading, None, bool]:
         """Yield what files of a folder tell that have not been read; return whether there was time for all of it."""
         here = known(folder.target)
         look = _Look(folder, self._bucket.name, here, min(self._readings.begun(here).values()), self._aws.now())
         ended = True
         try:
-            for file in self._missing(look):
-                if self._aws.now() >= limit:
-                    ended = False
-                    break
-                failure = yield from self._contents.read(file, wanted, known, now)
-                self._note(look, file, failure)
+            for file in self._listed(look):
+                if not self._is_known(look, file):
+                    yield from self._try(look, file, wanted, known, now)
                 if look.stopped:
                     break
+                if file.kind != DIGESTS:
+                    look.reach(file.at)
+                if over():
+                    ended = False
+                    break
             else:
-                look.reached = max(look.mark, look.began)
+                look.reach(look.began)
+                look.checked = look.began
+                yield from self._again(look, wanted, known, now, over)
         except AwsError as error:
             look.failures.append(Failure("ListObjectsV2", error.error_class, str(error)))
             self._soon = True
         yield self._end(look, known(folder.target), now)
         return ended
 
-    def _missing(self, look: _Look) -> Iterator[File]:
-        """Yield files that have yet to be read: those that could not be, those that are listed, those in digests."""
-        for file in filter(None, map(named, tuple(look.unread))):
-            if self._contents.has_read(file, look.notes):  # it was told again, and could be read
-                del look.unread[file.key]
-            else:
-                yield file
-        for file in self._listed(look, look.folder):
-            if self._is_missing(look, file):
-                yield file
-            look.reached = max(look.reached, file.at)
-        if look.folder.kind == LOGS:
-            yield from self._named_by_digests(look)
+    def _listed(self, look: _Look) -> Iterator[File]:
+        """Yield the files in a folder that were published since the look's beginning, day by day, and then digests."""
+        marks = {look.folder.kind: look.mark} | ({DIGESTS: look.checked} if look.folder.kind == LOGS else {})
+        for kind, mark in marks.items():
+            folder, since = look.folder._replace(kind=kind), max(look.begun, mark - OVERLAP)
+            for day in range(int(since // DAY) * DAY, int(look.began) + 1, DAY):
+                begins = day <= since and kind != DIGESTS  # their names begin with that of the trail
+                after = first_key(folder.path, kind, folder.target, since) if begins else ""
+                prefix = f"{folder.path}{datetime.fromtimestamp(day, UTC):%Y/%m/%d}/"
+                for file in map(named, self._bucket.listed(prefix, after)):
+                    if file and file.folder == folder.path and file.kind == kind and file.at >= since:
+                        yield file
 
-    def _named_by_digests(self, look: _Look) -> Iterator[File]:
-        path = look.folder.path.replace(f"/{LOGS}/", f"/{DIGESTS}/")
-        for digest in self._listed(look, look.folder._replace(path=path, kind=DIGESTS)):
-            if self._contents.has_read(digest, look.notes):
-                continue
-            try:
-                names = digested(self._bucket.read(digest.key))
-            except AwsError as error:
-                look.failures.append(Failure("digests", error.error_class, f"{digest.key}: {error}"))
-                continue
-            except FileError as error:
-                look.failures.append(Failure("digests", "broken", f"{digest.key}: {error}"))
-                continue
+    def _again(
+        self, look: _Look, wanted: Wanted, known: KnownOf, now: float, over: Callable[[], bool]
+    ) -> Iterator[Reading]:
+        """Try again what could not be read, that which has waited longest first; what there is no time for waits on."""
+        for key in sorted(look.unread, key=lambda key: self._tried.get(key, 0.0)):
+            file = named(key)
+            if file is None or self._contents.has_read(file, look.notes):  # it was told again, and could be read
+                del look.unread[key]
+            elif key not in look.done and not look.stopped:
+                if over():
+                    self._soon = True
+                    break
+                if self._aws.now() >= self._tried.get(key, -EVERY) + EVERY - AGAIN:
+                    yield from self._try(look, file, wanted, known, now)
+
+    def _is_known(self, look: _Look, file: File) -> bool:
+        return file.key in look.done or file.key in look.unread or self._contents.has_read(file, look.notes)
+
+    def _try(self, look: _Look, file: File, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
+        """Read a file, or what a digest names; note what came of it."""
+        self._tried[file.key] = self._aws.now()
+        if file.kind == DIGESTS:
+            failure = yield from self._check(look, file, wanted, known, now)
+        else:
+            failure = yield from self._contents.read(file, wanted, known, now)
+        self._note(look, file, failure)
+
+    def _check(self, look: _Look, digest: File, wanted: Wanted, known: KnownOf, now: float) -> _Reads:
+        """Read what a digest names and nobody has read; return what keeps the digest from being read."""
+        try:
+            names = digested(self._bucket.read(digest.key))
+        except AwsError as error:
+            failure = Failure("digests", error.error_class, f"{digest.key}: {error}")
+        except FileError as error:
+            failure = Failure("digests", "broken", f"{digest.key}: {error}")
+        else:
             for one in names:
                 file = named(one.s3_object) if one.s3_bucket == self._bucket.name else None
-                if file and file.folder == look.folder.path and file.at >= look.begun and self._is_missing(look, file):
-                    yield file
-            look.digests.append(digest)
-
-    def _is_missing(self, look: _Look, file: File) -> bool:
-        return (
-            file.key not in look.done and file.key not in look.unread and not self._contents.has_read(file, look.notes)
-        )
-
-    def _listed(self, look: _Look, folder: _Folder) -> Iterator[File]:
-        """Yield the files in a folder that were published since the look's beginning, day by day."""
-        for day in range(int(look.since // DAY) * DAY, int(look.began) + 1, DAY):
-            begins = day <= look.since and folder.kind != DIGESTS  # their names begin with that of the trail
-            after = first_key(folder.path, folder.kind, folder.target, look.since) if begins else ""
-            for file in map(
-                named, self._bucket.listed(f"{folder.path}{datetime.fromtimestamp(day, UTC):%Y/%m/%d}/", after)
-            ):
-                if file and file.folder == folder.path and file.kind == folder.kind and file.at >= look.since:
-                    yield file
+                ours = file and file.folder == look.folder.path and file.at >= look.begun
+                if file and ours and not look.stopped and not self._is_known(look, file):
+                    yield from self._try(look, file, wanted, known, now)
+            if not look.stopped:
+                look.digests.append(digest)
+            return None
+        look.failures.append(failure)
+        return failure
 
     def _note(self, look: _Look, file: File, failure: Failure | None) -> None:
         """Learn what came of a file."""
         look.done.add(file.key)
         if failure is None:
             look.unread.pop(file.key, None)
+            self._tried.pop(file.key, None)
         elif failure.error_class in PASSING:
             look.stopped = self._soon = True
         else:
             gone = failure.error_class == "absent"
-            since, _ = look.unread.setdefault(file.key, (look.began, gone))
-            look.unread[file.key] = since, gone
+            full = len(look.unread) >= MOST_UNREAD
+            since, _ = look.unread.get(file.key, (file.at if full else look.began, gone))
             if look.began - since > (TRIED_GONE if gone else TRIED):
-                del look.unread[file.key]
+                look.unread.pop(file.key, None)
+                self._tried.pop(file.key, None)
                 _log.error("what is in %s is lost: %s", file.key, failure.detail)
-            look.stopped = len(look.unread) > MOST_UNREAD
+            elif file.key in look.unread or not full:
+                look.unread[file.key] = since, gone
+            else:  # it will be listed, and tried, again
+                look.stuck = True
 
     def _end(self, look: _Look, known: Known, now: float) -> Reading:
         """Return what is to be remembered of a look: how far it came, and what it could not read."""
+        if look.stuck:
+            text = f"more than {MOST_UNREAD} files of {look.folder.path} can't be read: its mark stands still"
+            look.failures.append(Failure(SCOPE, "broken", text))
         notes: dict[str, Any] = {
             _MARK + look.named: look.reached,
+            _CHECKED + look.named: look.checked,
             _UNREAD + look.named: look.unread or None,
             **self._contents.remembered(look.digests, known.notes),
         }
-        for path in (look.folder.path, look.folder.path.replace(f"/{LOGS}/", f"/{DIGESTS}/")):
-            notes |= dict.fromkeys(self._contents.forgotten(path, known.notes, min(look.reached, look.began)))
+        for kind, mark in ((look.folder.kind, look.reached), (DIGESTS, look.checked)):
+            path = look.folder._replace(kind=kind).path
+            notes |= dict.fromkeys(self._contents.forgotten(path, known.notes, mark))
         return self._readings.make(look.folder.target, known, (), now, failed=tuple(look.failures), notes=notes)

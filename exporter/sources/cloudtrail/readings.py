@@ -20,6 +20,7 @@ AGENT = "sagemaker-exporter/"
 EARLIEST = 10.0 * MINUTE  # before the start, at the most, for demonstrations: LookupEvents takes a minute for an hour
 AHEAD = 15.0 * MINUTE  # a record that is further in the future tells nothing of what is newest
 _BEGUN = "begun"  # note of when counting began, by event source
+_OWN = "own"  # and of who we are there: after a start it takes a while until a login tells
 _NEWEST = "newest/"  # notes of when the newest record was made, by way
 _CALLED = "called/"  # and of when each operation was last called
 _DATA = "data/"  # and of when the newest data call was made
@@ -45,6 +46,11 @@ class Readings:
         self._audited = config.audit.output != "none"
         on = (name for name, row in CATALOGUE.items() if row.source == SOURCE and config.on(name))
         self._on = frozenset(on)
+
+    def since(self, at: float | None) -> float:
+        """Let what has never counted count from an earlier time on, if one is known; return since when it does."""
+        self._since = min(self._since, self._aws.now(), math.inf if at is None else at)
+        return self._since
 
     def begun(self, known: Known) -> dict[str, float]:
         """Return when counting began, by event source: of one that was left out until now, now."""
@@ -72,7 +78,9 @@ class Readings:
         newest = known.notes.get(_NEWEST + self._way, -math.inf)
         data = known.notes.get(_DATA + self._way, 0.0)
         called: dict[str, float] = dict(known.notes.get(_CALLED + self._way, {}))
-        seen = self._seen()
+        who = self._aws.identities()
+        own = _lasting(who[target]) if target in who else known.notes.get(_OWN)
+        seen = self._seen(who, own)
         for record in records:
             try:
                 found = call(record, self._networks, target.account_id)
@@ -92,7 +100,7 @@ class Readings:
                 newest = max(newest, found.at)
                 data = max(data, found.at) if found.category is Category.DATA else data
                 self._note(found, called)
-        kept = {_BEGUN: begun, **(notes or {})}
+        kept = {_BEGUN: begun, _OWN: own, **(notes or {})}
         if newest > -math.inf:
             kept[_NEWEST + self._way] = newest
         if data:
@@ -116,10 +124,10 @@ class Readings:
             read_until=read_until,
         )
 
-    def _seen(self) -> Seen:
-        """Return what says which calls are our own, and whose records all come to us."""
-        who = self._aws.identities()
-        return Seen(self.sources, AGENT, {_lasting(arn) for arn in who.values()}, who.keys())
+    def _seen(self, who: Mapping[Target, str], own: str | None) -> Seen:
+        """Return what says which calls are our own, and whose records all come to us: those that are looked up."""
+        ours = {_lasting(arn) for arn in who.values()} | ({own} if own else set())
+        return Seen(self.sources, AGENT, ours, who.keys() if "lookup" in self._ways else ())
 
     def _only(self, one: Event, audited: Mapping[str, Any] | None) -> Event:
         return Event(
