@@ -23,7 +23,7 @@ from exporter.clock import Clock
 from exporter.folding import Folding
 from exporter.inventory import Census
 from exporter.ledger import Applied, Ledger, LedgerError
-from exporter.model import Event, Failure, Forecast, Known, Reading, Snapshot, Target
+from exporter.model import Event, Failure, Forecast, Known, Reading, Snapshot, Target, Turn
 from exporter.tally import PREFIX, Tally
 
 _log = logging.getLogger(__name__)
@@ -76,16 +76,12 @@ class Listener(Protocol):
         """
 
 
-Wanted = Callable[[Target], bool]
-KnownOf = Callable[[Target], Known]
-
-
 @runtime_checkable
 class Follower(Protocol):
     """A source that follows messages to what they announce: more than one reading holds, and of any target.
 
-    `wanted` says which targets count, and `known` what the ledger knows of one. A reading that holds failures tells
-    that the rest could not be read.
+    Each reading is committed before the next one is asked for. One that holds failures tells that the rest could not be
+    read.
     """
 
     name: str
@@ -96,24 +92,14 @@ class Follower(Protocol):
     def meet(self, target: Target) -> None:
         """Learn of a target that is not configured."""
 
-    def follow(self, told: Told, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
-        """Yield what a message leads to; each reading is committed before the next one is asked for."""
+    def follow(self, told: Told, turn: Turn) -> Iterator[Reading]:
+        """Yield what a message leads to."""
 
     def due(self) -> bool:
         """Say whether it is time to heal."""
 
-    def heal(
-        self,
-        wanted: Wanted,
-        targets: Sequence[Target] | None,
-        known: KnownOf,
-        now: float,
-        stop: Callable[[], bool],
-    ) -> Iterator[Reading]:
-        """Yield what no message has led to, for a minute or so, or until it is to stop.
-
-        `targets` are those that count; None where all do that are found.
-        """
+    def heal(self, turn: Turn) -> Iterator[Reading]:
+        """Yield what no message has led to, for a minute or so."""
 
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:
         """Return what an hour takes where this exists, beside what comes out of the queue; as that of a source."""
@@ -278,29 +264,24 @@ class Collection:
             )
         return left
 
-    def follow(
-        self, follower: Follower, home: Target, told: Sequence[Told], wanted: Wanted, stop: Callable[[], bool]
-    ) -> list[Told]:
+    def follow(self, follower: Follower, home: Target, told: Sequence[Told], turn: Turn) -> list[Told]:
         """Let a follower read what messages lead to, apply, report; return those that could not be read to their end.
 
         What it could read of these is committed too. Raises `LedgerError`: any of them may not be.
         """
-        known = partial(self._known, follower.name)
-        streams = (follower.follow(one, wanted, known, self._clock.now()) for one in told)
-        whole = self._read_all(follower, "follow", home, streams, stop)
+        streams = (follower.follow(one, turn._replace(now=self._clock.now())) for one in told)
+        whole = self._read_all(follower, "follow", home, streams, turn.stop)
         return [one for one, good in zip(told, whole, strict=True) if not good]
 
-    def heal(
-        self,
-        follower: Follower,
-        home: Target,
-        wanted: Wanted,
-        targets: Sequence[Target] | None,
-        stop: Callable[[], bool],
-    ) -> None:
+    def heal(self, follower: Follower, home: Target, turn: Turn) -> None:
         """Let a follower read what no message has led to, apply, report. Raises `LedgerError`."""
-        stream = follower.heal(wanted, targets, partial(self._known, follower.name), self._clock.now(), stop)
-        self._read_all(follower, "heal", home, [stream], stop)
+        self._read_all(follower, "heal", home, [follower.heal(turn)], turn.stop)
+
+    def turn(
+        self, name: str, wanted: Callable[[Target], bool], targets: Sequence[Target] | None, stop: Callable[[], bool]
+    ) -> Turn:
+        """Return what a follower of this name is given; see `Turn`."""
+        return Turn(wanted, targets, partial(self._known, name), self._clock.now(), stop)
 
     def _read_all(
         self,

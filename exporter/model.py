@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -355,6 +355,20 @@ class Known(NamedTuple):
     scopes: frozenset[str] = frozenset()
     runs: Mapping[str, Any] = {}
     lives: Mapping[str, Life] = {}
+
+
+class Turn(NamedTuple):
+    """What is given to a source that follows messages to what they announce.
+
+    `wanted` says whether a target counts; `targets` are all that do, None where those do that are found. `known` is
+    what the ledger knows of a target, `now` the time by our clock. `stop` says whether the turn is to end.
+    """
+
+    wanted: Callable[[Target], bool]
+    targets: Sequence[Target] | None
+    known: Callable[[Target], Known]
+    now: float
+    stop: Callable[[], bool]
 
 
 class Chunk(Struct, frozen=True):

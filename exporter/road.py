@@ -24,7 +24,7 @@ from exporter.clock import Clock
 from exporter.collection import Collection as Readings
 from exporter.collection import Follower, Listener, Repeats
 from exporter.ledger import LedgerError
-from exporter.model import Target
+from exporter.model import Target, Turn
 from exporter.tally import Tally
 
 MOST = 100  # messages in one commit
@@ -185,15 +185,17 @@ class Road:
         """Let those who follow messages look for what no message has told of, when that is due."""
         for follower in self._listeners:
             if isinstance(follower, Follower) and follower.due():
-                wanted = partial(self._counts, targets)
-                known = None if self._every else tuple(targets)
                 with self._working:
                     try:
-                        self._readings.heal(follower, self._queue.target, wanted, known, self._stopping.is_set)
+                        self._readings.heal(follower, self._queue.target, self._turn_of(follower, targets))
                     except LedgerError as error:  # it will be due again, and messages are held until the ledger is well
                         self._complain("heal", "ledger", str(error))
                     else:
                         self._content("heal")
+
+    def _turn_of(self, follower: Follower, targets: Collection[Target]) -> Turn:
+        known = None if self._every else tuple(targets)
+        return self._readings.turn(follower.name, partial(self._counts, targets), known, self._stopping.is_set)
 
     def _counts(self, targets: Collection[Target], target: Target) -> bool:
         """Say whether what happens on a target counts; whoever listens has met it then."""
@@ -286,8 +288,7 @@ class Road:
         while True:
             try:
                 if isinstance(listener, Follower):
-                    wanted = partial(self._counts, targets)
-                    failed = self._readings.follow(listener, target, every, wanted, self._stopping.is_set)
+                    failed = self._readings.follow(listener, target, every, self._turn_of(listener, targets))
                 else:
                     failed = self._readings.hear(listener, target, every)
             except LedgerError:

@@ -126,13 +126,14 @@ def read(path, folder):
     class Following:
         name = SOURCE
 
-        def follow(self, told, wanted, known, now):
-            return contents.read(named(KEY), wanted, known, now)
+        def follow(self, told, turn):
+            return contents.read(named(KEY), turn)
 
     home = Target(HOME, REGION)
     idle = peak_since()
     began, cpu = time.perf_counter(), time.process_time()
-    left = collection.follow(Following(), home, [None], lambda _: True, lambda: False)
+    turn = collection.turn(SOURCE, lambda _: True, None, lambda: False)
+    left = collection.follow(Following(), home, [None], turn)
     cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
     above = memory("VmHWM") - idle
     if left:

@@ -6,15 +6,15 @@ queue, and SQS brings it back until it gives up; the hourly look at the bucket g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from exporter.aws import Aws
 from exporter.aws.objects import Bucket
 from exporter.aws.queues import Told, announced
 from exporter.config import CloudTrail, Config
 from exporter.inventory import Census
-from exporter.model import Effect, Forecast, Reading, Target
-from exporter.sources.cloudtrail.contents import Contents, KnownOf, Wanted
+from exporter.model import Effect, Forecast, Reading, Target, Turn
+from exporter.sources.cloudtrail.contents import Contents
 from exporter.sources.cloudtrail.files import READ, named
 from exporter.sources.cloudtrail.healing import EVERY, Healing
 from exporter.sources.cloudtrail.readings import EVENTS, SOURCE, Readings
@@ -40,30 +40,23 @@ class AnnouncedCalls:
     def meet(self, target: Target) -> None:
         """Do nothing: a record holds all that counts."""
 
-    def follow(self, told: Told, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
+    def follow(self, told: Told, turn: Turn) -> Iterator[Reading]:
         """Yield what the files that a message announces tell: records of calls only, of targets that are wanted."""
         for file in filter(None, map(named, self._keys(told))):
             if file.kind not in READ:
                 continue
-            if not wanted(file.target):  # nobody knows how much is in it
-                yield self._ignored(now)
-            elif not self._contents.has_read(file, known(file.target).notes):
-                yield from self._contents.read(file, wanted, known, now)
+            if not turn.wanted(file.target):  # nobody knows how much is in it
+                yield self._ignored(turn.now)
+            elif not self._contents.has_read(file, turn.known(file.target).notes):
+                yield from self._contents.read(file, turn)
 
     def due(self) -> bool:
         """Say whether it is time to look which files nobody told of."""
         return self._healing.due()
 
-    def heal(
-        self,
-        wanted: Wanted,
-        targets: Sequence[Target] | None,
-        known: KnownOf,
-        now: float,
-        stop: Callable[[], bool],
-    ) -> Iterator[Reading]:
+    def heal(self, turn: Turn) -> Iterator[Reading]:
         """Yield what files tell that nobody told of; not all at once: it may be due again at once."""
-        return self._healing.heal(wanted, targets, known, now, stop)
+        return self._healing.heal(turn)
 
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - not slowed
         """Return what an hour takes where a trail writes one file each five minutes for each target, and digests."""

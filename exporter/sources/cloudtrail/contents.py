@@ -7,13 +7,13 @@ before anything is made of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from exporter.aws import AwsError
 from exporter.aws.objects import Bucket
-from exporter.model import DAY, HOUR, Failure, Known, Reading, Target
+from exporter.model import DAY, HOUR, Failure, Reading, Target, Turn
 from exporter.sources.cloudtrail.files import File, FileError, records
 from exporter.sources.cloudtrail.readings import Readings
 
@@ -23,9 +23,6 @@ KEPT = 3 * DAY  # for which it is known that a file has been read: what is told 
 TRIED = 14 * DAY  # for which a file that can't be read is tried again
 SCOPE = "trail files"
 KEYS = "trail keys"  # of KMS
-
-Wanted = Callable[[Target], bool]
-KnownOf = Callable[[Target], Known]
 
 _ACCOUNT, _REGION = re.compile(r"[0-9]{12}", re.ASCII), re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 _READ = "read/"  # notes of the files that have been read, by folder and hour
@@ -38,7 +35,7 @@ class Contents:
         self.bucket = bucket
         self._readings = readings
 
-    def read(self, file: File, wanted: Wanted, known: KnownOf, now: float) -> Generator[Reading, None, Failure | None]:
+    def read(self, file: File, turn: Turn) -> Generator[Reading, None, Failure | None]:
         """Yield what a file tells of targets that are wanted; return what keeps it from being read to its end.
 
         The last reading is of the file's own target. It remembers the file, or holds the failure. What came before it
@@ -49,14 +46,14 @@ class Contents:
         failure: Failure | None = None
         try:
             for record, length in records(self.bucket.read(file.key)):
-                target = self._counts(record, file.target, wanted)
+                target = self._counts(record, file.target, turn)
                 if target is None:
                     ignored += 1
                     continue
                 held.setdefault(target, []).append(record)
                 number, size = number + 1, size + length
                 if number == PIECE or size > ROOM:
-                    yield from self._made(held, known, now)
+                    yield from self._made(held, turn)
                     held, number, size = {}, 0, 0
         except AwsError as error:
             by_key = error.error_class == "denied" and "kms" in str(error).lower()
@@ -64,14 +61,16 @@ class Contents:
         except FileError as error:
             failure = Failure(SCOPE, "broken", f"{file.key}: {error}")
         own = held.pop(file.target, [])
-        yield from self._made(held, known, now)
-        here = known(file.target)
-        over = dict.fromkeys(self.forgotten(file.folder, here.notes, now - TRIED))  # if nobody can look at the bucket
+        yield from self._made(held, turn)
+        here = turn.known(file.target)
+        over = dict.fromkeys(
+            self.forgotten(file.folder, here.notes, turn.now - TRIED)
+        )  # if nobody can look at the bucket
         yield self._readings.make(
             file.target,
             here,
             own,
-            now,
+            turn.now,
             failed=(failure,) if failure else (),
             notes=over if failure else {**over, **self.remembered([file], here.notes)},
             left={"ignored": ignored},
@@ -100,11 +99,11 @@ class Contents:
     def _note(self, file: File) -> str:
         return f"{_READ}{self.bucket.name}/{file.folder}{_hour(file.at)}"
 
-    def _made(self, held: Mapping[Target, list[Any]], known: KnownOf, now: float) -> Iterator[Reading]:
+    def _made(self, held: Mapping[Target, list[Any]], turn: Turn) -> Iterator[Reading]:
         for target, some in held.items():
-            yield self._readings.make(target, known(target), some, now)
+            yield self._readings.make(target, turn.known(target), some, turn.now)
 
-    def _counts(self, record: Any, here: Target, wanted: Wanted) -> Target | None:
+    def _counts(self, record: Any, here: Target, turn: Turn) -> Target | None:
         """Return the target of a record; None for one that is passed by. What can't be read is of the file's own."""
         if not isinstance(record, dict):
             return here
@@ -117,7 +116,7 @@ class Contents:
         if not (_ACCOUNT.fullmatch(account) and _REGION.fullmatch(region)):
             return here
         target = Target(account, region)
-        return target if wanted(target) else None
+        return target if turn.wanted(target) else None
 
 
 def _named(file: File) -> str:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from exporter.aws import Aws, AwsError
 from exporter.aws.objects import SEPARATOR
-from exporter.model import DAY, HOUR, MINUTE, Failure, Known, Reading, Target
-from exporter.sources.cloudtrail.contents import SCOPE, TRIED, Contents, KnownOf, Wanted
+from exporter.model import DAY, HOUR, MINUTE, Failure, Known, Reading, Target, Turn
+from exporter.sources.cloudtrail.contents import SCOPE, TRIED, Contents
 from exporter.sources.cloudtrail.files import DIGESTS, LOGS, READ, File, FileError, digested, first_key, named
 from exporter.sources.cloudtrail.readings import SOURCE, Readings
 
@@ -37,8 +37,6 @@ _UNREAD = "unread/"  # and of the files in it that can't be read: since when, an
 _SINCE = "since/"  # note of when counting began in a bucket, for targets that nobody knew then
 
 _log = logging.getLogger(__name__)
-
-_Reads = Generator[Reading, None, Failure | None]
 
 
 class _Folder(NamedTuple):
@@ -102,53 +100,35 @@ class Healing:
         """Say whether it is time to look."""
         return self._aws.now() >= self._next
 
-    def heal(
-        self,
-        wanted: Wanted,
-        targets: Sequence[Target] | None,
-        known: KnownOf,
-        now: float,
-        stop: Callable[[], bool],
-    ) -> Iterator[Reading]:
+    def heal(self, turn: Turn) -> Iterator[Reading]:
         """Yield what files tell that have not been read, for a minute or so; then it is due again at once.
 
-        What has gone wrong is told until the end of the look, over all that are made of it.
+        What has gone wrong is told until the end of the look, over all turns that it takes.
         """
         if self._failed:
-            yield Reading(SOURCE, self._bucket.target, now, failed=tuple(self._failed.values()))
-        for reading in self._heal(wanted, targets, known, now, stop):
+            yield Reading(SOURCE, self._bucket.target, turn.now, failed=tuple(self._failed.values()))
+        limit = self._aws.now() + LONGEST
+        for reading in self._heal(turn._replace(stop=lambda: turn.stop() or self._aws.now() >= limit)):
             self._failed |= {(one.scope, one.error_class): one for one in reading.failed}
             yield reading
         if self._todo is None:
             self._failed.clear()
 
-    def _heal(
-        self,
-        wanted: Wanted,
-        targets: Sequence[Target] | None,
-        known: KnownOf,
-        now: float,
-        stop: Callable[[], bool],
-    ) -> Iterator[Reading]:
-        limit = self._aws.now() + LONGEST
+    def _heal(self, turn: Turn) -> Iterator[Reading]:
         self._next = self._aws.now() + AGAIN  # whatever happens
-
-        def over() -> bool:
-            return stop() or self._aws.now() >= limit
-
-        yield from self._begin(targets, known, now)
+        yield from self._begin(turn)
         if self._todo is None:
-            self._todo, self._soon = self._folders(targets), False
+            self._todo, self._soon = self._folders(turn.targets), False
         try:
-            while not over():
+            while not turn.stop():
                 if self._folder is None:
                     found = next(self._todo)
                     if isinstance(found, Failure):
                         self._soon = True
-                        yield Reading(SOURCE, self._bucket.target, now, failed=(found,))
-                    elif found and wanted(found.target):
+                        yield Reading(SOURCE, self._bucket.target, turn.now, failed=(found,))
+                    elif found and turn.wanted(found.target):
                         self._folder = found
-                elif (yield from self._look(self._folder, wanted, known, now, over)):
+                elif (yield from self._look(self._folder, turn)):
                     self._folder = None
         except StopIteration:
             self._todo = None
@@ -156,21 +136,22 @@ class Healing:
         except AwsError as error:  # nothing is known of where folders are
             self._todo = None
             failure = Failure("ListObjectsV2", error.error_class, str(error))
-            yield Reading(SOURCE, self._bucket.target, now, failed=(failure,))
+            yield Reading(SOURCE, self._bucket.target, turn.now, failed=(failure,))
         else:
             self._next = self._aws.now()
 
-    def _begin(self, targets: Sequence[Target] | None, known: KnownOf, now: float) -> Iterator[Reading]:
+    def _begin(self, turn: Turn) -> Iterator[Reading]:
         """Yield since when is counted: of each target that is known, else in the bucket, for whoever is found in it."""
-        if targets is None:
+        if turn.targets is None:
             home = self._bucket.target
             note = f"{_SINCE}{self._bucket.name}/{self._top}"
             if home not in self._known:
-                yield Reading(SOURCE, home, now, notes={note: self._readings.since(known(home).notes.get(note))})
+                since = self._readings.since(turn.known(home).notes.get(note))
+                yield Reading(SOURCE, home, turn.now, notes={note: since})
                 self._known.add(home)
-        for target in targets or ():
+        for target in turn.targets or ():
             if target not in self._known:
-                yield self._readings.make(target, known(target), (), now)
+                yield self._readings.make(target, turn.known(target), (), turn.now)
                 self._known.add(target)
 
     def _folders(self, targets: Sequence[Target] | None) -> Iterator[_Folder | Failure | None]:
@@ -202,32 +183,30 @@ class Healing:
             if self._aws.now() > self._began + EVERY:
                 yield Failure(SCOPE, "absent", f"no trail has written anything below {self._bucket.name}/{self._top}")
 
-    def _look(
-        self, folder: _Folder, wanted: Wanted, known: KnownOf, now: float, over: Callable[[], bool]
-    ) -> Generator[Reading, None, bool]:
+    def _look(self, folder: _Folder, turn: Turn) -> Generator[Reading, None, bool]:
         """Yield what files of a folder tell that have not been read; return whether there was time for all of it."""
-        here = known(folder.target)
+        here = turn.known(folder.target)
         look = _Look(folder, self._bucket.name, here, min(self._readings.begun(here).values()), self._aws.now())
         ended = True
         try:
             for file in self._listed(look):
                 if not self._is_known(look, file):
-                    yield from self._try(look, file, wanted, known, now)
+                    yield from self._try(look, file, turn)
                 if look.stopped:
                     break
                 if file.kind != DIGESTS:
                     look.reach(file.at)
-                if over():
+                if turn.stop():
                     ended = False
                     break
             else:
                 look.reach(look.began)
                 look.checked = look.began
-                yield from self._again(look, wanted, known, now, over)
+                yield from self._again(look, turn)
         except AwsError as error:
             look.failures.append(Failure("ListObjectsV2", error.error_class, str(error)))
             self._soon = True
-        yield self._end(look, known(folder.target), now)
+        yield self._end(look, turn.known(folder.target), turn.now)
         return ended
 
     def _listed(self, look: _Look) -> Iterator[File]:
@@ -243,34 +222,32 @@ class Healing:
                     if file and file.folder == folder.path and file.kind == kind and file.at >= since:
                         yield file
 
-    def _again(
-        self, look: _Look, wanted: Wanted, known: KnownOf, now: float, over: Callable[[], bool]
-    ) -> Iterator[Reading]:
+    def _again(self, look: _Look, turn: Turn) -> Iterator[Reading]:
         """Try again what could not be read, that which has waited longest first; what there is no time for waits on."""
         for key in sorted(look.unread, key=lambda key: self._tried.get(key, 0.0)):
             file = named(key)
             if file is None or self._contents.has_read(file, look.notes):  # it was told again, and could be read
                 del look.unread[key]
             elif key not in look.done and not look.stopped:
-                if over():
+                if turn.stop():
                     self._soon = True
                     break
                 if self._aws.now() >= self._tried.get(key, -EVERY) + EVERY - AGAIN:
-                    yield from self._try(look, file, wanted, known, now)
+                    yield from self._try(look, file, turn)
 
     def _is_known(self, look: _Look, file: File) -> bool:
         return file.key in look.done or file.key in look.unread or self._contents.has_read(file, look.notes)
 
-    def _try(self, look: _Look, file: File, wanted: Wanted, known: KnownOf, now: float) -> Iterator[Reading]:
+    def _try(self, look: _Look, file: File, turn: Turn) -> Iterator[Reading]:
         """Read a file, or what a digest names; note what came of it."""
         self._tried[file.key] = self._aws.now()
         if file.kind == DIGESTS:
-            failure = yield from self._check(look, file, wanted, known, now)
+            failure = yield from self._check(look, file, turn)
         else:
-            failure = yield from self._contents.read(file, wanted, known, now)
+            failure = yield from self._contents.read(file, turn)
         self._note(look, file, failure)
 
-    def _check(self, look: _Look, digest: File, wanted: Wanted, known: KnownOf, now: float) -> _Reads:
+    def _check(self, look: _Look, digest: File, turn: Turn) -> Generator[Reading, None, Failure | None]:
         """Read what a digest names and nobody has read; return what keeps the digest from being read."""
         try:
             names = digested(self._bucket.read(digest.key))
@@ -283,7 +260,7 @@ class Healing:
                 file = named(one.s3_object) if one.s3_bucket == self._bucket.name else None
                 ours = file and file.folder == look.folder.path and file.at >= look.begun
                 if file and ours and not look.stopped and not self._is_known(look, file):
-                    yield from self._try(look, file, wanted, known, now)
+                    yield from self._try(look, file, turn)
             if not look.stopped:
                 look.digests.append(digest)
             return None
