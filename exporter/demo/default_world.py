@@ -143,6 +143,8 @@ def default_world(
     regions: Sequence[str] = ("us-east-1",),
     begin: float | None = None,
     spelling: int = 0,
+    *,
+    tried_out: bool = False,
 ) -> World:
     """Return a world with so many endpoints in each region of each account, as it stands at `begin` (default: now).
 
@@ -162,7 +164,7 @@ def default_world(
                 per_minute = kind.per_minute * (0.2 + 2 * chance(site.number("traffic"), nth))
                 created = now - DAY * (1 + nth * 7 % 40)
                 site.open_endpoint(endpoint_name(nth), created, replace(kind, per_minute=per_minute))
-            if endpoints:  # and one that somebody tries out and deletes, as an audit can tell
+            if tried_out:  # and one that somebody tries out and deletes, as an audit can tell
                 world.add_endpoint(account, region, TRIED_OUT, now + 20)
                 world.delete_endpoint(account, region, TRIED_OUT, now + 100)
             site.run_jobs()

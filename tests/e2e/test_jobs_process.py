@@ -67,7 +67,7 @@ def test_killed_at_any_instant_each_end_of_a_job_counts_once(aws, started, tmp_p
         time.sleep(luck.uniform(1.0, 5.0))
         daemon.kill()
         daemon.start()
-    end = now + 3 * HOUR
+    end = now + 2 * HOUR
     wait_until(lambda: fake.now() > end, 120, "the end of all jobs")
     expected, firsts = Counter(), Counter()
     for change in world.job_changes(ACCOUNT, REGION, now, fake.now()):
