@@ -161,7 +161,8 @@ class Collection:
         self._read_until: dict[tuple[str, Target], tuple[float, float]] = {}  # and the time of the reading
         self._last_event: dict[tuple[str, Target], float] = {}
         self._newest: dict[tuple[str, Target], Run] = {}
-        self._wrong: dict[tuple[str, Target], dict[Hashable, tuple[Failure, ...]]] = {}  # by who tells of it
+        self._listening: frozenset[int] | None = None  # None while that is not told
+        self._wrong: dict[tuple[str, Target], dict[tuple[str, int], tuple[tuple[Failure, ...], float]]] = {}
         self._retired: frozenset[str] = frozenset()
         self._failed: deque[Run] = deque(maxlen=KEPT_FAILURES)
 
@@ -182,13 +183,14 @@ class Collection:
             self._newest = {key: run for key, run in self._newest.items() if key in runs}
             self._read_until = {key: until for key, until in self._read_until.items() if key in runs}
 
-    def retire(self, sources: Iterable[str]) -> None:
+    def retire(self, sources: Iterable[str], listeners: Iterable[Listener | Follower]) -> None:
         """Learn which sources are switched off: a run of one that is still under way counts nothing any more.
 
-        Those that are on may be others than before: what was wrong with them is to be found again.
+        What was wrong with those that are on is to be found again, by the `listeners` that there are from now on.
         """
         self._retired = frozenset(sources)
         with self._lock:
+            self._listening = frozenset(map(id, listeners))
             self._wrong.clear()
 
     def limit(self, labels: Mapping[str, int]) -> None:
@@ -220,7 +222,7 @@ class Collection:
             failures, outcome, bug = (*failures, Failure(source.name, "bug", repr(error))), "failed", error
         self._admission.pass_by(target, source.name)
         run = Run(source.name, target, now, self._clock.monotonic() - began, outcome, failures)
-        self._report(run, bug, "read")
+        self._report(run, bug, ("read", 0))
         return run
 
     def hear(self, listener: Listener, target: Target, told: Sequence[Told]) -> list[Told]:
@@ -253,7 +255,7 @@ class Collection:
             failures, outcome = (*failures, Failure("ledger", "transient", str(error))), "failed"
             raise
         else:
-            if left:
+            if bug:
                 failures = (*failures, Failure("messages", "bug", repr(bug)))
             outcome = "failed" if bug and len(left) == len(told) else "partial" if failures else "ok"
         finally:
@@ -378,16 +380,24 @@ class Collection:
                 at = self._last_event[source, target] = max(newest, self._last_event.get((source, target), newest))
             self._tally.set("event_last_timestamp_seconds", target.account_id, target.region, source, value=at)
 
-    def _report(self, run: Run, bug: Exception | None, who: Hashable) -> None:
+    def _report(self, run: Run, bug: Exception | None, who: tuple[str, int]) -> None:
         """Tell of a run in metrics, and in the log where it failed in a new way: one place for both.
 
-        Several may tell of one source and target, by different roads. What is wrong with one of them is not mended by
-        another that is well.
+        Several may tell of one source and target, by different roads: `who` is what was done, and by which listener.
+        What is wrong with one is not mended by another that is well; what was wrong with a message is, in an hour: it
+        may be the last one.
         """
+        now = self._clock.monotonic()
         with self._lock:
             wrong = self._wrong.setdefault((run.source, run.target), {})
-            wrong[who] = run.failures
-            others = tuple(one for name, failures in wrong.items() if name != who for one in failures)
+            if self._listening is None or who[1] in {0, *self._listening}:
+                wrong[who] = run.failures, now
+            others = tuple(
+                one
+                for name, (failures, at) in wrong.items()
+                if name != who and (name[0] in {"read", "heal"} or now < at + AGAIN)
+                for one in failures
+            )
         if others:
             run = run._replace(failures=(*run.failures, *others))
             run = run if run.outcome != "ok" else run._replace(outcome="partial")

@@ -213,7 +213,7 @@ class Parts:
     def retire(self, targets: Iterable[Target]) -> None:
         """End the count of what is switched off once more, for good: a run was under way when it was."""
         made = Made(self.config, self.inventory, self.sources, self.listeners)
-        self.collection.retire(made.off)
+        self.collection.retire(made.off, (listener for listener, _ in made.listeners))
         try:
             for target in targets:
                 self.switch_off(target, made)

@@ -14,6 +14,7 @@ from test_cloudtrail import CALLS, ERRORS, LATE, OUTCOMES, SOURCE, busy, envelop
 from worlds import T0, values
 
 from exporter import road as of_road
+from exporter.aws import AwsError
 from exporter.aws.queues import Queue
 from exporter.demo import World
 from exporter.demo.calls import record
@@ -555,7 +556,7 @@ def test_more_broken_files_than_are_remembered_keep_no_other_from_being_read(tra
     one.put(made_call(9), name="g" * 16, minute=30)
     one.over(1)
     assert calls(one) == 1
-    assert "its mark stands still" in str(one.collection.runs()[0].failures)
+    assert "and others: its mark stands still" in str(one.collection.runs()[0].failures)
     for key in broken[1:]:
         one.bucket.put(key, gzip.compress(json.dumps({"Records": [made_call(int(key[-24:-8]))]}).encode()), 0)
     one.over(2)
@@ -617,6 +618,145 @@ def test_a_look_ends_with_its_minute_and_when_the_road_ends(trails, monkeypatch)
     before = one.asked("ListObjectsV2")
     one.road._heal(one.meant)
     assert one.asked("ListObjectsV2") == before
+
+
+def test_many_files_that_are_slow_and_broken_hold_up_nobody_either(trails, monkeypatch):
+    """More than are remembered, and more than a minute is enough for."""
+    one = trails(text=ALL)
+    one.cycle()
+    for n in range(130):
+        one.put(body=b"x", name=f"{n:016d}")
+    one.put(made_call(1), name="z" * 16, minute=50)
+    one.put(made_call(2, OTHER), account=OTHER)
+    slowly(monkeypatch, of_bucket(one), "read", one.true.forward, 3.0)
+    for _ in range(20):
+        one.true.forward(MINUTE)
+        one.road._turn()
+    assert (calls(one), calls(one, (OTHER, REGION))) == (1, 1)
+
+
+def test_what_waits_is_tried_again_though_digests_can_not_be_listed(trails, monkeypatch):
+    one = trails()
+    one.cycle()
+    broken = one.put(body=b"x")
+    bucket = of_bucket(one)
+    real = bucket.listed
+
+    def listed(prefix, after=""):
+        if DIGESTS in prefix:
+            raise AwsError("denied", "no s3:ListBucket there")
+        return real(prefix, after)
+
+    monkeypatch.setattr(bucket, "listed", listed)
+    one.over(3)
+    one.bucket.put(broken, WHOLE, one.true.now())
+    one.over(2)
+    assert calls(one) == 2
+
+
+def digest_of(one, *keys):
+    """Put a digest that names keys; return its own."""
+    path = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{REGION}/2026/01/01"
+    key = f"{path}/{ACCOUNT}_CloudTrail-Digest_{REGION}_trail_{REGION}_20260101T010000Z.json.gz"
+    files = [{"s3Bucket": "logs", "s3Object": name} for name in keys]
+    one.bucket.put(key, gzip.compress(json.dumps({"logFiles": files}).encode()), one.true.now())
+    return key
+
+
+def test_a_digest_is_kept_until_all_that_it_names_is_read(trails, monkeypatch):
+    one = trails()
+    one.cycle()
+    key = digest_of(one)
+    one.bucket.put(key, b"x", one.true.now())
+    one.over(10)
+    late = one.put(made_call(5), name="late", minute=12)
+    digest_of(one, late)
+    bucket = of_bucket(one)
+    real = bucket.read
+
+    def read(key):
+        if key == late:
+            raise AwsError("throttled", "GetObject: SlowDown")
+        return real(key)
+
+    monkeypatch.setattr(bucket, "read", read)
+    one.cycle(HOUR)
+    assert calls(one) == 0
+    monkeypatch.setattr(bucket, "read", real)
+    one.over(2)
+    assert calls(one) == 1
+
+
+def test_a_digest_that_takes_long_is_broken_off_too(trails, monkeypatch):
+    one = trails()
+    one.cycle()
+    name = f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/2026/01/01/{ACCOUNT}_CloudTrail_{REGION}_20260101T0010Z_%05d.json.gz"
+    digest_of(one, *(name % n for n in range(300)))
+    slowly(monkeypatch, of_bucket(one), "read", one.true.forward, 1.0)
+    one.true.forward(HOUR)
+    began = one.true.now()
+    one.road._heal(one.meant)
+    assert one.true.now() - began < 70
+
+
+@pytest.mark.parametrize("ago", [10, 20])
+def test_files_are_lost_two_weeks_after_the_first_try_and_not_before(trails, ago):
+    """However old they are: nobody may have looked for weeks."""
+    one = trails()
+    one.cycle()
+    one.kill()
+    keys = [one.put(made_call(n + 1), name=f"{n:016d}") for n in range(150)]
+    one.bucket.encrypted = "denied"
+    one.true.forward(ago * DAY)
+    one.start()
+    one.over(1)
+    one.bucket.encrypted = ""
+    one.over(2)
+    assert calls(one) == len(keys)
+
+
+def test_what_was_wrong_with_a_message_is_over_in_an_hour(trails):
+    one = trails(text=TEXT % "[{}, {from: queue, queue: trail}]")
+    one.cycle()
+    bad = envelope(one.fake.world.add_call(*WHERE, T0 + 1, "DeleteModel"))
+    del bad["detail"]["eventTime"]
+    one.send(bad)
+    one.road._turn()
+    one.cycle(MINUTE)
+    assert one.collection.runs()[0].outcome == "partial"
+    one.queue.messages.clear()  # SQS has moved it to the dead-letter queue
+    one.over(2)
+    assert one.collection.runs()[0].outcome == "ok"
+
+
+def test_what_was_wrong_before_a_reload_is_not_told_for_ever(trails, monkeypatch):
+    one = trails(text=TEXT % f"[{{}}, {S3}]")
+    one.cycle()
+    one.put(made_call(1))
+    (trail,) = (way for way in one.config.sources.trails if way.from_ == "s3")
+    new = AnnouncedCalls(one.aws, trail, one.config)
+
+    def folders(prefix):
+        one.road.listen([new])  # as a reload does, while the old one looks
+        one.collection.retire((), [new])
+        raise AwsError("denied", "no s3:ListBucket")
+
+    monkeypatch.setattr(of_bucket(one), "folders", folders)
+    one.true.forward(HOUR)
+    one.road._turn()
+    one.over(2)
+    assert one.collection.runs()[0].outcome == "ok"
+
+
+def test_data_calls_that_two_accounts_have_a_record_of_are_not_left_to_lookup(trails):
+    one = trails(text=ALL.replace(S3, f"[{{}}, {S3}]"))
+    one.cycle()
+    told = made_call(1, OTHER) | {"sharedEventID": "11111111-1111-1111-1111-111111111111", "eventCategory": "Data"}
+    told["userIdentity"] = told["userIdentity"] | {"accountId": ACCOUNT}
+    one.tell(one.put(told | {"managementEvent": False}, account=OTHER))
+    one.turn()
+    totals = one.ledger._books.totals.items()
+    assert sum(total.parts[""] for key, total in totals if key.face[0] == "sagemaker_api_data_calls_total") == 1
 
 
 @pytest.mark.parametrize("prefix", ["logs", "logs/CloudTrail"])

@@ -541,12 +541,12 @@ def test_a_seed_without_a_row_is_a_bug(room):
 def test_a_run_that_was_under_way_when_its_source_was_switched_off_counts_nothing(room):
     class Slow(Source):
         def read(self, target, known, now):
-            room.collection.retire({self.name})
+            room.collection.retire({self.name}, ())
             return super().read(target, known, now)
 
     room.run(Slow(reading(gauge(), notes={"begun": T0}), clock=room.clock))
     assert not room.ledger.notes("inventory")
     assert not room.shown(GAUGE)
-    room.collection.retire(())
+    room.collection.retire((), ())
     room.run(reading(gauge(), notes={"begun": T0}))
     assert room.ledger.notes("inventory")[HERE] == {"begun": T0}

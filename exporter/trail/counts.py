@@ -56,7 +56,12 @@ def outcome(call: Call, seen: Seen) -> str:
         return "corrected"
     if seen.agent in call.user_agent and f"{call.caller}/{call.principal}" in seen.own:
         return "own"
-    if call.shared and call.caller != call.account and Target(call.caller, call.region) in seen.targets:
+    if (
+        call.shared
+        and call.category is Category.MANAGEMENT
+        and call.caller != call.account
+        and Target(call.caller, call.region) in seen.targets
+    ):
         return "ignored"
     return ""
 

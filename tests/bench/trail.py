@@ -120,7 +120,7 @@ def read(path, folder):
     ledger = Ledger(SqliteStore(Path(folder) / "ledger.db"), clock, tally)
     collection = Collection(ledger, clock, tally, Admission(200_000))
     readings = Readings("s3", Aws(clock, tally, "bench"), parse(""))
-    readings._since = float(T0)
+    readings._since = dict.fromkeys(readings.sources, float(T0))
     contents = Contents(OnDisk(), readings)
 
     class Following:

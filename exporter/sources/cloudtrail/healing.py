@@ -11,6 +11,7 @@ mark moves only past what has, and past so many files that can't be read: these 
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ OVERLAP = 6 * HOUR
 MOST_UNREAD = 100  # files of a folder that are tried again by name: with more of them, its mark stands still
 TRIED_GONE = DAY  # what is not there does not come: S3 shows what it has
 PASSING = {"throttled", "transient"}
+ENOUGH = 3  # failures of that kind end a look at a folder; one file that always fails so does not
 
 _MARK = "healed/"  # notes of how far a folder has been looked at
 _CHECKED = "checked/"  # and of how far its digests have been
@@ -69,8 +71,13 @@ class _Look:
         self.done: set[str] = set()  # keys that were read, or tried, in this look
         self.digests: list[File] = []  # that are dealt with
         self.failures: list[Failure] = []
-        self.stuck = False  # there is what can't be read and is not remembered: the mark must not pass it
-        self.stopped = False  # by what passes
+        self.stuck = False  # there is what can't be read and is not remembered: no mark must pass it
+        self.passing = 0  # failures that may pass
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it makes no sense to go on for now."""
+        return self.passing >= ENOUGH
 
     def reach(self, at: float) -> None:
         """Let the mark come so far; a key may name any time, and none that has yet to come is reached."""
@@ -91,6 +98,7 @@ class Healing:
         self._todo: Iterator[_Folder | Failure | None] | None = None  # of a look that is not at its end
         self._folder: _Folder | None = None
         self._tried: dict[str, float] = {}  # when files that can't be read were last tried
+        self._first: dict[str, float] = {}  # and first, if that is not noted
         self._known: set[Target] = set()  # of which it is noted since when they count
         self._failed: dict[tuple[str, str], Failure] = {}  # in it
         self._soon = False  # something that may pass has kept it from looking everywhere
@@ -146,7 +154,7 @@ class Healing:
             home = self._bucket.target
             note = f"{_SINCE}{self._bucket.name}/{self._top}"
             if home not in self._known:
-                since = self._readings.since(turn.known(home).notes.get(note))
+                since = self._readings.since(turn.known(home).notes.get(note, {}))
                 yield Reading(SOURCE, home, turn.now, notes={note: since})
                 self._known.add(home)
         for target in turn.targets or ():
@@ -191,7 +199,10 @@ class Healing:
         try:
             for file in self._listed(look):
                 if not self._is_known(look, file):
-                    yield from self._try(look, file, turn)
+                    if self._waits(file.key):
+                        look.stuck = True
+                    else:
+                        yield from self._try(look, file, turn)
                 if look.stopped:
                     break
                 if file.kind != DIGESTS:
@@ -201,11 +212,12 @@ class Healing:
                     break
             else:
                 look.reach(look.began)
-                look.checked = look.began
-                yield from self._again(look, turn)
+                look.checked = look.checked if look.stuck else look.began
         except AwsError as error:
             look.failures.append(Failure("ListObjectsV2", error.error_class, str(error)))
             self._soon = True
+        if ended:
+            yield from self._again(look, turn)
         yield self._end(look, turn.known(folder.target), turn.now)
         return ended
 
@@ -228,12 +240,21 @@ class Healing:
             file = named(key)
             if file is None or self._contents.has_read(file, look.notes):  # it was told again, and could be read
                 del look.unread[key]
+                self._forget(key)
             elif key not in look.done and not look.stopped:
                 if turn.stop():
                     self._soon = True
                     break
-                if self._aws.now() >= self._tried.get(key, -EVERY) + EVERY - AGAIN:
+                if not self._waits(key):
                     yield from self._try(look, file, turn)
+
+    def _waits(self, key: str) -> bool:
+        """Say whether a file that can't be read was tried within the hour."""
+        return self._aws.now() < self._tried.get(key, -EVERY) + EVERY - AGAIN
+
+    def _forget(self, key: str) -> None:
+        self._tried.pop(key, None)
+        self._first.pop(key, None)
 
     def _is_known(self, look: _Look, file: File) -> bool:
         return file.key in look.done or file.key in look.unread or self._contents.has_read(file, look.notes)
@@ -256,13 +277,22 @@ class Healing:
         except FileError as error:
             failure = Failure("digests", "broken", f"{digest.key}: {error}")
         else:
+            stuck, look.stuck = look.stuck, False
             for one in names:
+                if look.stopped or turn.stop():
+                    look.stuck = True
+                    return Failure("digests", "transient", f"{digest.key}: broken off")
                 file = named(one.s3_object) if one.s3_bucket == self._bucket.name else None
                 ours = file and file.folder == look.folder.path and file.at >= look.begun
-                if file and ours and not look.stopped and not self._is_known(look, file):
-                    yield from self._try(look, file, turn)
-            if not look.stopped:
-                look.digests.append(digest)
+                if file and ours and not self._is_known(look, file):
+                    if self._waits(file.key):
+                        look.stuck = True
+                    else:
+                        yield from self._try(look, file, turn)
+            if look.stuck:
+                return Failure("digests", "transient", f"{digest.key}: not all that it names could be read")
+            look.stuck = stuck
+            look.digests.append(digest)
             return None
         look.failures.append(failure)
         return failure
@@ -272,26 +302,32 @@ class Healing:
         look.done.add(file.key)
         if failure is None:
             look.unread.pop(file.key, None)
-            self._tried.pop(file.key, None)
+            self._forget(file.key)
         elif failure.error_class in PASSING:
-            look.stopped = self._soon = True
+            self._soon = True
+            self._tried.pop(file.key, None)
+            look.passing += 1
+            look.stuck |= file.key not in look.unread
         else:
             gone = failure.error_class == "absent"
-            full = len(look.unread) >= MOST_UNREAD
-            since, _ = look.unread.get(file.key, (file.at if full else look.began, gone))
+            since, _ = look.unread.get(file.key, (self._first.setdefault(file.key, look.began), gone))
             if look.began - since > (TRIED_GONE if gone else TRIED):
                 look.unread.pop(file.key, None)
-                self._tried.pop(file.key, None)
-                _log.error("what is in %s is lost: %s", file.key, failure.detail)
-            elif file.key in look.unread or not full:
+                if since > -math.inf:
+                    self._first[file.key] = -math.inf  # it may be listed for some time yet
+                    _log.error("what is in %s is lost: %s", file.key, failure.detail)
+            elif file.key in look.unread or len(look.unread) < MOST_UNREAD:
                 look.unread[file.key] = since, gone
             else:  # it will be listed, and tried, again
                 look.stuck = True
 
     def _end(self, look: _Look, known: Known, now: float) -> Reading:
         """Return what is to be remembered of a look: how far it came, and what it could not read."""
-        if look.stuck:
-            text = f"more than {MOST_UNREAD} files of {look.folder.path} can't be read: its mark stands still"
+        waiting = look.unread.keys() - look.done
+        if waiting or (look.stuck and not look.passing):
+            more = ", and others: its mark stands still" if look.stuck else ""
+            such = min(look.unread, default="")
+            text = f"{len(look.unread)} files of {look.folder.path} can't be read{more}; such as {such}"
             look.failures.append(Failure(SCOPE, "broken", text))
         notes: dict[str, Any] = {
             _MARK + look.named: look.reached,

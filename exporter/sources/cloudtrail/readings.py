@@ -42,20 +42,21 @@ class Readings:
         self._networks = {
             name: tuple(ipaddress.ip_network(one) for one in networks) for name, networks in said.networks.items()
         }
-        self._since = aws.now() + max(begin, -EARLIEST)  # when counting begins of what has never counted
+        self._since = dict.fromkeys(self.sources, aws.now() + max(begin, -EARLIEST))  # of what has never counted
         self._audited = config.audit.output != "none"
         on = (name for name, row in CATALOGUE.items() if row.source == SOURCE and config.on(name))
         self._on = frozenset(on)
 
-    def since(self, at: float | None) -> float:
-        """Let what has never counted count from an earlier time on, if one is known; return since when it does."""
-        self._since = min(self._since, self._aws.now(), math.inf if at is None else at)
+    def since(self, noted: Mapping[str, float]) -> dict[str, float]:
+        """Let what has never counted count from times that are noted, if earlier ones; return since when it does."""
+        now = self._aws.now()
+        self._since = {source: min(at, now, noted.get(source, now)) for source, at in self._since.items()}
         return self._since
 
     def begun(self, known: Known) -> dict[str, float]:
         """Return when counting began, by event source: of one that was left out until now, now."""
-        noted, first = known.notes.get(_BEGUN, {}), min(self._since, self._aws.now())  # our clock may be ahead of AWS's
-        return {source: float(noted.get(source, first)) for source in self.sources}
+        noted, now = known.notes.get(_BEGUN, {}), self._aws.now()  # our clock may have been ahead of AWS's
+        return {source: float(noted.get(source, min(at, now))) for source, at in self._since.items()}
 
     def make(
         self,
