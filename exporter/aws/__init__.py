@@ -51,10 +51,7 @@ _NOTHING = {"MetricDataQueries": [], "StartTime": _EPOCH, "EndTime": _EPOCH}
 """What the SDK makes a request of, into which goes our body. (It would look up the time zone of the machine, four
 times a call, for times that are numbers.)"""
 
-_BY_OTHERS = {
-    "sqs",
-    "s3",
-}  # services that are called by credentials of their own, which tell nothing of those of a target
+_BY_OTHERS = {"sqs", "s3"}  # called by credentials of their own, which tell nothing of those of a target
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -106,11 +106,7 @@ def _of_answer(error: ClientError) -> AwsError:
         return AwsError("denied", said, login=any(word in code for word in _LOGIN))
     if code.startswith(_BY_KEY) and status < 500 and not code.endswith(_PASSES):
         return AwsError("denied", said)
-    if (
-        code.startswith(_BY_KEY)
-        or status >= 500
-        or code in {"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"}
-    ):
+    if status >= 500 or code.startswith(_BY_KEY) or code in _PASSING:
         return AwsError("transient", said)
     if any(word in code for word in _NOT_THERE) or any(words in text for words in _SAYS_NOT_THERE):
         return AwsError("absent", said)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from exporter.trail.records import Call
+from exporter.trail.records import Call, object_in, text_in
 
 LONGEST = 1024  # characters of a text
 MOST = 20  # values of a list, and ARNs of a record
@@ -81,10 +81,10 @@ _FROM_THERE = re.compile("[\"'`{\\[=\u2018\u201c]|https?:")
 def audit(call: Call) -> dict[str, Any]:
     """Return the record of a call: texts, numbers, and maps and lists of such. What is not told is not there."""
     said = call.record
-    identity, asked = _object(said, "userIdentity"), _object(said, "requestParameters")
-    arn = _text(identity, "arn")
+    identity, asked = object_in(said, "userIdentity"), object_in(said, "requestParameters")
+    arn = text_in(identity, "arn")
     record = {
-        "time": _text(said, "eventTime"),
+        "time": text_in(said, "eventTime"),
         "event_name": call.name,
         "event_source": call.source,
         "category": call.category.value,
@@ -93,17 +93,17 @@ def audit(call: Call) -> dict[str, Any]:
         "principal_type": call.principal_type,
         "principal": call.principal,
         "session": arn.rpartition("/")[2] if ":assumed-role/" in arn else "",
-        "source_identity": _text(_object(identity, "sessionContext"), "sourceIdentity"),
+        "source_identity": text_in(object_in(identity, "sessionContext"), "sourceIdentity"),
         "principal_arn": arn,
         "principal_account_id": call.caller,
-        "invoked_by": _text(identity, "invokedBy"),
-        "source_ip": _text(said, "sourceIPAddress"),
+        "invoked_by": text_in(identity, "invokedBy"),
+        "source_ip": text_in(said, "sourceIPAddress"),
         "origin": call.origin,
-        "vpc_endpoint_id": _text(said, "vpcEndpointId"),
+        "vpc_endpoint_id": text_in(said, "vpcEndpointId"),
         "user_agent": call.user_agent,
         "error_code": call.error_code,
-        "error_message": _said(call.error_class, _text(said, "errorMessage")),
-        "request_id": _text(said, "requestID"),
+        "error_message": _said(call.error_class, text_in(said, "errorMessage")),
+        "request_id": text_in(said, "requestID"),
         "event_id": call.id,
         "read_only": call.read_only,
         "resources": _passed(asked, _RESOURCES),
@@ -159,7 +159,7 @@ def _arns(said: Mapping[str, Any]) -> Iterator[str]:
     """Yield the ARNs of what a data event is about."""
     resources = said.get("resources")
     for one in resources[:MOST] if isinstance(resources, list) else ():
-        arn = _text(one, "ARN") if isinstance(one, dict) else ""
+        arn = text_in(one, "ARN") if isinstance(one, dict) else ""
         if arn:
             yield _cut(arn)
 
@@ -168,13 +168,3 @@ def _cut(text: str) -> str:
     """Return a text of bounded length that can be encoded, whatever it held."""
     cut = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
     return cut if cut.isascii() else cut.encode("utf-8", "replace").decode()
-
-
-def _object(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = of.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(of: Mapping[str, Any], name: str) -> str:
-    found = of.get(name)
-    return found if isinstance(found, str) else ""

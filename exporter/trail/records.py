@@ -94,11 +94,11 @@ def call(record: Any, networks: Networks, account: str = "") -> Call:
     """
     if not isinstance(record, dict):
         raise RecordError("a record is not an object")
-    identity = _object(record, "userIdentity")
-    code, name = _text(record, "errorCode"), _needed(record, "eventName")
-    kind = _text(record, "eventType")
+    identity = object_in(record, "userIdentity")
+    code, name = text_in(record, "errorCode"), _needed(record, "eventName")
+    kind = text_in(record, "eventType")
     read_only = record.get("readOnly")
-    account = _text(record, "recipientAccountId") or account
+    account = text_in(record, "recipientAccountId") or account
     if not account:
         raise RecordError("a record names no account")
     return Call(
@@ -111,27 +111,27 @@ def call(record: Any, networks: Networks, account: str = "") -> Call:
         name=name,
         read_only=read_only if isinstance(read_only, bool) else name.startswith(READS),
         error_code=code,
-        error_class=error_class(code, _text(record, "errorMessage")),
-        principal_type=_text(identity, "type") or ("AWSService" if _text(identity, "invokedBy") else "Unknown"),
+        error_class=error_class(code, text_in(record, "errorMessage")),
+        principal_type=text_in(identity, "type") or ("AWSService" if text_in(identity, "invokedBy") else "Unknown"),
         principal=_principal(identity),
-        caller=_text(identity, "accountId"),
+        caller=text_in(identity, "accountId"),
         origin=_origin(record, identity, kind, networks),
-        user_agent=_text(record, "userAgent"),
-        shared=_text(record, "sharedEventID"),
-        corrects=_text(_object(record, "addendum"), "reason") == "UPDATED_DATA",
+        user_agent=text_in(record, "userAgent"),
+        shared=text_in(record, "sharedEventID"),
+        corrects=text_in(object_in(record, "addendum"), "reason") == "UPDATED_DATA",
         endpoint=_endpoint(record),
         record=record,
     )
 
 
 def _category(record: Mapping[str, Any], kind: str) -> Category:
-    named = _text(record, "eventCategory") or ("Data" if record.get("managementEvent") is False else "Management")
+    named = text_in(record, "eventCategory") or ("Data" if record.get("managementEvent") is False else "Management")
     if kind == "AwsServiceEvent":
         return Category.SERVICE
     if (
         kind == "AwsVpceEvents" or named == "NetworkActivity"
     ):  # those that came through are calls with records of theirs
-        return Category.NETWORK if _text(record, "errorCode") == "VpceAccessDenied" else Category.OTHER
+        return Category.NETWORK if text_in(record, "errorCode") == "VpceAccessDenied" else Category.OTHER
     if named == "Data":
         return Category.DATA
     if named == "Management" and kind in {"AwsApiCall", "AwsConsoleAction", ""}:
@@ -141,15 +141,15 @@ def _category(record: Mapping[str, Any], kind: str) -> Category:
 
 def _principal(identity: Mapping[str, Any]) -> str:
     """Return the lasting name of who called: the name of a session is anybody's choice, and there is no end to them."""
-    issuer = _object(_object(identity, "sessionContext"), "sessionIssuer")
-    named = _text(issuer, "userName") or _text(identity, "userName") or _text(identity, "invokedBy")
-    return named or ("root" if _text(identity, "type") == "Root" else "")
+    issuer = object_in(object_in(identity, "sessionContext"), "sessionIssuer")
+    named = text_in(issuer, "userName") or text_in(identity, "userName") or text_in(identity, "invokedBy")
+    return named or ("root" if text_in(identity, "type") == "Root" else "")
 
 
 def _origin(record: Mapping[str, Any], identity: Mapping[str, Any], kind: str, networks: Networks) -> str:
     """Return the kind of place that a call came from; a network that the user has named, before all but AWS itself."""
-    source = _text(record, "sourceIPAddress")
-    inside = _text(identity, "type") == "AWSService" or _text(identity, "invokedBy")
+    source = text_in(record, "sourceIPAddress")
+    inside = text_in(identity, "type") == "AWSService" or text_in(identity, "invokedBy")
     if inside or source == "AWS Internal" or source.endswith(".amazonaws.com"):
         return "aws_service"
     place = _place(source)
@@ -158,7 +158,7 @@ def _origin(record: Mapping[str, Any], identity: Mapping[str, Any], kind: str, n
         return name
     if kind == "AwsConsoleAction" or record.get("sessionCredentialFromConsole") in {"true", True}:
         return "console"
-    if _text(record, "vpcEndpointId"):
+    if text_in(record, "vpcEndpointId"):
         return "vpc_endpoint"
     if place is None:
         return "unknown"
@@ -218,22 +218,24 @@ def _endpoint(record: Mapping[str, Any]) -> str:
     resources = record.get("resources")
     for one in resources if isinstance(resources, list) else ():
         if isinstance(one, dict) and one.get("type") == ENDPOINT:
-            return _text(one, "ARN").rpartition(":endpoint/")[2]
+            return text_in(one, "ARN").rpartition(":endpoint/")[2]
     return ""
 
 
-def _object(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def object_in(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return an object in a record, which may hold anything; an empty one where there is none."""
     found = of.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _text(of: Mapping[str, Any], name: str) -> str:
+def text_in(of: Mapping[str, Any], name: str) -> str:
+    """Return a text in a record, which may hold anything; "" where there is none."""
     found = of.get(name)
     return found if isinstance(found, str) else ""
 
 
 def _needed(record: Mapping[str, Any], name: str) -> str:
-    found = _text(record, name)
+    found = text_in(record, name)
     if not found or len(found) > LONGEST:
         raise RecordError(
             f"a record has no {name}" if not found else f"a record has a {name} of {len(found)} characters"

@@ -35,7 +35,7 @@ class AnnouncedCalls:
 
     def hears(self, told: Told) -> bool:
         """Say whether this is for its ears: a new object in the bucket, below the prefix."""
-        return any(True for _ in self._keys(told))
+        return next(self._keys(told), None) is not None
 
     def meet(self, target: Target) -> None:
         """Do nothing: a record holds all that counts."""
