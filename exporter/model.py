@@ -343,11 +343,16 @@ class Metered(Protocol):
         """Say whether a counter is shown."""
 
 
+def _nothing(family: str) -> Mapping[tuple[str, ...], float]:  # noqa: ARG001 - it is asked for any
+    return {}
+
+
 class Known(NamedTuple):
     """What the ledger knows of a source on a target: its notes, its counters, the scopes of which it has samples.
 
     And of things, whoever has seen them: their `runs`, lists of times and statuses, by their names; of jobs that have
-    ended a short while ago their `lives`: see `Reading`.
+    ended a short while ago their `lives`: see `Reading`. `values` returns what all sources have told of a family on the
+    target, by its label values: totals as they are counted, without first zeros, and whether or not they are shown.
     """
 
     notes: Mapping[str, Any] = {}
@@ -355,6 +360,7 @@ class Known(NamedTuple):
     scopes: frozenset[str] = frozenset()
     runs: Mapping[str, Any] = {}
     lives: Mapping[str, Life] = {}
+    values: Callable[[str], Mapping[tuple[str, ...], float]] = _nothing
 
 
 class Turn(NamedTuple):

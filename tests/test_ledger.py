@@ -427,6 +427,20 @@ def test_listing_replaces_its_scope(world):
     assert world.ledger.known("inventory", HERE).scopes == {"endpoints"}
 
 
+def test_what_others_have_told_of_a_family_is_known_without_first_zeros_and_whether_or_not_it_is_shown(world):
+    listed = Reading("inventory", HERE, world.clock.now(), samples=(Sample(CREATED, LABELS[:3], 5.0, until=T0 + 60),))
+    world.ledger.apply(listed)
+    world.apply(read(world.clock, {T0: 7.0}, T0))
+    world.ledger.rule(Rules(), 130.0, {JOBS})
+    world.ledger.apply(Reading("job_events", HERE, world.clock.now(), events=(event("a"),)))
+    known = world.ledger.known("cost", HERE).values
+    assert (known(FAMILY), known(JOBS), known(CREATED)) == ({LABELS: 7.0}, {JOB: 1.0}, {LABELS[:3]: 5.0})
+    assert (world.value(), world.value(JOBS, JOB)) == (0.0, None)
+    world.clock.forward(60)
+    assert known(CREATED) == {}
+    assert world.ledger.known("cost", Target("210987654321", "us-east-1")).values(JOBS) == {}
+
+
 def test_listing_that_failed_keeps_the_last_good_values_until_their_age_limit(world):
     world.ledger.apply(listing(world.clock, "a"))
     world.clock.forward(BLOCK - 1)

@@ -20,6 +20,7 @@ import queue
 import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, NamedTuple
 
 from exporter.clock import Clock
@@ -123,7 +124,12 @@ class Ledger:
                 scopes=self._board.scopes(source, target),
                 runs=self._books.notes.get((RUNS, target), {}),
                 lives=self._books.notes.get((LIVES, target), {}),
+                values=partial(self._values, target),
             )
+
+    def _values(self, target: Target | None, family: str) -> Mapping[tuple[str, ...], float]:
+        with self._state:
+            return self._board.values((family, target), self._clock.now())
 
     def notes(self, source: str) -> Mapping[Target | None, Mapping[str, Any]]:
         """Return the notes of a source on all targets that it has ever had, configured or not."""

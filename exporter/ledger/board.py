@@ -228,6 +228,24 @@ class Board:
             self._snapshot = Snapshot(self._number, now, chunks)
         return self._snapshot
 
+    def values(self, face: Face, now: float) -> dict[tuple[str, ...], float]:
+        """Return what is known of a family of one part, by labels, shown or not. No value is a first 0."""
+        found: dict[tuple[str, ...], float] = {}
+        shape, target = self._shapes.get(face), face[1]
+        if shape and target:
+            counters = [one for one in self._counters[target, shape].values() if one.family == face[0]]
+            for meter in self._meters.get((target, shape), {}).values():
+                for counter in counters:
+                    i = meter.position.get((counter.metric, counter.stat))
+                    if i is not None:
+                        found[meter.resource.labels] = meter.total(i) * counter.scale
+        found |= {labels: total.parts.get("", 0.0) for labels, total in self._totals.get(face, {}).items()}
+        shelf = self._shelves.get(face)
+        if shelf:
+            untils = shelf.untils.get("", {})
+            found |= {labels: value for labels, value in shelf.values.get("", {}).items() if untils[labels] > now}
+        return found
+
     def _expire(self, now: float) -> None:
         """Mark what leaves by age since the last time."""
         for face, shelf in self._shelves.items():
