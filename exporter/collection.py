@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from exporter.admission import Admission, Sieve
-from exporter.aws import AwsError
+from exporter.aws import AwsError, spending
 from exporter.aws.queues import Told
 from exporter.catalogue import CATALOGUE
 from exporter.clock import Clock
@@ -208,7 +208,8 @@ class Collection:
         bug: Exception | None = None
         try:
             known = self._known(source.name, target)
-            reading = source.read(target, known, now)
+            with spending(source.name):
+                reading = source.read(target, known, now)
             failures, outcome = reading.failed, _outcome(reading)
             self._apply(source.name, reading, known)
             if reading.receipts:
@@ -240,7 +241,8 @@ class Collection:
                 some = waiting.pop()
                 try:
                     known = self._known(listener.name, target)
-                    reading = listener.hear(target, some, known, now)
+                    with spending(listener.name):
+                        reading = listener.hear(target, some, known, now)
                     self._apply(listener.name, reading, known)
                 except LedgerError:
                     raise
@@ -302,7 +304,7 @@ class Collection:
             for stream in streams:
                 good = True
                 try:
-                    for reading in () if stop() else stream:
+                    for reading in () if stop() else _billed(follower.name, stream):
                         self._apply(follower.name, reading, self._known(follower.name, reading.target or home))
                         failures += reading.failed
                         good = good and not reading.failed
@@ -475,6 +477,16 @@ class Collection:
         self._tally.set("ledger_persistent", value=float(figures.persistent))
         samples = self._tally.samples("own", self._clock.monotonic())
         self._ledger.apply(Reading("own", None, now, samples=samples, looked=("own",), volatile=True))
+
+
+def _billed(source: str, stream: Iterator[Reading]) -> Iterator[Reading]:
+    """Yield the readings of a stream, with what is called for them on the bill of its source."""
+    while True:
+        with spending(source):
+            reading = next(stream, None)
+        if reading is None:
+            return
+        yield reading
 
 
 def _owner(kind: str) -> str:

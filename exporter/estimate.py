@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from exporter.aws.operations import METRIC_PRICE, OPERATIONS
+from exporter.aws.operations import METRIC_PRICE, OPERATIONS, TRAIL_PRICE
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Dimensions, places
 from exporter.catalogue.shapes import VARIANT, VARIANT_HOSTS
@@ -22,13 +22,17 @@ HOURS = 730.0  # of a month, as AWS reckons
 
 
 class Line(NamedTuple):
-    """What a source takes: how often it asks (s), and calls, metrics asked and USD in an hour."""
+    """What a source takes: how often it asks (s), and calls, metrics asked and USD in an hour.
+
+    And how many of the calls are management events of CloudTrail, which USD does not hold.
+    """
 
     source: str
     every: tuple[float, ...]
     calls: float
     metrics: float
     usd: float
+    trailed: float
 
 
 class Estimate(NamedTuple):
@@ -83,7 +87,8 @@ def estimate(parts: Parts, censuses: Mapping[Target, Census]) -> Estimate:
         hour = source.forecast(censuses, left, parts.clock.now())
         fixed = sum(number * OPERATIONS[name].price for name, number in hour.calls.items())
         usd = fixed + hour.metrics * METRIC_PRICE
-        lines.append(Line(source.name, hour.every, sum(hour.calls.values()), hour.metrics, usd))
+        trailed = sum(number for name, number in hour.calls.items() if OPERATIONS[name].trailed)
+        lines.append(Line(source.name, hour.every, sum(hour.calls.values()), hour.metrics, usd, trailed))
         floor, everything = (
             floor + fixed + hour.floor * METRIC_PRICE,
             everything + fixed + hour.everything * METRIC_PRICE,
@@ -109,6 +114,11 @@ def told(found: Estimate, config: Config, censuses: Mapping[Target, Census], ass
     yield (
         f"estimated bill {found.usd * HOURS:,.2f} USD/month (list prices, up to five statistics billed as one; "
         f"{saved:.1f} times less than asking everything each time)"
+    )
+    trailed = sum(line.trailed for line in found.lines)
+    yield (
+        f"its calls are {trailed:,.0f} management events of CloudTrail an hour: free in the first trail of an account, "
+        f"{trailed * TRAIL_PRICE * HOURS:,.2f} USD/month in each further one"
     )
     limit, floor = config.limits.usd_per_month, found.floor * HOURS
     if floor > limit:

@@ -14,7 +14,7 @@ import pytest
 from street import ACCOUNT, REGION, LocalClock, PluggedSessions, add_one_of_each
 from worlds import T0, FakeClock, wait_for
 
-from exporter.aws import PATIENCE, TRIES, WORKERS, Aws, AwsError, MetricCall, SameTargetError, metric_data
+from exporter.aws import PATIENCE, TRIES, WORKERS, Aws, AwsError, MetricCall, SameTargetError, metric_data, spending
 from exporter.aws.metric_data import dimensions, statistic, subject
 from exporter.aws.operations import OPERATIONS
 from exporter.clock import SystemClock
@@ -201,6 +201,26 @@ def test_we_say_what_aws_will_bill_whatever_comes_of_the_calls(door, kind):
                 use(door, operation)
     assert sum(door.told("aws_cost_usd_total").values()) == pytest.approx(door.fake.bill.dollars)
     assert door.told("aws_metrics_requested_total").get(WHERE, 0) == door.fake.bill.metrics
+
+
+def test_each_source_has_a_bill_of_its_own_and_of_the_trail_events_of_its_calls(door):
+    with spending("cloudwatch_metrics"):
+        door.aws.metric_data(TARGET, [call(), call(metrics=2)])  # two, by threads of a crew
+        use(door, "ListMetrics")
+    with spending("inventory"):
+        use(door, "ListEndpoints")
+    use(door, "GetCallerIdentity")
+    bill = {labels[2:]: usd for labels, usd in door.told("source_cost_usd_total").items()}
+    assert bill == pytest.approx(
+        {
+            ("cloudwatch_metrics", "requests"): 4 * 0.01 / 1000,
+            ("inventory", "requests"): 0.0,
+            ("inventory", "trail_events"): 0.00002,
+            ("none", "requests"): 0.0,
+            ("none", "trail_events"): 0.00002,
+        }
+    )
+    assert sum(door.told("aws_cost_usd_total").values()) == pytest.approx(4 * 0.01 / 1000)
 
 
 # -- what can pass -----------------------------------------------------------------------------------------------------

@@ -163,6 +163,10 @@ def test_what_people_read():
     assert not any("limits.series" in line for line in lines)
     assert found.everything > found.usd > found.floor > 0
     assert found.lines[-1].usd == pytest.approx(found.lines[-1].metrics * METRIC_PRICE)
+    trailed = sum(line.calls for line in found.lines if line.source in {"job_polling", "cloudtrail"})
+    assert found.lines[-1].trailed == 0  # GetMetricData is a data event
+    assert sum(line.trailed for line in found.lines) > trailed > 0
+    assert f"{sum(line.trailed for line in found.lines):,.0f} management events" in lines[-2]
     parts.close()
 
 

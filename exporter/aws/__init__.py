@@ -18,6 +18,7 @@ from collections import Counter as Tallies
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -28,7 +29,7 @@ from exporter.aws import metric_data
 from exporter.aws.budget import Limit
 from exporter.aws.errors import AwsError, classify
 from exporter.aws.metric_data import MetricCall, Reply
-from exporter.aws.operations import DATAPOINT_RATES, METRIC_PRICE, OPERATIONS, RECENT, Operation
+from exporter.aws.operations import DATAPOINT_RATES, METRIC_PRICE, OPERATIONS, RECENT, TRAIL_PRICE, Operation
 from exporter.clock import Clock
 from exporter.config import Account
 from exporter.model import Target
@@ -37,7 +38,7 @@ from exporter.tally import Tally
 if TYPE_CHECKING:
     from exporter.aws.sessions import Session, Sessions
 
-__all__ = ["Aws", "AwsError", "MetricCall", "Reply", "SameTargetError", "Spent", "endpoints", "read_as"]
+__all__ = ["Aws", "AwsError", "MetricCall", "Reply", "SameTargetError", "Spent", "endpoints", "read_as", "spending"]
 
 WORKERS = 16  # GetMetricData calls in flight, for each run on a target
 TRIES = 3  # of a call that fails with a server error, a time-out or an unreadable answer
@@ -53,6 +54,7 @@ times a call, for times that are numbers.)"""
 
 _BY_OTHERS = {"sqs", "s3"}  # called by credentials of their own, which tell nothing of those of a target
 
+_spender: ContextVar[str] = ContextVar("spender", default="none")
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -71,6 +73,16 @@ class _Attempt(threading.local):
     def begin(self, now: float, sent: Callable[[], object]) -> None:
         self.began, self.sent = now, sent
         self.body, self.date, self.accepted = None, 0.0, False
+
+
+@contextmanager
+def spending(source: str) -> Iterator[None]:
+    """Let what is called meanwhile be on the bill of a source."""
+    before = _spender.set(source)
+    try:
+        yield
+    finally:
+        _spender.reset(before)
 
 
 class Spent(NamedTuple):
@@ -265,9 +277,10 @@ class Aws:
         With `take`, what that makes of a reply, in the thread to which it came: replies of thousands of series are
         large, and need not all be held until the last one has come.
         """
+        spender = _spender.get()  # which threads of a crew do not know
 
         def ask(call: MetricCall) -> Any:
-            with ExitStack() as unpacked:
+            with ExitStack() as unpacked, spending(spender):
                 try:
                     reply = self._metric_data(target, call, unpacked)
                 except AwsError as error:
@@ -440,6 +453,9 @@ class Aws:
     def _count(self, target: Target, operation: Operation) -> None:
         self._tally.add("aws_requests_total", *_labels(target), operation.prefix, operation.name)
         self._spend(target, operation, operation.price)
+        if operation.trailed:
+            bill = (*_labels(target), _spender.get(), "trail_events")
+            self._tally.add("source_cost_usd_total", *bill, amount=TRAIL_PRICE)
 
     def _spend(self, target: Target, operation: Operation, price: float) -> None:
         with self._lock:
@@ -447,6 +463,7 @@ class Aws:
             asked = operation.name == "GetMetricData"
             self._spent[target] = Spent(metrics + price * asked, other + price * (not asked))
         self._tally.add("aws_cost_usd_total", *_labels(target), operation.prefix, operation.name, amount=price)
+        self._tally.add("source_cost_usd_total", *_labels(target), _spender.get(), "requests", amount=price)
 
     def _limit(self, target: Target, name: str, rate: float) -> Limit:
         with self._lock:

@@ -22,7 +22,8 @@ class Operation(NamedTuple):
 
     `service` is the SDK's word, `prefix` that of the service's endpoints. `action` is the IAM action. `member`, if one
     is named, must be in every answer: a cut-off body reads as an empty one without it. `token` names the paging token
-    in request and answer. `rate` is calls a second for each account and region, `price` USD a call.
+    in request and answer. `rate` is calls a second for each account and region, `price` USD a call. A `trailed` call is
+    a management event of CloudTrail; others are data events, which trails log only where they are told to.
     """
 
     service: str
@@ -33,6 +34,7 @@ class Operation(NamedTuple):
     token: str = "NextToken"  # noqa: S105 - a page, not a secret
     rate: float = 5.0
     price: float = 0.0
+    trailed: bool = True
 
 
 _SAGEMAKER = ("sagemaker", "api.sagemaker")
@@ -40,7 +42,8 @@ _A2I = ("sagemaker-a2i-runtime", "a2i-runtime.sagemaker")
 _CLOUDWATCH = ("cloudwatch", "monitoring")
 _SQS = ("sqs", "sqs")
 _S3 = ("s3", "s3")
-_OF_QUEUES: Any = {"rate": NEVER_BINDS, "price": PER_QUEUE_CALL}
+_OF_QUEUES: Any = {"rate": NEVER_BINDS, "price": PER_QUEUE_CALL, "trailed": False}
+_ABOUT_QUEUES: Any = {**_OF_QUEUES, "trailed": True}
 
 _OF_JOBS = (  # operation, member
     ("ListTrainingJobs", "TrainingJobSummaries"),
@@ -126,8 +129,10 @@ OPERATIONS = {
     for operation in (
         Operation("sts", "sts", "GetCallerIdentity", "sts:GetCallerIdentity", "Account"),
         Operation("sts", "sts", "AssumeRole", "sts:AssumeRole", "Credentials"),
-        Operation(*_CLOUDWATCH, "GetMetricData", "cloudwatch:GetMetricData", "MetricDataResults", rate=25.0),
-        Operation(*_CLOUDWATCH, "ListMetrics", "cloudwatch:ListMetrics", "Metrics", price=PER_THOUSAND),
+        Operation(
+            *_CLOUDWATCH, "GetMetricData", "cloudwatch:GetMetricData", "MetricDataResults", rate=25.0, trailed=False
+        ),
+        Operation(*_CLOUDWATCH, "ListMetrics", "cloudwatch:ListMetrics", "Metrics", price=PER_THOUSAND, trailed=False),
         Operation(
             *_CLOUDWATCH, "DescribeAlarms", "cloudwatch:DescribeAlarms", "MetricAlarms", rate=3.0, price=PER_THOUSAND
         ),
@@ -174,13 +179,18 @@ OPERATIONS = {
         Operation(*_SQS, "ReceiveMessage", "sqs:ReceiveMessage", "", **_OF_QUEUES),  # {} if there is no message
         Operation(*_SQS, "DeleteMessageBatch", "sqs:DeleteMessage", "Successful", **_OF_QUEUES),
         Operation(*_SQS, "ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", "Successful", **_OF_QUEUES),
-        Operation(*_SQS, "GetQueueAttributes", "sqs:GetQueueAttributes", "Attributes", **_OF_QUEUES),
+        Operation(
+            *_SQS, "GetQueueAttributes", "sqs:GetQueueAttributes", "Attributes", **{**_OF_QUEUES, "trailed": True}
+        ),
         # docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html: 5,500 a second of each prefix
-        Operation(*_S3, "GetObject", "s3:GetObject", "Body", rate=100.0, price=PER_OBJECT),
-        Operation(*_S3, "ListObjectsV2", "s3:ListBucket", "IsTruncated", rate=20.0, price=PER_LISTING),
+        Operation(*_S3, "GetObject", "s3:GetObject", "Body", rate=100.0, price=PER_OBJECT, trailed=False),
+        Operation(*_S3, "ListObjectsV2", "s3:ListBucket", "IsTruncated", rate=20.0, price=PER_LISTING, trailed=False),
     )
 }
 
+TRAIL_PRICE = 2.0 / 100_000
+"""Of a management event in each trail of an account beside its first one, where it is free
+(aws.amazon.com/cloudtrail/pricing)."""
 METRIC_PRICE = PER_THOUSAND  # of GetMetricData: a metric asked for, up to five statistics of it in one call
 DATAPOINT_RATES = (90_000.0, 198_000.0)  # a second, for starts within 3 h and older ones: half of AWS's quotas
 RECENT = 3 * 3600  # seconds; the border between the two

@@ -59,6 +59,7 @@ LABELS = {
     "instance_group_name": Label("resources", "Instance group of a cluster."),
     "instance_id": Label("instances", "EC2 instance id of a host; only in families that are off by default."),
     "instance_type": Label("capped 300", "AWS instance type, empty where several or none apply."),
+    "item": Label("fixed", "What is paid for."),
     "job_name": Label("open jobs", "Job of any type, or inference recommendation job."),
     "job_type": Label("enum", "Kind of job, see job_types."),
     "label_name": Label("fixed", "Name of a label."),

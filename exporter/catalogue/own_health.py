@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter.catalogue.enums import ENUMS
 from exporter.catalogue.rows import own
 
 _TELL_EVENTS = ("job_events", "cloudtrail", "cloudwatch_alarms", "cloudwatch_logs")
@@ -164,6 +165,15 @@ ROWS = (
         "aws_cost_usd_total",
         "Estimated list price of the requests that the exporter has sent to AWS.",
         ("account_id", "region", "aws_service", "operation"),
+    ),
+    own(
+        "counter",
+        "source_cost_usd_total",
+        "Estimated list price of what a source asks of AWS: requests and the metrics in them; and trail_events, what the management events of its calls cost in each trail of the account beside the first, where they are free.",
+        ("account_id", "region", "source", "item"),
+        values={"source": (*ENUMS["source"], "none"), "item": ("requests", "trail_events")},
+        seeded=True,
+        stable=False,
     ),
     own(
         "gauge",
