@@ -9,6 +9,7 @@ new, when it changed, while it is not in service, and now and then. Nothing here
     endpoints   endpoints, components, scaling bounds; tags of all
     kinds       the table of all other kinds of things
     things      the things of these kinds
+    running     what of all that runs on instances, on which, on how many
     series      the series that CloudWatch lists
 """
 
@@ -43,6 +44,7 @@ from exporter.inventory.census import (
 )
 from exporter.inventory.kinds import COUNTED, KINDS, WITH_ENDPOINTS, Kind, counted, wanted
 from exporter.inventory.look import Look, Pacing
+from exporter.inventory.running import Running, known_since, running
 from exporter.inventory.things import path_of, still_told
 from exporter.model import HOUR, Resource, Target
 
@@ -60,6 +62,7 @@ __all__ = [
     "Kind",
     "Listing",
     "Pacing",
+    "Running",
     "ScalingBound",
     "Selection",
     "Thing",
@@ -67,7 +70,9 @@ __all__ = [
     "Told",
     "Variant",
     "counted",
+    "known_since",
     "path_of",
+    "running",
     "still_told",
     "wanted",
 ]

@@ -29,7 +29,8 @@ class Call(Struct, frozen=True):
     `parameters` takes facts of the listing. Each call is a CloudTrail event, so it is made for a thing that is new or
     changed, once more `settles` seconds later, while its status is not steady, and now and then. `watches` are facts of
     the listing that tell of a change which status and time of modification don't; a call that is asked `always` is made
-    in each look, and what it shows is watched too. `only` things of these statuses are asked about.
+    in each look, and what it shows is watched too. `only` things of these statuses are asked about. One that `runs`
+    tells on which instances a thing does.
     """
 
     operation: str
@@ -43,6 +44,7 @@ class Call(Struct, frozen=True):
     watches: tuple[str, ...] = ()
     only: frozenset[str] = frozenset()
     settles: float = 0.0
+    runs: bool = False
 
 
 class Signal(Struct, frozen=True):
@@ -67,7 +69,8 @@ class Kind(Struct, frozen=True):
     `arn` is the field of the listing with the ARN, in which `arn_type` stands; where none is, all names follow on that.
     `statuses` are as they are shown; of these the `steady` ones don't change by themselves. `counted` in
     `sagemaker_resources` is each kind that is a resource: `asked` ones by default, the others when the configuration
-    names them. `families` are those that need the listing; what a `call` is good for stands with it.
+    names them. `families` are those that need the listing; what a `call` is good for stands with it. What `runs` on
+    instances is listed too where somebody wants to know what does.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Kind(Struct, frozen=True):
     asked: bool = True
     arn: str = ""
     in_arns: str = ""
+    runs: bool = False
 
     @property
     def arn_type(self) -> str:
@@ -161,6 +165,7 @@ _ROWS = (
             "sagemaker_notebook_instance_last_modified_timestamp_seconds",
             "sagemaker_notebook_instance_state_changes_total",
         ),
+        runs=True,
     ),
     Kind(
         "domain",
@@ -217,6 +222,7 @@ _ROWS = (
                 only=frozenset({"InService"}),
             ),
         ),
+        runs=True,
     ),
     Kind(
         "feature_group",
@@ -399,7 +405,11 @@ _ROWS = (
                     "Orchestrator.Eks.ClusterArn": str,
                     "NodeRecovery": str,
                     "NodeProvisioningMode": str,
-                    "InstanceGroups[]": {**_GROUP, "ImageVersionStatus": str},
+                    "InstanceGroups[]": {
+                        **_GROUP,
+                        "ImageVersionStatus": str,
+                        "InstanceTypeDetails[]": {"InstanceType": str, "CurrentCount": float},
+                    },
                     "RestrictedInstanceGroups[]": _GROUP,
                 },
                 (
@@ -412,8 +422,10 @@ _ROWS = (
                     "sagemaker_cluster_events_total",
                 ),
                 watches=("ImageVersionStatus",),
+                runs=True,
             ),
         ),
+        runs=True,
     ),
     Kind(
         "cluster_scheduler_config",
@@ -512,8 +524,10 @@ _ROWS = (
                 {"TrackingServerName": "TrackingServerName"},
                 {"TrackingServerSize": str, "MlflowVersion": str},
                 ("sagemaker_mlflow_tracking_server_info",),
+                runs=True,
             ),
         ),
+        runs=True,
     ),
     Kind(
         "mlflow_app",
@@ -700,10 +714,21 @@ def counted(include: Collection[str], exclude: Collection[str]) -> frozenset[str
     )
 
 
-def wanted(on: Callable[[str], bool], kinds: Collection[str]) -> tuple[Wanted, ...]:
-    """Return what has to be asked for the families that are on, if these kinds are counted, and their tags shown."""
+def wanted(on: Callable[[str], bool], kinds: Collection[str], *, runs: bool = False) -> tuple[Wanted, ...]:
+    """Return what has to be asked for the families that are on, if these kinds are counted, and their tags shown.
+
+    `runs`: and for what runs on instances.
+    """
     all_of_them = on(COUNTED) or on(TAGS_INFO)
-    found = (Wanted(kind, tuple(call for call in kind.calls if any(map(on, call.families)))) for kind in KINDS.values())
+
+    def asked(kind: Kind) -> Wanted:
+        return Wanted(kind, tuple(call for call in kind.calls if (runs and call.runs) or any(map(on, call.families))))
+
     return tuple(
-        one for one in found if one.calls or any(map(on, one.kind.families)) or (all_of_them and one.kind.name in kinds)
+        one
+        for one in map(asked, KINDS.values())
+        if one.calls
+        or (runs and one.kind.runs)
+        or any(map(on, one.kind.families))
+        or (all_of_them and one.kind.name in kinds)
     )

@@ -146,17 +146,15 @@ def still_told(kind: Kind, thing: Thing, now: float, oldest: float) -> Thing:
         for call in kind.calls
         if (told := thing.told.get(call.operation))
         and (not call.only or thing.status in call.only)
-        and (
-            told.at == now
-            or (
-                not call.always
-                and thing.status in kind.steady
-                and told.of == _state(kind, call, thing)
-                and told.at >= oldest
-            )
-        )
+        and (told.at == now or (told.at >= oldest and holds(kind, call, thing)))
     }
     return structs.replace(thing, told=holding)
+
+
+def holds(kind: Kind, call: Call, thing: Thing) -> bool:
+    """Say whether what a call told of a thing is true still: of a steady state that it is in now."""
+    told = thing.told.get(call.operation, Told())
+    return not call.always and thing.status in kind.steady and told.of == _state(kind, call, thing)
 
 
 def _state(kind: Kind, call: Call, thing: Thing) -> tuple[Hashable, ...]:
