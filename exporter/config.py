@@ -560,6 +560,25 @@ class CloudTrail(Struct, frozen=True, kw_only=True):
         ]
 
 
+class Cost(Struct, frozen=True, kw_only=True):
+    """What endpoints, jobs, notebook instances, apps, clusters and tracking servers cost, by the hours they run.
+
+    Estimates by list price, without discounts, storage, data and requests. What runs is known by `inventory`, what jobs
+    took by `job_polling` or `job_events`: where these are off, or the families that they count in, their cost is
+    missing.
+    """
+
+    enabled: Enabled = True
+    every: Annotated[
+        Seconds, About("How often it is reckoned, which asks AWS nothing; prices are read once a day. At least 1s.")
+    ] = 300.0
+    last_good: LastGood = None
+    idle_after: Annotated[
+        Seconds,
+        About("How long a resource is not used until `sagemaker_cost_idle_hourly_usd` (off by default) holds it."),
+    ] = 86_400.0
+
+
 class Sources(Struct, frozen=True, kw_only=True):
     """Where facts come from."""
 
@@ -569,6 +588,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     job_polling: JobPolling = JobPolling()
     job_events: JobEvents = JobEvents()
     cloudtrail: CloudTrail | tuple[CloudTrail, ...] = CloudTrail()
+    cost: Cost = Cost()
 
     @property
     def trails(self) -> tuple[CloudTrail, ...]:

@@ -33,11 +33,12 @@ from exporter.road import Road
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.audit import Audit, AuditError, outlet
 from exporter.sinks.prometheus import Page, Process, Renderer
-from exporter.sources import cloudtrail, cloudwatch_alarms, cloudwatch_metrics, job_events, job_polling
+from exporter.sources import cloudtrail, cloudwatch_alarms, cloudwatch_metrics, cost, job_events, job_polling
 from exporter.sources.cloudtrail import AnnouncedCalls, HeardCalls, ListedCalls
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.cloudwatch_metrics.rests import months, spent_this_month
+from exporter.sources.cost import Cost
 from exporter.sources.inventory import InventorySource
 from exporter.sources.job_events import JobEvents
 from exporter.sources.job_polling import JobPolling
@@ -65,6 +66,11 @@ _SWITCHED_OFF = {  # by source: how to end the count of what it counts
     JobPolling.name: job_polling.switched_off,
     JobEvents.name: job_events.switched_off,
     cloudtrail.SOURCE: cloudtrail.switched_off,
+    Cost.name: cost.switched_off,
+}
+
+_AFTER = {  # by source: those that tell what it reads must have run once, or it would begin with half of it
+    Cost.name: (InventorySource.name, JobPolling.name),
 }
 
 _log = logging.getLogger(__name__)
@@ -136,14 +142,16 @@ class Parts:
 
     def make(self, config: Config) -> Made:
         """Make the sources by a configuration, changing nothing yet."""
-        metrics, listing = config.sources.cloudwatch_metrics, config.sources.inventory
+        metrics, listing, priced = config.sources.cloudwatch_metrics, config.sources.inventory, config.sources.cost
         pacing = Pacing(
             listing.describe_every,
             listing.list_metrics_every,
             tags=Selection(config.resources).tags,
             labels=frozenset(config.labelled),
             resources=listing.enabled,
-            kinds=wanted(config.on, counted(listing.resource_types.include, listing.resource_types.exclude)),
+            kinds=wanted(
+                config.on, counted(listing.resource_types.include, listing.resource_types.exclude), runs=priced.enabled
+            ),
         )
         inventory = Inventory(self.aws, _listed_places(config), pacing, self.admission, config.on, self.inventory)
         known = places(row for row in CATALOGUE.values() if row.ask)
@@ -160,6 +168,8 @@ class Parts:
             sources.append((JobPolling(self.aws, inventory, config), jobs.every))
         trails = [trail for trail in config.sources.trails if trail.from_ == "lookup"]
         sources += [(ListedCalls(self.aws, trail, config, self._begin), trail.every) for trail in trails]
+        if priced.enabled:
+            sources.append((Cost(self.aws, inventory, config), priced.every))
         listeners = _listeners(config, self.aws, inventory, self._begin)
         sources += [(listener, job_events.EVERY) for listener, _ in listeners if isinstance(listener, JobEvents)]
         return Made(config, inventory, sources, listeners)
@@ -471,21 +481,22 @@ class Daemon:
 
     def _add_target(self, login: Login, target: Target, before: Sequence[Entry] = ()) -> None:
         """Run the sources on a target, each once its run of `before` has ended: one of the two would undo the other."""
-        entries = []
+        entries: list[Entry] = []
         for source, every in self._parts.sources:
             entry = Entry(source.name, every, partial(self._parts.collection.run, source, target), target)
             last = [one for one in before if one.name == source.name]
-            entry.may = partial(self._may_run, source.name, target, last)
+            first = [one for one in entries if one.name in _AFTER.get(source.name, ())]
+            entry.may = partial(self._may_run, source.name, target, last, first)
             entries.append(entry)
         self._targets[login], self._entries[target] = target, entries
         for entry in entries:
             self._scheduler.add(entry)
 
-    def _may_run(self, source: str, target: Target, last: list[Entry]) -> bool:
+    def _may_run(self, source: str, target: Target, last: list[Entry], first: Sequence[Entry]) -> bool:
         """Say whether a source may run: the inventory first, for it knows what there is to ask."""
         last[:] = [entry for entry in last if entry.running]  # let go of the others: they hold the ones before
         listed = source == "inventory" or self._parts.inventory.census(target).at > 0
-        return listed and not last
+        return listed and not last and all(entry.runs for entry in first)
 
     def _read_queues(self) -> None:
         """Read the queues that are configured now, and no others."""

@@ -32,6 +32,7 @@ from exporter.sinks.prometheus import Renderer
 from exporter.sources.cloudtrail import ListedCalls
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
+from exporter.sources.cost import Cost
 from exporter.sources.inventory import InventorySource
 from exporter.sources.job_polling import JobPolling
 from exporter.tally import Tally
@@ -149,7 +150,9 @@ class Street:
             settings.list_metrics_every,
             Selection(self.config.resources).tags,
             frozenset(self.config.labelled),
-            kinds=wanted(self.config.on, counted(types.include, types.exclude)) if self.kinds else (),
+            kinds=wanted(self.config.on, counted(types.include, types.exclude), runs="cost" in self.named)
+            if self.kinds
+            else (),
         )
         self.admission = Admission(self.config.limits.series)
         self.inventory = Inventory(self.aws, known, pacing, self.admission)
@@ -164,6 +167,7 @@ class Street:
                 for trail in self.config.sources.trails
                 if trail.from_ == "lookup"
             ),
+            Cost(self.aws, self.inventory, self.config),
         )
         self.sources = tuple(source for source in made if source.name in self.named)
         self.audited = []

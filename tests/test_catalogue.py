@@ -21,6 +21,7 @@ BUILT_SOURCES = {
     "cloudtrail",
     "cloudwatch_alarms",
     "cloudwatch_metrics",
+    "cost",
     "inventory",
     "job_events",
     "job_events+job_polling",

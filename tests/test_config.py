@@ -259,7 +259,7 @@ BROKEN = {
     "sources: {inventry: {}}": '1:11  sources.inventry: unknown key; did you mean "inventory"?',
     "sources: {insights: {}}": (
         "1:11  sources.insights: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, "
-        "job_polling, job_events, cloudtrail"
+        "job_polling, job_events, cloudtrail, cost"
     ),
     "sources: {cloudtrail: {from: s4}}": "1:30  sources.cloudtrail.from: 's4' is not lookup or queue or s3",
     "sources: {cloudtrail: {from: s3, bucket: logs}}": (

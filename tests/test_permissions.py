@@ -58,11 +58,11 @@ def test_a_street_uses_every_action_that_the_policy_allows_and_no_other(quick):
     everything = "families: {include: ['*']}, resources: {tags: {team: '*'}}"
     kinds = "inventory: {resource_types: {include: ['*']}}"
     text = f"{{{everything}, sources: {{cloudwatch_alarms: {{tags: {{team: '*'}}}}, {kinds}}}}}"
-    street = Street(world_with_all(), text=text, run=(*RUN, "job_polling", "cloudtrail"), kinds=True)
+    street = Street(world_with_all(), text=text, run=(*RUN, "job_polling", "cloudtrail", "cost"), kinds=True)
     street.aws._rates = quick
     for seconds in (60, 60, 3600):
         street.cycle(seconds)
-    assert [run.outcome for run in street.runs] == ["ok"] * 5
+    assert [run.outcome for run in street.runs] == ["ok"] * 6
     assert used(street.fake) == allowed(tagged=SOURCES)
     street.kill()
 
@@ -179,6 +179,7 @@ def test_a_policy_is_one_statement_a_source():
         "CloudwatchMetrics",
         "CloudwatchAlarms",
         "Cloudtrail",
+        "Cost",
     ]
     for statement in policy["Statement"]:
         assert statement["Effect"] == "Allow"

@@ -125,6 +125,24 @@ def test_the_status_page_tells_why_a_reload_was_refused_and_what_the_month_has_c
     assert "bogus" not in one.daemon._site.status().decode()
 
 
+def test_what_reads_what_others_tell_begins_when_they_have_told_it(running):
+    one = running()
+    one.clock.forward(MINUTE)
+    target, first = Target(ACCOUNT, REGION), {}
+    for _ in range(6):
+        one.daemon._scheduler.tick()
+        for run in tuple(one.daemon._scheduler._running):
+            run.result(30)
+        wait_for(lambda: not any(entry.running for entry in one.daemon._scheduler._schedule.entries))
+        for entry in one.daemon._entries.get(target, ()):
+            if entry.runs:
+                first.setdefault(entry.name, len(first))
+    assert first["cost"] > first["inventory"]
+    assert first["cost"] > first["job_polling"]
+    assert {labels[2:] for labels in one.shown("sagemaker_cost_hourly_usd")} == set()  # no price list here
+    assert one.shown("sagemaker_cost_unpriced_instances") == {(ACCOUNT, REGION, "endpoint", "ml.m5.xlarge"): 1.0}
+
+
 def test_once_all_has_run_and_is_shown_the_start_is_over(running):
     one, settled, before = running(), [], []
 
@@ -178,6 +196,7 @@ def test_no_file_ends_the_daemon(running, caplog, text):
 def test_a_disk_that_refuses_refuses_a_reload_that_must_write(running, monkeypatch):
     one = running()
     one.ticks(3)
+    before = len(one.daemon._entries[Target(ACCOUNT, REGION)])
 
     def refuse(_):
         raise LedgerError("the disk is full")
@@ -187,9 +206,9 @@ def test_a_disk_that_refuses_refuses_a_reload_that_must_write(running, monkeypat
         full.setattr(one.parts.ledger._store, "commit", refuse)
         assert one.reload(off) == "the disk is full"
         assert one.parts.config.sources.cloudwatch_alarms.enabled
-        assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 5
+        assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == before
     assert one.reload(off) is None
-    assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == 4
+    assert len(one.daemon._entries[Target(ACCOUNT, REGION)]) == before - 1
 
 
 def test_what_a_removed_target_has_spent_is_spent(running):
@@ -294,12 +313,10 @@ def test_a_source_that_is_switched_off_says_nothing_more_of_itself(running):
     one.ticks(5)
     assert one.reload(here() + "sources: {cloudwatch_metrics: {enabled: false}}\n") is None
     one.ticks(2)
-    assert {labels[2] for labels in one.own("source_up")} == {
-        "inventory",
-        "cloudwatch_alarms",
-        "job_polling",
-        "cloudtrail",
-    }
+    told = {labels[2] for labels in one.own("source_up")}
+    assert told == {source.name for source, _ in one.parts.sources}
+    assert "inventory" in told
+    assert "cloudwatch_metrics" not in told
     assert one.shown(INVOCATIONS) == {}
     assert one.reload(here()) is None
     one.ticks(40)

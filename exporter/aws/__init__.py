@@ -29,7 +29,15 @@ from exporter.aws import metric_data
 from exporter.aws.budget import Limit
 from exporter.aws.errors import AwsError, classify
 from exporter.aws.metric_data import MetricCall, Reply
-from exporter.aws.operations import DATAPOINT_RATES, METRIC_PRICE, OPERATIONS, RECENT, TRAIL_PRICE, Operation
+from exporter.aws.operations import (
+    ANSWERS_AT,
+    DATAPOINT_RATES,
+    METRIC_PRICE,
+    OPERATIONS,
+    RECENT,
+    TRAIL_PRICE,
+    Operation,
+)
 from exporter.clock import Clock
 from exporter.config import Account
 from exporter.model import Target
@@ -409,7 +417,8 @@ class Aws:
         attempt = self._attempt
         attempt.begin(self._clock.monotonic(), partial(self._count, target, operation))
         try:
-            answer = session.invoke(operation.service, target.region, operation.name, params, self._watch)
+            region = _region(operation, target)
+            answer = session.invoke(operation.service, region, operation.name, params, self._watch)
         except (AttributeError, KeyError, TypeError) as error:
             if not attempt.accepted:
                 raise
@@ -521,6 +530,12 @@ def endpoints() -> list[str]:
 def _named(account: Account) -> str:
     """Return what people call a login."""
     return account.alias or account.role_arn or account.account_id or "the ambient login"
+
+
+def _region(operation: Operation, target: Target) -> str:
+    """Return the region whose endpoint answers."""
+    places = ANSWERS_AT.get(operation.service, ())
+    return next((region for begin, region in places if target.region.startswith(begin)), target.region)
 
 
 def _labels(target: Target) -> tuple[str, str]:

@@ -176,6 +176,7 @@ OPERATIONS = {
         ),
         # docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html: two calls a second
         Operation("cloudtrail", "cloudtrail", "LookupEvents", "cloudtrail:LookupEvents", "Events", rate=1.0),
+        Operation("pricing", "api.pricing", "GetProducts", "pricing:GetProducts", "PriceList", rate=2.0),
         Operation(*_SQS, "ReceiveMessage", "sqs:ReceiveMessage", "", **_OF_QUEUES),  # {} if there is no message
         Operation(*_SQS, "DeleteMessageBatch", "sqs:DeleteMessage", "Successful", **_OF_QUEUES),
         Operation(*_SQS, "ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", "Successful", **_OF_QUEUES),
@@ -188,6 +189,9 @@ OPERATIONS = {
     )
 }
 
+ANSWERS_AT = {"pricing": (("cn-", "cn-northwest-1"), ("", "us-east-1"))}
+"""Where a service answers for all regions, as their names begin: docs.aws.amazon.com/general/latest/gr/billing.html.
+A login into another partition is refused there."""
 TRAIL_PRICE = 2.0 / 100_000
 """Of a management event in each trail of an account beside its first one, where it is free
 (aws.amazon.com/cloudtrail/pricing)."""

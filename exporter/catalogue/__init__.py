@@ -12,6 +12,7 @@ from exporter.catalogue import (
     api_calls,
     async_endpoints,
     capacity,
+    cost,
     endpoints,
     feature_store,
     hyperpod,
@@ -58,6 +59,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "api_calls": api_calls.ROWS,
     "alarms": alarms.ROWS,
     "logs": logs.ROWS,
+    "cost": cost.ROWS,
     "own_health": own_health.ROWS,
 }
 

@@ -609,6 +609,17 @@ ENUMS: dict[str, tuple[str, ...]] = {
     ),
     "call_origin": ("aws_service", "console", "vpc_endpoint", "private_address", "public_address", "unknown"),
     "trail_way": ("lookup", "s3", "queue"),
+    "billed_resource_type": (
+        "endpoint",
+        "training_job",
+        "processing_job",
+        "transform_job",
+        "warm_pool",
+        "notebook_instance",
+        "app",
+        "cluster",
+        "mlflow_tracking_server",
+    ),
     "event_outcome": ("counted", "repeated", "corrected", "ignored", "own", "too_old", "unparsed"),
     "source": (
         "cloudwatch_metrics",

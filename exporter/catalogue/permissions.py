@@ -110,6 +110,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "cloudwatch_metrics": ("cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
     "cloudwatch_alarms": ("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"),
     "cloudtrail": ("cloudtrail:LookupEvents",),
+    "cost": ("pricing:GetProducts",),
 }
 ALONE = {"job_events": "job_polling"}  # what needs nothing where the other one runs: that does it for both
 WITH = {  # what the first needs only where the second runs: that tells which clusters there are

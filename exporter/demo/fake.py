@@ -3,7 +3,7 @@
 Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
 as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I and S3, which speak REST. What
 it has answered is known to CloudTrail. The operations are in `cloudtrail`, `cloudwatch`, `cloudwatch_alarms`,
-`sagemaker`, `job_calls`, `thing_calls`, `autoscaling`, `s3`, `sqs`, `tagging` and `sts`.
+`sagemaker`, `job_calls`, `thing_calls`, `autoscaling`, `prices`, `s3`, `sqs`, `tagging` and `sts`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from exporter.demo import (
     cloudwatch,
     cloudwatch_alarms,
     job_calls,
+    prices,
     s3,
     sagemaker,
     sqs,
@@ -53,6 +54,7 @@ class _Service(NamedTuple):
 MOMENT = 0.02  # seconds that a long poll waits before it looks again: time alone makes messages visible
 
 _BY_TARGET = {
+    "AWSPriceListService": _Service("pricing", "pricing", prices.OPERATIONS),
     "AmazonSQS": _Service("sqs", "sqs", sqs.OPERATIONS),
     "AnyScaleFrontendService": _Service("application-autoscaling", "application-autoscaling", autoscaling.OPERATIONS),
     "GraniteServiceVersion20100801": _Service(
@@ -86,6 +88,7 @@ _EVENT_SOURCES = {
     "application-autoscaling": "autoscaling.amazonaws.com",
     "cloudtrail": "cloudtrail.amazonaws.com",
     "cloudwatch": "monitoring.amazonaws.com",
+    "pricing": "pricing.amazonaws.com",
     "sagemaker": SAGEMAKER,
     "sagemaker-a2i-runtime": SAGEMAKER,
     "sts": "sts.amazonaws.com",

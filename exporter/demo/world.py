@@ -18,6 +18,7 @@ from exporter.demo.identities import Identity, iam_user
 from exporter.demo.jobs import KINDS, Job, Jobs, Work, life
 from exporter.demo.notices import Form, Notices
 from exporter.demo.people import People
+from exporter.demo.prices import Prices
 from exporter.demo.resources import Component, Endpoint, EndpointConfig, EndpointState, Role, ScalableTarget, Variant
 from exporter.demo.rules import Road, Rule
 from exporter.demo.s3 import Bucket
@@ -127,6 +128,7 @@ class World:
         self.call_delays = call_delays or Delays()
         self.rules: list[Rule | Notices] = []
         self.buckets: dict[str, Bucket] = {}
+        self.prices = Prices()
         self.roles: dict[tuple[str, str], Role] = {}
         self._regions: dict[tuple[str, str], Region] = {}
         self._called = 0  # calls and corrections that were added

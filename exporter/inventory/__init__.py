@@ -44,7 +44,7 @@ from exporter.inventory.census import (
 )
 from exporter.inventory.kinds import COUNTED, KINDS, WITH_ENDPOINTS, Kind, counted, wanted
 from exporter.inventory.look import Look, Pacing
-from exporter.inventory.running import Running, known_since, running
+from exporter.inventory.running import Running, Stopped, known_since, running, stopped
 from exporter.inventory.things import path_of, still_told
 from exporter.model import HOUR, Resource, Target
 
@@ -65,6 +65,7 @@ __all__ = [
     "Running",
     "ScalingBound",
     "Selection",
+    "Stopped",
     "Thing",
     "Things",
     "Told",
@@ -74,6 +75,7 @@ __all__ = [
     "path_of",
     "running",
     "still_told",
+    "stopped",
     "wanted",
 ]
 

@@ -46,6 +46,26 @@ def running(census: Census) -> Iterator[Running]:
                 yield Running(kind, name, instance_type, count, one.created, one.modified, one.status, at)
 
 
+class Stopped(NamedTuple):
+    """When a resource was made that is there and holds no instances, and when it was last modified: to be so."""
+
+    created: float
+    modified: float
+
+
+def stopped(census: Census, resource_type: str) -> dict[str, Stopped]:
+    """Return, by name, what holds no instances by its status, where AWS tells when that changed."""
+    if resource_type == "endpoint":
+        some = ((one.name, one) for one in census.endpoints.values() if one.status not in _SERVING)
+        return {name: Stopped(one.created, one.modified) for name, one in some}
+    statuses = _KINDS[resource_type].statuses
+    return {
+        key: Stopped(thing.created, thing.modified)
+        for key, thing in census.things.get(resource_type, Things()).by_key.items()
+        if statuses is not None and thing.status not in statuses and thing.modified
+    }
+
+
 def known_since(census: Census) -> Mapping[str, float]:
     """Return, by resource type, as of when all that runs is known; 0: something of it is not.
 
