@@ -185,8 +185,17 @@ def test_what_could_not_be_looked_at_is_counted_later():
     assert seconds(some) == {("endpoint", "ml.m5.large"): 60.0}
     note, some = hours.count("endpoint", [running(at=160.0), running("rank", at=220.0)], {}, 160.0, note, 100.0)
     assert seconds(some) == {("endpoint", "ml.m5.large"): 120.0}  # of rank; churn was not looked at since
-    _, some = hours.count("endpoint", [running(at=260.0)], {}, 260.0, note, 160.0)
+    note, some = hours.count("endpoint", [running(at=260.0)], {}, 260.0, note, 160.0)
     assert seconds(some) == {("endpoint", "ml.m5.large"): 100.0}  # rank is gone: it was last seen at 220
+    assert list(note) == ["churn"]
+
+
+def test_what_is_older_than_what_has_been_counted_counts_nothing():
+    note, _ = hours.count("endpoint", [running(at=100.0)], {}, 100.0, {}, 100.0)
+    note, some = hours.count("endpoint", [running(at=90.0)], {}, 90.0, note, 100.0)
+    assert some == []
+    _, some = hours.count("endpoint", [running(at=200.0)], {}, 200.0, note, 90.0)
+    assert seconds(some) == {("endpoint", "ml.m5.large"): 100.0}
 
 
 def test_another_one_by_the_same_name_is_another_one():
