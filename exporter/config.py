@@ -32,6 +32,7 @@ from exporter.strict import About, Seconds, Size, close, read, text_of
 TOLD = tuple(name for name, row in CATALOGUE.items() if row.source != "own")  # families that can be switched
 ASKED = tuple(name for name, row in CATALOGUE.items() if row.ask)
 DATAPOINTS = "GetMetricData.datapoints"
+JOB_SECONDS = "sagemaker_job_billable_instance_seconds_total"  # of which the cost of jobs is made
 LIMITED = (  # what can be called, and so be limited
     *sorted(
         {action.partition(":")[2] for actions in (*ACTIONS.values(), *WITH.values(), TAGS, LOGIN) for action in actions}
@@ -830,6 +831,12 @@ def doubts(config: Config) -> Iterator[str]:
         yield f"labels.tags are labels of {TAGS_INFO} alone, which is not shown: {why}"
     if config.audit.output != "none" and not config.sources.trails:
         yield f"audit.output is {config.audit.output}, but no call is known: sources.cloudtrail is not enabled"
+    if config.sources.cost.enabled:
+        if not config.sources.inventory.enabled:
+            yield "sources.cost holds jobs alone: what else runs is not known, since sources.inventory is not enabled"
+        if not {"job_polling", "job_events"} & config.sources.enabled or not config.on(JOB_SECONDS):
+            why = "families.exclude names their seconds" if not config.on(JOB_SECONDS) else "no source tells of them"
+            yield f"sources.cost holds no jobs: {why}"
     for name, source in sources.items():
         if source.enabled and getattr(source, "every", 60.0) < 10:
             yield f"sources.{name}.every is {source.every:g}s: CloudWatch's data is a minute old, and each run costs"

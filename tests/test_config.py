@@ -145,7 +145,8 @@ def test_tags_are_shown_where_some_are_named(text, shown):
     config = parse(text)
     assert bool(config.labelled) is shown
     assert ("inventory" in config.tagged) is shown
-    assert len(list(doubts(config))) == (not shown and "[team]" in text)
+    about = [doubt for doubt in doubts(config) if "labels.tags" in doubt]
+    assert len(about) == (not shown and "[team]" in text)
 
 
 def test_exclude_wins():
@@ -924,6 +925,26 @@ def test_a_queue_is_known_by_its_url(url, arn):
 def test_a_queue_that_nobody_reads_is_doubted():
     (doubt,) = doubts(parse(f"queues: {{a: {{url: '{QUEUE}'}}}}"))
     assert doubt == "queues.a is read by no source that is enabled: nothing is received from it"
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("", []),
+        ("sources: {job_polling: {enabled: false}}", ["sources.cost holds no jobs: no source tells of them"]),
+        (
+            "families: {exclude: ['*_billable_instance_*']}",
+            ["sources.cost holds no jobs: families.exclude names their seconds"],
+        ),
+        (
+            "sources: {inventory: {enabled: false}}",
+            ["sources.cost holds jobs alone: what else runs is not known, since sources.inventory is not enabled"],
+        ),
+        ("sources: {job_polling: {enabled: false}, inventory: {enabled: false}, cost: {enabled: false}}", []),
+    ],
+)
+def test_a_cost_of_which_a_part_is_missing_says_so(text, missing):
+    assert list(doubts(parse(text))) == missing
 
 
 def test_every_operation_may_be_limited():

@@ -22,7 +22,7 @@ import msgspec
 
 from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
-from exporter.config import Config
+from exporter.config import JOB_SECONDS, Config
 from exporter.inventory import Census, Inventory, Running, Selection, known_since, running, stopped
 from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.cost import hours, idle, prices
@@ -38,7 +38,6 @@ UPDATED = "sagemaker_cost_price_updated_timestamp_seconds"
 UNPRICED = "sagemaker_cost_unpriced_instances"
 
 JOBS = {"training": "training_job", "processing": "processing_job", "transform": "transform_job"}
-JOB_SECONDS = "sagemaker_job_billable_instance_seconds_total"
 POOL_SECONDS = "sagemaker_training_job_warm_pool_billable_instance_seconds_total"
 JOB_INSTANCES = "sagemaker_job_instances"
 OPEN_JOBS = "sagemaker_jobs"  # tells of a type of job, if only that there is none, as long as that is known
