@@ -916,7 +916,7 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
                 yield "listen_addresses", "must not be empty", ()
         case _:
             pass
-    if isinstance(given, CloudWatchMetrics | Inventory | CloudWatchAlarms | CloudTrail):
+    if hasattr(given, "enabled"):  # a source
         for key in ("every", "last_good", "describe_every", "list_metrics_every"):
             seconds = getattr(given, key, None)
             if seconds is not None and seconds < 1:

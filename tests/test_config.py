@@ -258,6 +258,9 @@ BROKEN = {
     # sources
     "sources: []": "1:10  sources: must be a mapping, not a list",
     "sources: {inventry: {}}": '1:11  sources.inventry: unknown key; did you mean "inventory"?',
+    "sources: {job_polling: {every: 0s}}": "1:32  sources.job_polling.every: must be at least 1s",
+    "sources: {cost: {every: 500ms}}": "1:25  sources.cost.every: must be at least 1s",
+    "sources: {cost: {last_good: 0s}}": "1:29  sources.cost.last_good: must be at least 1s",
     "sources: {insights: {}}": (
         "1:11  sources.insights: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, "
         "job_polling, job_events, cloudtrail, cost"
