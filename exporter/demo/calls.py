@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right, insort
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from heapq import merge
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from exporter.demo.events import iso
 from exporter.demo.identities import Identity
@@ -24,6 +25,9 @@ SAGEMAKER = "sagemaker.amazonaws.com"
 SLOT = 300  # seconds: calls are kept, and made up, in stretches of this length
 MOST_HEARD = 20_000
 """Of the calls that the fake has answered, so many of each account and region are remembered, the newest."""
+
+STRETCHES = 100
+"""For so many stretches is kept when their records arrive: a long poll asks again and again for the same."""
 
 MANAGEMENT, DATA, NETWORK = "Management", "Data", "NetworkActivity"
 _READS = re.compile(r"(Describe|Get|List|Lookup|Query|Search|BatchDescribe)[A-Z]|Search$")
@@ -230,6 +234,14 @@ class _Kept:
                     del slots[slot]
 
 
+class _Coming(NamedTuple):
+    """When records arrive, as long as these are the delays and the calls."""
+
+    delays: Delays
+    calls: list[ApiCall]
+    coming: list[tuple[float, ApiCall]]
+
+
 class Calls:
     """All calls to an account in a region. Records are as late as `delays` say, unless a call says otherwise."""
 
@@ -238,6 +250,7 @@ class Calls:
         self.delays = delays
         self.callers: list[Callers] = []
         self._added, self._heard = _Kept(), _Kept()
+        self._coming: OrderedDict[tuple[int, Road, int], _Coming] = OrderedDict()
 
     def add(self, call: ApiCall) -> ApiCall:
         """Take in a call. One whose record should have arrived before now may be missed by who has looked already."""
@@ -278,13 +291,24 @@ class Calls:
             for slot in range(first, last + 1)
             for coming in kept.coming[road].get(slot, ())
         ]
+        found = [one for one in found if start <= one[0] < end]
         usual = start - getattr(self.delays, road).longest
-        for callers in self.callers:
+        for nth, callers in enumerate(self.callers):
             for slot in _range(callers, min(usual, start - LONGEST), end):
-                old = (slot + 1) * SLOT <= usual  # only those that have delays of their own can come so late
-                calls = (call for call in callers.calls(slot) if not old or call.delays)
-                found += [(at, call) for call in calls for at in self.arrivals(call, road)]
-        return sorted((one for one in found if start <= one[0] < end), key=lambda one: (one[0], one[1].number))
+                coming = self._coming_of(nth, road, slot)
+                found += coming[bisect_left(coming, start, key=_time) : bisect_left(coming, end, key=_time)]
+        return sorted(found, key=lambda one: (one[0], one[1].number))
+
+    def _coming_of(self, nth: int, road: Road, slot: int) -> list[tuple[float, ApiCall]]:
+        """Return when all records of a stretch of callers arrive, in that order."""
+        calls, key = self.callers[nth].calls(slot), (nth, road, slot)
+        known = self._coming.get(key)
+        if known is None or known.calls != calls or known.delays != self.delays:
+            coming = sorted(((at, call) for call in calls for at in self.arrivals(call, road)), key=_time)
+            known = self._coming[key] = _Coming(self.delays, calls, coming)
+            if len(self._coming) > STRETCHES:
+                self._coming.popitem(last=False)
+        return known.coming
 
     def _parts(self, slot: int) -> list[list[ApiCall]]:
         parts = [kept.calls[slot] for kept in (self._added, self._heard) if slot in kept.calls]
@@ -312,6 +336,10 @@ def _arrivals(call: ApiCall, road: Road, delays: Delays) -> list[float]:
 
 
 _SALT: dict[Road, int] = {"lookup": 0, "bus": 0x5DEECE66D, "trail": 0xB5026F5AA}
+
+
+def _time(one: tuple[float, ApiCall]) -> float:
+    return one[0]
 
 
 def _order(call: ApiCall) -> tuple[float, int]:

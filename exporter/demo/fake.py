@@ -51,7 +51,7 @@ class _Service(NamedTuple):
     operations: Mapping[str, Callable[[Call], dict[str, Any]]]
 
 
-MOMENT = 0.02  # seconds that a long poll waits before it looks again: time alone makes messages visible
+MOMENT = 0.1  # seconds that a long poll waits before it looks again: time alone makes messages visible
 
 _BY_TARGET = {
     "AWSPriceListService": _Service("pricing", "pricing", prices.OPERATIONS),

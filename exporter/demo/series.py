@@ -39,7 +39,10 @@ Point = tuple[int, Stat]
 
 
 def _seen(history: Sequence[Version], now: float) -> Stat | None:
-    return next((stat for available, stat in reversed(history) if available <= now), None)
+    for available, stat in reversed(history):
+        if available <= now:
+            return stat
+    return None
 
 
 class Activity(NamedTuple):
@@ -319,20 +322,25 @@ class Scripted(Series):
             self._fine.add(at)
 
     def points(self, begin: float, end: float, now: float, *, fine: bool = False) -> list[Point]:  # noqa: D102
-        found = []
+        found, versions = [], self._versions
         for at in self._times[bisect_left(self._times, begin) : bisect_left(self._times, end)]:
             if fine and at not in self._fine:
                 continue
-            if seen := _seen(self._versions[at], now):
-                found.append((at, seen))
+            history = versions[at]
+            available, stat = history[-1]
+            if available <= now:
+                found.append((at, stat))
+            elif earlier := _seen(history, now):
+                found.append((at, earlier))
         return found
 
     def activity(self, now: float) -> Activity | None:  # noqa: D102
-        seen = [at for at in self._times if self._versions[at][0].available <= now]
-        if not seen:
+        times, versions = self._times, self._versions
+        first = next((at for at in times if versions[at][0].available <= now), None)
+        if first is None:
             return None
-        first = seen[0]
-        for before, at in pairwise(seen):
-            if at - before >= FORGOTTEN_AFTER:
-                first = at
-        return Activity(first, seen[-1])
+        last = next(at for at in reversed(times) if versions[at][0].available <= now)
+        if last - first >= FORGOTTEN_AFTER:  # or there is no room for a gap so long
+            seen = [at for at in times if versions[at][0].available <= now]
+            first = next((at for before, at in reversed(list(pairwise(seen))) if at - before >= FORGOTTEN_AFTER), first)
+        return Activity(first, last)

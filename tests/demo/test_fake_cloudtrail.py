@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -501,3 +502,17 @@ def _ask(fake, asked):
     )
     assert status == 200, body
     return orjson.loads(body)
+
+
+def test_when_records_arrive_is_found_out_again_as_calls_and_delays_change():
+    first, second = (calls.ApiCall(n, NOW + n, "ListModels", identities.iam_user(ACCOUNT, "ada")) for n in (1, 2))
+    said = [first]
+    callers = SimpleNamespace(since=NOW, until=NOW + 300, calls=lambda slot: said if slot == NOW // calls.SLOT else [])
+    here = calls.Calls(exactly(10.0))
+    here.callers.append(callers)
+    assert here.arriving("bus", NOW, NOW + 60) == [(NOW + 11, first)]
+    said = [first, second]
+    assert here.arriving("bus", NOW, NOW + 60) == [(NOW + 11, first), (NOW + 12, second)]
+    here.delays = exactly(10.0, bus=20.0)
+    assert here.arriving("bus", NOW, NOW + 60) == [(NOW + 21, first), (NOW + 22, second)]
+    assert here.arriving("trail", NOW, NOW + 60) == [(NOW + 11, first), (NOW + 12, second)]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.demo import FakeAws, Lateness, World
-from exporter.demo.series import Schedule
-from exporter.demo.stats import statistic
+from exporter.demo.series import Schedule, Scripted
+from exporter.demo.stats import Stat, statistic
 from exporter.demo.traffic import Durations, Level, Outcomes, Requests, Surge, Traffic, poisson
 
 PERIODS = (10, 30, 60, 120, 180, 240, 300)
@@ -185,3 +185,14 @@ def test_put_refuses_a_generated_series():
     world = one_series(Level(1, 5.0), Schedule(0, 60))
     with pytest.raises(ValueError, match="generated"):
         world.put(ACCOUNT, REGION, "AWS/SageMaker", "Invocations", {"EndpointName": "e"}, 0, 1)
+
+
+def test_activity_begins_after_the_last_gap_of_two_weeks():
+    series = Scripted(("AWS/SageMaker", "Invocations", ()), "None", 1)
+    days = 86400
+    for at in (0, 20 * days, 21 * days, 40 * days, 41 * days):
+        series.put(at, Stat.alike(1.0, 1.0), at + 60.0, fine=False)
+    assert series.activity(59) is None
+    assert series.activity(60) == (0, 0)
+    assert series.activity(22 * days) == (20 * days, 21 * days)
+    assert series.activity(50 * days) == (40 * days, 41 * days)
