@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import sys
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import ClassVar
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent / "demo"))  # where the fake's transport for tests lives
 
-from fake_transport import plug
+from fake_transport import cut_short, plug
 from worlds import T0, FakeClock
 
 from exporter import config as configuration
@@ -49,6 +50,14 @@ PARENTS = {
 }
 
 
+parsed = lru_cache(100)(configuration.parse)  # of many streets that begin alike: what it returns does not change
+
+
+@cache
+def asked():
+    return places(row for row in CATALOGUE.values() if row.ask)
+
+
 def add_parents(world, at):
     """Put what jobs belong to into a world; return how each stands in ARNs, by the type of job."""
     return {
@@ -78,6 +87,7 @@ class PluggedSessions(Sessions):
     """Logins whose clients talk to a fake AWS without a wire; service models are loaded once for all tests."""
 
     fake: FakeAws
+    wire = staticmethod(cut_short)
     loader = None
     tls: ClassVar = {}  # nobody speaks TLS here, and to read all certificates takes 30 ms
 
@@ -89,7 +99,13 @@ class PluggedSessions(Sessions):
         self._tls = PluggedSessions.tls
 
     def client(self, session, service, region):
-        return plug(super().client(session, service, region), self.fake)
+        return self.wire(super().client(session, service, region), self.fake)
+
+
+class WholeSessions(PluggedSessions):
+    """The same with all that the SDK does around a request: for tests of that."""
+
+    wire = staticmethod(plug)
 
 
 class LocalClock(SystemClock):
@@ -125,7 +141,7 @@ class Street:
     def start(self, text=None):
         """Start the daemon anew on what the store has kept."""
         self.text = self.text if text is None else text
-        self.config = configuration.parse(self.text)
+        self.config = parsed(self.text)
         rules = self.config.sources.cloudwatch_metrics
         self.tally = Tally()
         with mock.patch("exporter.aws.sessions.Sessions", PluggedSessions):
@@ -142,7 +158,7 @@ class Street:
         self.ledger = Ledger(
             self.store, self.clock, self.tally, Rules(rules.settle, rules.deep_settle), self.config.web.zero_hold
         )
-        known = places(row for row in CATALOGUE.values() if row.ask)
+        known = asked()
         settings = self.config.sources.inventory
         types = settings.resource_types
         pacing = Pacing(

@@ -11,7 +11,7 @@ from unittest import mock
 
 import orjson
 import pytest
-from street import ACCOUNT, REGION, LocalClock, PluggedSessions, add_one_of_each
+from street import ACCOUNT, REGION, LocalClock, PluggedSessions, WholeSessions, add_one_of_each
 from worlds import T0, FakeClock, wait_for
 
 from exporter.aws import PATIENCE, TRIES, WORKERS, Aws, AwsError, MetricCall, SameTargetError, metric_data, spending
@@ -20,6 +20,7 @@ from exporter.aws.operations import OPERATIONS
 from exporter.clock import SystemClock
 from exporter.config import Account
 from exporter.demo import FakeAws, World, access_key, default_world, serve
+from exporter.demo.faults import DELIVERIES, ERRORS, RESULTS
 from exporter.demo.resources import Role
 from exporter.inventory import KINDS
 from exporter.jobs import JOB_TYPES, STEPS, summary
@@ -41,9 +42,9 @@ class Clock(LocalClock):
 class Door:
     """A door to a fake AWS, on a clock that stands still, and what it tells of itself."""
 
-    def __init__(self, **more):
+    def __init__(self, sessions=WholeSessions, **more):
         self.begin()
-        with mock.patch("exporter.aws.sessions.Sessions", PluggedSessions):
+        with mock.patch("exporter.aws.sessions.Sessions", sessions):
             self.aws = Aws(self.clock, self.tally, "test", **more)
             self.aws._sessions.fake = self
 
@@ -428,7 +429,7 @@ def test_answers_are_those_of_the_sdk(door, keys, kind):
     taken = {name for name, operation in OPERATIONS.items() if operation.service in others}
     taken |= {call.operation for kind in KINDS.values() for call in kind.calls} - asked.keys()  # see test_things_street
     assert asked.keys() == OPERATIONS.keys() - taken - {"GetCallerIdentity", "AssumeRole", "GetMetricData"}
-    plain = PluggedSessions("theirs")
+    plain = WholeSessions("theirs")
     plain.fake = door
     sdk = plain.ambient()
     for operation, params in asked.items():
@@ -437,6 +438,51 @@ def test_answers_are_those_of_the_sdk(door, keys, kind):
         assert theirs[OPERATIONS[operation].member]
         ours = door.aws.call(TARGET, operation, **params)
         assert {name: one for name, one in ours.items() if name != "ResponseMetadata"} == theirs
+
+
+@pytest.fixture(scope="module")
+def two_doors():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", access_key(ACCOUNT))
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+        doors = [Door(sessions) for sessions in (WholeSessions, PluggedSessions)]
+        assert [door.login() for door in doors] == [TARGET, TARGET]
+    yield doors
+    for door in doors:
+        door.aws.close()
+
+
+@pytest.mark.parametrize("fault", [None, *ERRORS, *RESULTS, *DELIVERIES])
+def test_a_street_hears_what_the_whole_sdk_says(two_doors, fault, monkeypatch):
+    """Its requests are cut short: see `cut_short` in the fake's transport."""
+    monkeypatch.setattr("random.random", lambda: 0.5)
+
+    def told(door):
+        door.begin_again()
+        door.world.add_endpoint(*WHERE, "churn", T0 - HOUR)
+        door.world.put(*WHERE, "AWS/SageMaker", "Invocations", {"EndpointName": "churn"}, T0 - 600, 7.0)
+        if fault:
+            door.fake.faults.add(fault, seconds=31.0)
+        said = [outcome(door, USES[name]) for name in USES]
+        said.append(outcome(door, lambda door: door.aws.call(TARGET, "DescribeEndpoint", EndpointName="nobody")))
+        said.append(outcome(door, lambda door: door.aws.call(TARGET, "DescribeEndpoint", NoSuchParameter=1)))
+        heard = [(one.name, one.who, one.parameters, one.error) for one in door.world.calls(*WHERE, 0.0, T0 + HOUR)]
+        return said, heard, list(door.fake.calls), door.tally.samples("own", 0.0), door.true.time
+
+    whole, short = map(told, two_doors)
+    for of_whole, of_short in zip(whole, short, strict=True):
+        assert of_short == of_whole
+    assert len(whole[1]) > (0 if fault == "slow" else 3)
+
+
+def outcome(door, use):
+    """Return what came of a call: an answer, but for what the SDK notes of it, or an error."""
+    try:
+        answer = use(door)
+    except AwsError as error:
+        text = str(error).replace(" (reached max retries: 0)", "")  # which the SDK says of the retries that it has not
+        return error.error_class, text, error.login
+    return {k: v for k, v in answer.items() if k != "ResponseMetadata"} if isinstance(answer, dict) else answer
 
 
 @every_use
