@@ -40,7 +40,7 @@ def wait_until(condition, seconds=PATIENCE, what="the condition"):
         if said:
             return said
         assert time.monotonic() < deadline, f"{what} did not come true in {seconds} s"
-        time.sleep(0.05)
+        time.sleep(0.1)  # each look reads a whole page
 
 
 def free_port():

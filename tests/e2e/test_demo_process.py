@@ -311,9 +311,8 @@ def test_second_demo_on_the_port_says_why_it_cannot_start(demo):
 # -- how it starts and ends --------------------------------------------------------------------------------------------
 
 
-def test_counters_of_the_demo_move(started, tmp_path):
+def test_counters_of_the_demo_move(demo):
     """They stand at 0 for two minutes first, which pass in seconds here."""
-    demo = started(Demo(tmp_path, flags=["--clock=120"])).up()
 
     def requests():
         return sum(demo.shows("sagemaker_endpoint_invocations_total").values())
@@ -398,20 +397,14 @@ def listed(demo):
     return demo.shows("sagemaker_endpoint_created_timestamp_seconds")
 
 
-def test_demo_never_uses_the_account_of_its_environment(started, tmp_path, trap):
-    demo = started(Demo(tmp_path, **real_looking(tmp_path, trap)))
-    wait_until(lambda: listed(demo), what="endpoints of the demo")
+def test_demo_uses_no_account_and_no_proxy_of_its_environment(started, tmp_path, trap):
+    names = ("http_proxy", "https_proxy", "all_proxy")
+    proxies = {spelt: trap.url for name in names for spelt in (name, name.upper())}
+    demo = started(Demo(tmp_path, **real_looking(tmp_path, trap), **proxies))
+    wait_until(lambda: listed(demo) or trap.visitors, what="endpoints of the demo")
     text = demo.ask("/metrics").text
     assert demo.stop()[0] == 0
     assert trap.visitors == []
     assert not (tmp_path / "credentials-were-asked-for").exists()
     assert set(re.findall(r'(?:account_id|region)="([^"]*)"', text)) == {"123456789012", "us-east-1"}
     assert not re.search("AKIAREAL|realsecret|realtoken|999999999999", demo.said)
-
-
-def test_demo_does_not_go_through_a_proxy(started, tmp_path, trap):
-    names = ("http_proxy", "https_proxy", "all_proxy")
-    proxies = {spelt: trap.url for name in names for spelt in (name, name.upper())}
-    demo = started(Demo(tmp_path, **proxies)).up()
-    wait_until(lambda: listed(demo) or trap.visitors, what="endpoints of the demo")
-    assert trap.visitors == []
