@@ -16,9 +16,9 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 
 check: lint types contracts derived gate test ## all that CI checks
 
-# One more than there are cores: the tests of whole processes spend much of their time waiting.
+# Two more than there are cores: the tests of whole processes spend most of their time waiting.
 test: .venv/dev tools ## every test, in random order, on all cores: make test ARGS='-k ledger'
-	$(BIN)/pytest --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist=worksteal $(ARGS)
+	$(BIN)/pytest --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist=worksteal $(ARGS)
 
 lint: .venv/dev ## the style of every file
 	$(BIN)/ruff check

@@ -71,7 +71,7 @@ def gate(figures, *flags):
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_the_gate_sees_a_kernel_that_is_five_hundredths_slower(tmp_path):
     if not shutil.which("valgrind"):
         pytest.skip("valgrind is not on this machine, and no registry has it")

@@ -10,7 +10,7 @@ from exporter.sources.cloudwatch_metrics.rests import STAGES
 HOURS, ENDPOINTS = 2, 50  # one before the turn of a month, one after
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_a_month_without_dollars_ends_and_the_next_one_keeps_its_limit():
     usd = 1.3 * floor(ENDPOINTS)
     life = run("spent", HOURS, ENDPOINTS, usd)

@@ -41,7 +41,7 @@ def busy_world():
     return world
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 @pytest.mark.parametrize("every", [10, 60, 3600])
 def test_every_pace_ends_in_the_truth_and_every_scrape_interval_sees_it(every):
     world, luck = busy_world(), random.Random(every)

@@ -309,7 +309,7 @@ def test_a_queue_that_is_not_there_is_told_of_once(sqs, house, caplog):
 # -- on the fake alone -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_ten_thousand_in_a_burst_with_all_that_at_least_once_can_mean(ours, house, soon, tmp_path):
     ours.queue.twice, ours.queue.returning, ours.queue.unordered = 0.05, 0.05, True
     ours.faults.add("failed_entry", operation="DeleteMessageBatch", probability=0.02)

@@ -107,7 +107,7 @@ def fleet(monkeypatch):
     return Fleet()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(5)
 def test_three_targets_share_a_limit(fleet):
     fleet.start(limit=200_000)
     wanted = {target: len(shown) for target, shown in (fleet.cycle(), fleet.cycle())[1].items()}

@@ -690,7 +690,7 @@ def test_a_handshake_byte_by_byte_is_given_up(guarded, monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")  # noqa: PTH110
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_5000_scrapes_over_tls_beside_all_sorts_of_clients(guarded, many_files, monkeypatch):
     """One client hangs in TLS, 300 are idle, one reads a byte now and then: no scrape waits, nothing grows."""
     monkeypatch.setattr(server, "HANDSHAKE", 300.0)  # or they would be gone before the scrapes are over

@@ -177,7 +177,7 @@ def test_a_disk_that_is_full_for_the_file_alone_keeps_no_call_from_counting(daem
     assert program.stop()[0] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 def test_killed_at_any_instant_no_call_has_two_lines_and_none_has_a_line_that_did_not_count(daemon, tmp_path):
     path, ledger = tmp_path / "audit.jsonl", tmp_path / "ledger.db"
     program, fake = daemon(f"{{output: file, path: {path}, rotate: 0}}")

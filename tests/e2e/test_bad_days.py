@@ -61,7 +61,7 @@ from exporter.model import HOUR, MINUTE
 SPEED = 60
 QUICK = """
 sources: {cloudwatch_metrics: {every: 30s}, inventory: {every: 30s}, job_polling: {enabled: false}}
-limits: {requests_per_second: {ListMetrics: 50}}
+limits: {requests_per_second: {ListMetrics: 50, LookupEvents: 50}}
 web: {zero_hold: 60s}
 """
 ONCE = ("once", "--config.file=config.yaml")
@@ -330,6 +330,7 @@ def test_sigterm_during_a_slow_aws_ends_within_the_drain_time(churn, exporter, t
     wait_until(lambda: daemon.shows(INVOCATIONS), what="counters after the restart")
 
 
+@pytest.mark.slow(35)
 def test_sigterm_during_the_first_round_ends_in_order(churn, exporter, tmp_path):
     """Within the login, the listings or the first readings: what was begun is ended or given up, and nothing lost."""
     fake, url = churn
@@ -479,6 +480,7 @@ def test_same_error_again_and_again_is_one_line(exporter, tmp_path):
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(25)
 @pytest.mark.parametrize("hours", [1, -1])
 def test_machine_whose_clock_is_an_hour_off_counts_right_and_says_so(aws, exporter, tmp_path, hours):
     """AWS's clock is an hour behind or ahead of that of the process, which is the same from inside."""

@@ -49,7 +49,7 @@ def totals(path):
     return +Counter(found)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @pytest.mark.parametrize("roads", [f"[{{every: 60s}}, {{from: queue}}, {FILES}]", FILES], ids=["all", "files"])
 def test_killed_at_any_instant_each_call_counts_once(aws, started, tmp_path, roads):
     past, luck = Past(SPEED), random.Random(5)

@@ -49,7 +49,7 @@ def totals(path):
     return +changes, +ends
 
 
-@pytest.mark.slow
+@pytest.mark.slow(65)
 def test_killed_at_any_instant_each_end_of_a_job_counts_once(aws, started, tmp_path):
     past, luck = Past(SPEED), random.Random(11)
     world = World(seed=3, repeated=0)
@@ -103,7 +103,7 @@ def labels_of(series):
     return [part.partition('="')[2].rstrip('"}') for part in series.partition("{")[2].split(",")]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10)
 def test_prometheus_sees_the_first_failure_of_a_job(aws, started, prometheus, tmp_path):
     past = Past(SPEED)
     world = World(seed=3, repeated=0)

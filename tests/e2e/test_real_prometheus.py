@@ -70,7 +70,7 @@ def close(value, other):
     return math.isclose(value, other, rel_tol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_prometheus_sees_every_request_once(aws, started, prometheus, tmp_path):
     past = Past(SPEED)
     world = one_endpoint(past.origin, listed_after=(60, 120))

@@ -54,7 +54,7 @@ def standing(process):
     return tuple(int(re.search(rf"^{name}:\s+(\d+)", status, re.MULTILINE)[1]) for name in ("Threads", "VmRSS"))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 def test_reloads_disturb_nobody(aws, exporter, tmp_path):
     past = Past(SPEED)
     fake, url = aws(one_endpoint(past.origin), past)

@@ -130,7 +130,7 @@ def scrape():
         scraper.close()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(90)
 def test_killed_at_any_instant_nothing_is_lost_or_counted_twice(aws, started, scrape, tmp_path):
     past = Past(SPEED)
     world = World(seed=7, lateness=BAD)

@@ -50,7 +50,7 @@ def street():
     made.kill()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_six_hours_of_outage_are_caught_up_in_one_step(street):
     fake, begin = street.fake, T0 + MINUTE
     before = street.run(8)
