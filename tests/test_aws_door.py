@@ -420,6 +420,7 @@ def test_answers_are_those_of_the_sdk(door, keys, kind):
         "DescribeInferenceComponent": {"InferenceComponentName": component},
         "DescribeScalableTargets": {"ServiceNamespace": "sagemaker"},
         "GetResources": {},
+        "GetProducts": {"ServiceCode": "AmazonSageMaker"},
         LISTING.operation: {**LISTING.fixed, "ClusterName": logging},
         "LookupEvents": {"StartTime": T0 - 3 * HOUR, "EndTime": T0 - 2 * HOUR},  # no record of then comes meanwhile
         **of_jobs,
