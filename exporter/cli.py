@@ -27,7 +27,7 @@ from exporter import __version__, footprint, logs
 from exporter.aws import AwsError, SameTargetError, endpoints
 from exporter.catalogue import permissions
 from exporter.clock import SystemClock
-from exporter.config import CloudTrail, Config, JobEvents, Labels, Limits, Queue, Sources, doubts
+from exporter.config import CloudTrail, Config, JobEvents, Labels, Limits, Queue, Quotas, Sources, doubts
 from exporter.config import load as load_config
 from exporter.daemon import Daemon, Parts, SetupError
 from exporter.estimate import assumed, estimate, survey, told
@@ -152,7 +152,7 @@ def _demo(options: Options) -> int:
         CloudTrail(from_="queue", principals=50),
         CloudTrail(from_="s3", queue="trail", bucket=TRAIL_BUCKET, principals=50),
     )
-    sources = Sources(job_events=JobEvents(enabled=True), cloudtrail=roads)
+    sources = Sources(job_events=JobEvents(enabled=True), cloudtrail=roads, quotas=Quotas(enabled=True))
     usual = Config(limits=quick, queues=queues, sources=sources, labels=Labels(tags=("team", "stage")))
     config = _config(options) if options.config else _listening(usual, options)
     where = outlet(config.audit)  # before anything is begun

@@ -561,6 +561,31 @@ class CloudTrail(Struct, frozen=True, kw_only=True):
         ]
 
 
+class Quotas(Struct, frozen=True, kw_only=True):
+    """Service quotas of SageMaker: their limits, and how much of those that are in use is used.
+
+    Use is what AWS's usage metrics say, for a tenth of a cent for each hundred quotas, or what `inventory` and
+    `job_polling` see run, and then it is told each minute.
+    """
+
+    enabled: Enabled = False
+    every: Annotated[
+        Seconds,
+        About(
+            "How often quotas are listed, a free call for each hundred of some 1,700 and of their defaults, and usage "
+            "metrics are asked for; at least 1s."
+        ),
+    ] = 3600.0
+    last_good: LastGood = None
+    codes: Annotated[
+        tuple[Glob, ...],
+        About(
+            "Quotas to show though they are not in use, by code or by name; `*` for all.",
+            '[L-614B09FD, "ml.p5*training*"]',
+        ),
+    ] = ()
+
+
 class Cost(Struct, frozen=True, kw_only=True):
     """What endpoints, jobs, notebook instances, apps, clusters and tracking servers cost, by the hours they run.
 
@@ -589,6 +614,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     job_polling: JobPolling = JobPolling()
     job_events: JobEvents = JobEvents()
     cloudtrail: CloudTrail | tuple[CloudTrail, ...] = CloudTrail()
+    quotas: Quotas = Quotas()
     cost: Cost = Cost()
 
     @property

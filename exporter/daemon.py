@@ -33,7 +33,7 @@ from exporter.road import Road
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.audit import Audit, AuditError, outlet
 from exporter.sinks.prometheus import Page, Process, Renderer
-from exporter.sources import cloudtrail, cloudwatch_alarms, cloudwatch_metrics, cost, job_events, job_polling
+from exporter.sources import cloudtrail, cloudwatch_alarms, cloudwatch_metrics, cost, job_events, job_polling, quotas
 from exporter.sources.cloudtrail import AnnouncedCalls, HeardCalls, ListedCalls
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
@@ -42,6 +42,7 @@ from exporter.sources.cost import Cost
 from exporter.sources.inventory import InventorySource
 from exporter.sources.job_events import JobEvents
 from exporter.sources.job_polling import JobPolling
+from exporter.sources.quotas import Quotas
 from exporter.strict import ConfigError
 from exporter.tally import PREFIX, Tally
 from exporter.web import status
@@ -150,7 +151,9 @@ class Parts:
             labels=frozenset(config.labelled),
             resources=listing.enabled,
             kinds=wanted(
-                config.on, counted(listing.resource_types.include, listing.resource_types.exclude), runs=priced.enabled
+                config.on,
+                counted(listing.resource_types.include, listing.resource_types.exclude),
+                runs=priced.enabled or config.sources.quotas.enabled,
             ),
         )
         inventory = Inventory(self.aws, _listed_places(config), pacing, self.admission, config.on, self.inventory)
@@ -166,6 +169,9 @@ class Parts:
         jobs = config.sources.job_polling
         if jobs.enabled:
             sources.append((JobPolling(self.aws, inventory, config), jobs.every))
+        if config.sources.quotas.enabled:
+            every = min(config.sources.quotas.every, quotas.RUN_EVERY)
+            sources.append((Quotas(self.aws, inventory, config), every))
         trails = [trail for trail in config.sources.trails if trail.from_ == "lookup"]
         sources += [(ListedCalls(self.aws, trail, config, self._begin), trail.every) for trail in trails]
         if priced.enabled:

@@ -36,6 +36,7 @@ from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.cost import Cost
 from exporter.sources.inventory import InventorySource
 from exporter.sources.job_polling import JobPolling
+from exporter.sources.quotas import Quotas
 from exporter.tally import Tally
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -161,14 +162,15 @@ class Street:
         known = asked()
         settings = self.config.sources.inventory
         types = settings.resource_types
+        runs = "quotas" in self.named
         pacing = Pacing(
             settings.describe_every,
             settings.list_metrics_every,
             Selection(self.config.resources).tags,
             frozenset(self.config.labelled),
-            kinds=wanted(self.config.on, counted(types.include, types.exclude), runs="cost" in self.named)
+            kinds=wanted(self.config.on, counted(types.include, types.exclude), runs=runs or "cost" in self.named)
             if self.kinds
-            else (),
+            else wanted(lambda _: False, (), runs=runs),
         )
         self.admission = Admission(self.config.limits.series)
         self.inventory = Inventory(self.aws, known, pacing, self.admission)
@@ -178,6 +180,7 @@ class Street:
             CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.admission, notes, self.begin),
             CloudWatchAlarms(self.aws, known, self.config),
             JobPolling(self.aws, self.inventory, self.config),
+            Quotas(self.aws, self.inventory, self.config),
             *(
                 ListedCalls(self.aws, trail, self.config)
                 for trail in self.config.sources.trails

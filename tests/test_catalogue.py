@@ -25,6 +25,7 @@ BUILT_SOURCES = {
     "inventory",
     "job_events",
     "job_events+job_polling",
+    "quotas",
 }
 VARIANT = Shape(namespaces=("AWS/SageMaker",), dimensions={"EndpointName": "endpoint_name"})
 

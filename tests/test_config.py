@@ -263,7 +263,7 @@ BROKEN = {
     "sources: {cost: {last_good: 0s}}": "1:29  sources.cost.last_good: must be at least 1s",
     "sources: {insights: {}}": (
         "1:11  sources.insights: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, "
-        "job_polling, job_events, cloudtrail, cost"
+        "job_polling, job_events, cloudtrail, quotas, cost"
     ),
     "sources: {cloudtrail: {from: s4}}": "1:30  sources.cloudtrail.from: 's4' is not lookup or queue or s3",
     "sources: {cloudtrail: {from: s3, bucket: logs}}": (

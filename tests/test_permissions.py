@@ -58,11 +58,12 @@ def test_a_street_uses_every_action_that_the_policy_allows_and_no_other(quick):
     everything = "families: {include: ['*']}, resources: {tags: {team: '*'}}"
     kinds = "inventory: {resource_types: {include: ['*']}}"
     text = f"{{{everything}, sources: {{cloudwatch_alarms: {{tags: {{team: '*'}}}}, {kinds}}}}}"
-    street = Street(world_with_all(), text=text, run=(*RUN, "job_polling", "cloudtrail", "cost"), kinds=True)
+    run = (*RUN, "job_polling", "cloudtrail", "quotas", "cost")
+    street = Street(world_with_all(), text=text, run=run, kinds=True)
     street.aws._rates = quick
     for seconds in (60, 60, 3600):
         street.cycle(seconds)
-    assert [run.outcome for run in street.runs] == ["ok"] * 6
+    assert [run.outcome for run in street.runs] == ["ok"] * 7
     assert used(street.fake) == allowed(tagged=SOURCES)
     street.kill()
 
@@ -83,8 +84,8 @@ def test_a_source_alone_uses_nothing_outside_its_own_part(quick, monkeypatch, so
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     street = Street(world_with_all())
     others = (f"{other}: {{enabled: false}}" for other in SOURCES if other != source)
-    settings = ", inventory: {resource_types: {include: ['*']}}" if source == "inventory" else ""
-    config = parse(f"families: {{include: ['*']}}\nsources: {{{', '.join(others)}{settings}}}")
+    settings = {"inventory": ", inventory: {resource_types: {include: ['*']}}", "quotas": ", quotas: {enabled: true}"}
+    config = parse(f"families: {{include: ['*']}}\nsources: {{{', '.join(others)}{settings.get(source, '')}}}")
     fake = FakeAws(street.fake.world, street.true.now)
     with mock.patch("exporter.aws.sessions.Sessions", PluggedSessions):
         parts = Parts(config, street.clock, MemoryStore())
@@ -179,6 +180,7 @@ def test_a_policy_is_one_statement_a_source():
         "CloudwatchMetrics",
         "CloudwatchAlarms",
         "Cloudtrail",
+        "Quotas",
         "Cost",
     ]
     for statement in policy["Statement"]:

@@ -64,7 +64,7 @@ def test_an_endpoint_runs_on_what_its_variants_have_now():
     ]
     assert known_since(census) == {"endpoint": NOW}
     (first, *_) = _running(census)
-    assert structs.astuple(first)[4:] == (NOW - HOUR, NOW - 60, "InService", NOW)
+    assert structs.astuple(first)[4:] == (NOW - HOUR, NOW - 60, "InService", NOW, "")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,7 @@ def test_an_app_runs_on_an_instance_of_its_own_or_on_none(app_type, instance_typ
     facts = {"AppType": app_type} | ({"ResourceSpec.InstanceType": instance_type} if instance_type else {})
     census = things("app", thing("app", "a", "InService", **facts), thing("app", "b", "Pending", **facts))
     assert running(census) == ([("app", "a", on, 1)] if on else [])
+    assert [one.app_type for one in _running(census)] == ([app_type] if on else [])
 
 
 def test_a_cluster_runs_on_the_current_instances_of_its_groups():

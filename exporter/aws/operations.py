@@ -174,6 +174,11 @@ OPERATIONS = {
             "ResourceTagMappingList",
             token="PaginationToken",  # noqa: S106 - a page, not a secret
         ),
+        # docs.aws.amazon.com/servicequotas/latest/userguide/reference_limits.html: ten calls a second of each
+        *(
+            Operation("service-quotas", "servicequotas", name, f"servicequotas:{name}", "Quotas", rate=2.0)
+            for name in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas")
+        ),
         # docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html: two calls a second
         Operation("cloudtrail", "cloudtrail", "LookupEvents", "cloudtrail:LookupEvents", "Events", rate=1.0),
         Operation("pricing", "api.pricing", "GetProducts", "pricing:GetProducts", "PriceList", rate=2.0),

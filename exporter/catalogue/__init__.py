@@ -28,6 +28,7 @@ from exporter.catalogue import (
     own_health,
     pipelines,
     processing_jobs,
+    quotas,
     resources,
     serverless_endpoints,
     training_jobs,
@@ -59,6 +60,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "api_calls": api_calls.ROWS,
     "alarms": alarms.ROWS,
     "logs": logs.ROWS,
+    "quotas": quotas.ROWS,
     "cost": cost.ROWS,
     "own_health": own_health.ROWS,
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 from exporter.catalogue import CATALOGUE, TABLES
 from exporter.catalogue.breakdowns import BREAKDOWNS
 from exporter.catalogue.labels import LABELS
-from exporter.catalogue.permissions import ACTIONS, ALONE, policy
+from exporter.catalogue.permissions import ACTIONS, OFF, policy
 from exporter.catalogue.rows import Row
 
 _INTRO = """# Metrics
@@ -84,7 +84,7 @@ def stable_names() -> str:
 
 def iam_policy() -> str:
     """Return the least-privilege policy for everything that is on by default."""
-    return json.dumps(policy([source for source in ACTIONS if source not in ALONE]), indent=2) + "\n"
+    return json.dumps(policy([source for source in ACTIONS if source not in OFF]), indent=2) + "\n"
 
 
 FILES = {

@@ -110,9 +110,15 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "cloudwatch_metrics": ("cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
     "cloudwatch_alarms": ("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"),
     "cloudtrail": ("cloudtrail:LookupEvents",),
+    "quotas": (
+        "cloudwatch:GetMetricData",
+        "servicequotas:ListAWSDefaultServiceQuotas",
+        "servicequotas:ListServiceQuotas",
+    ),
     "cost": ("pricing:GetProducts",),
 }
 ALONE = {"job_events": "job_polling"}  # what needs nothing where the other one runs: that does it for both
+OFF = ("job_events", "quotas")  # what runs only where the configuration says so
 WITH = {  # what the first needs only where the second runs: that tells which clusters there are
     ("job_polling", "inventory"): ("sagemaker:ListClusterEvents",),
 }

@@ -22,7 +22,8 @@ USD_PER_QUEUE_REQUEST = 0.4 / 1_000_000  # of a standard queue: https://aws.amaz
 
 # https://docs.aws.amazon.com/general/latest/gr/cw_region.html: per second, account and region. LookupEvents:
 # https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html ListTrainingJobs:
-# https://github.com/aws-solutions/deepracer-on-aws/issues/87
+# https://github.com/aws-solutions/deepracer-on-aws/issues/87 Service Quotas:
+# https://docs.aws.amazon.com/servicequotas/latest/userguide/reference_limits.html
 RECENT_DATAPOINTS = 180_000  # StartTime up to 3 hours ago; asked for, not returned
 OLDER_DATAPOINTS = 396_000
 REQUESTS = {
@@ -32,6 +33,8 @@ REQUESTS = {
     "cloudwatch.GetMetricData": 500,
     "cloudwatch.ListMetrics": 25,
     "sagemaker.ListTrainingJobs": 2,
+    "servicequotas.ListAWSDefaultServiceQuotas": 10,
+    "servicequotas.ListServiceQuotas": 10,
     "sts.AssumeRole": 600,
     "sts.GetCallerIdentity": 600,
 }

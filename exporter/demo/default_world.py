@@ -22,6 +22,7 @@ from exporter.demo.job_lives import MIX, add_jobs, some_life
 from exporter.demo.jobs import Work
 from exporter.demo.measures import Thing, behaviour
 from exporter.demo.names import NAMES, Row
+from exporter.demo.quotas import code_of
 from exporter.demo.resources import Component, EndpointConfig, EndpointState, Role, ScalableTarget, Serverless, Variant
 from exporter.demo.resources import arn as arn_of
 from exporter.demo.rules import Road
@@ -170,6 +171,7 @@ def default_world(
                 world.delete_endpoint(account, region, TRIED_OUT, now + 100)
             site.run_jobs()
             site.add_the_rest()
+            site.set_quotas()
             add_things(world, account, region, now, now + DAYS_AHEAD * DAY)
             world.add_people(account, region, now - DAY, now + DAYS_AHEAD * DAY)
             add_alarms(world, account, region, now, [endpoint_name(nth) for nth in range(endpoints)])
@@ -342,6 +344,16 @@ class _Site:
         others = {kind: share for kind, share in MIX.items() if f"{kind}_job" not in NAMES}
         until = self.now + DAYS_AHEAD * DAY
         add_jobs(self.world, self.account, self.region, self.now - DAY, until, 40, mix=others)
+
+    def set_quotas(self) -> None:
+        """Let a quota be nearly used up since it was raised a week ago, and another be raised in six hours."""
+        self.world.count_usage(self.account, self.region, self.now - DAY)
+        for name, changes in {
+            "ml.m5.xlarge for endpoint usage": ((self.now - 30 * DAY, 60), (self.now - 7 * DAY, 100)),
+            "Number of instances across active endpoints": ((self.now - 30 * DAY, 120), (self.now + 6 * HOUR, 200)),
+        }.items():
+            for at, value in changes:
+                self.world.change_quota(self.account, self.region, code_of(name), at, value)
 
     def add_the_rest(self) -> None:
         """Publish a little of what neither endpoints nor jobs publish."""

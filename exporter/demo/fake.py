@@ -3,7 +3,7 @@
 Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
 as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I and S3, which speak REST. What
 it has answered is known to CloudTrail. The operations are in `cloudtrail`, `cloudwatch`, `cloudwatch_alarms`,
-`sagemaker`, `job_calls`, `thing_calls`, `autoscaling`, `prices`, `s3`, `sqs`, `tagging` and `sts`.
+`sagemaker`, `job_calls`, `thing_calls`, `autoscaling`, `prices`, `quotas`, `s3`, `sqs`, `tagging` and `sts`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from exporter.demo import (
     cloudwatch_alarms,
     job_calls,
     prices,
+    quotas,
     s3,
     sagemaker,
     sqs,
@@ -64,6 +65,7 @@ _BY_TARGET = {
     "SageMaker": _Service(
         "sagemaker", "sagemaker", sagemaker.OPERATIONS | job_calls.OPERATIONS | thing_calls.OPERATIONS
     ),
+    "ServiceQuotasV20190624": _Service("servicequotas", "servicequotas", quotas.OPERATIONS),
     "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": _Service(
         "cloudtrail", "cloudtrail", cloudtrail.OPERATIONS
     ),
@@ -91,6 +93,7 @@ _EVENT_SOURCES = {
     "pricing": "pricing.amazonaws.com",
     "sagemaker": SAGEMAKER,
     "sagemaker-a2i-runtime": SAGEMAKER,
+    "servicequotas": "servicequotas.amazonaws.com",
     "sts": "sts.amazonaws.com",
     "tagging": "tagging.amazonaws.com",
 }

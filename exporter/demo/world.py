@@ -19,6 +19,7 @@ from exporter.demo.jobs import KINDS, Job, Jobs, Work, life
 from exporter.demo.notices import Form, Notices
 from exporter.demo.people import People
 from exporter.demo.prices import Prices
+from exporter.demo.quotas import table, usage_series
 from exporter.demo.resources import Component, Endpoint, EndpointConfig, EndpointState, Role, ScalableTarget, Variant
 from exporter.demo.rules import Road, Rule
 from exporter.demo.s3 import Bucket
@@ -65,6 +66,7 @@ class Region:
     queues: dict[str, Queue] = field(default_factory=dict)
     calls: Calls = field(default_factory=lambda: Calls(Delays()))
     logged: set[str] = field(default_factory=set)  # categories of events that a trail logs
+    quotas: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # code to (time, value that applies)
     changed: int = 0  # how often something other than series was added or changed
 
     def alarm(self, name: str, now: float) -> Alarm | None:
@@ -261,6 +263,20 @@ class World:
             return 0.0
         value = statistic_named(statistic)(stats) if stats else None
         return math.nan if value is None else value
+
+    def count_usage(self, account: str, region: str, since: float) -> None:
+        """Let AWS/Usage tell from then on what is in use there."""
+        with self.lock:
+            place = self.region(account, region)
+            for series in usage_series(place, since):
+                _enlist(place, (series.namespace, series.metric, self._set_of(dict(series.dimensions))), series)
+
+    def change_quota(self, account: str, region: str, code: str, at: float, value: float) -> None:
+        """Let another value of a quota apply from then on. KeyError: there is no such quota."""
+        with self.lock:
+            changes = self.region(account, region).quotas.setdefault(table()[code].code, [])
+            changes.append((at, value))
+            changes.sort()
 
     # Resources
 

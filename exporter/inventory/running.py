@@ -36,6 +36,7 @@ class Running(Struct, frozen=True):
     modified: float
     status: str
     at: float
+    app_type: str = ""
 
 
 def running(census: Census) -> Iterator[Running]:
@@ -43,7 +44,9 @@ def running(census: Census) -> Iterator[Running]:
     for kind, name, one, on, at in _found(census):
         for instance_type, count in on or ():
             if count > 0:
-                yield Running(kind, name, instance_type, count, one.created, one.modified, one.status, at)
+                times = one.created, one.modified
+                app_type = one.text("AppType") if isinstance(one, Thing) else ""
+                yield Running(kind, name, instance_type, count, *times, one.status, at, app_type)
 
 
 class Stopped(NamedTuple):

@@ -24,12 +24,11 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.catalogue import CATALOGUE
 
+FIRST = {"cloudwatch_metrics", "cloudwatch_alarms", "inventory", "quotas"}  # sources that show all they have at once
 PROMISED_SECONDS = 20.0  # from the start of the process, for all that comes from AWS
 OWN_SECONDS = 30.0  # for its own health: looked at every 15 s from the start on, so that 18 are usual
 FROM_AWS = {
-    name: family
-    for name, family in FAMILIES.items()
-    if family["default"] == "on" and family["source"] in {"cloudwatch_metrics", "cloudwatch_alarms", "inventory"}
+    name: family for name, family in FAMILIES.items() if family["default"] == "on" and family["source"] in FIRST
 }
 OWN = {name: family for name, family in FAMILIES.items() if family["source"] == "own" and name in CATALOGUE}
 NOT_YET = {
