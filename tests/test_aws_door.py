@@ -421,6 +421,8 @@ def test_answers_are_those_of_the_sdk(door, keys, kind):
         "DescribeScalableTargets": {"ServiceNamespace": "sagemaker"},
         "GetResources": {},
         "GetProducts": {"ServiceCode": "AmazonSageMaker"},
+        "ListServiceQuotas": {"ServiceCode": "sagemaker"},
+        "ListAWSDefaultServiceQuotas": {"ServiceCode": "sagemaker"},
         LISTING.operation: {**LISTING.fixed, "ClusterName": logging},
         "LookupEvents": {"StartTime": T0 - 3 * HOUR, "EndTime": T0 - 2 * HOUR},  # no record of then comes meanwhile
         **of_jobs,
