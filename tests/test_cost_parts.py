@@ -300,6 +300,7 @@ def test_what_is_shown_leaves_when_it_could_not_be_looked_at_for_long():
     assert told(street, "sagemaker_cost_hourly_usd") == {("endpoint", "ml.m5.xlarge"): 0.23}
     street.cycle(10 * MINUTE)
     assert told(street, "sagemaker_cost_hourly_usd") == {}
+    assert street.runs[-1].outcome == "partial"
     street.fake.faults.clear()
     street.cycle(40 * MINUTE)
     assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23})

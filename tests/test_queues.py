@@ -212,7 +212,8 @@ def test_one_event_in_many_messages_counts_once(sqs, house):
     wait_for(lambda: one.became("deleted") >= 30)
     assert one.total() == 4.0
     outcomes = one.own("events_total", ACCOUNT, REGION, "cloudwatch_alarms")
-    assert outcomes == {("counted",): 4.0, ("repeated",): 26.0}
+    assert outcomes[("counted",)] == 4.0
+    assert outcomes[("repeated",)] >= 26.0  # moto hands some out twice
 
 
 def test_poison_goes_to_the_dead_letter_queue_and_holds_up_nobody(sqs, house, soon, caplog):

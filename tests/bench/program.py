@@ -29,7 +29,7 @@ from processes import Child, flags, obey
 from exporter import footprint
 from exporter import inventory as listed
 from exporter.clock import SystemClock
-from exporter.config import parse
+from exporter.config import Sources, parse
 from exporter.daemon import Parts
 from exporter.ledger.sqlite import SqliteStore
 from exporter.model import Effect, Event, Reading
@@ -98,7 +98,8 @@ def configuration(number, *, inventory, free):
     only_lists = "ListMetrics: 1000"  # listing is not what is measured where rates are
     asked = (one for kind in listed.KINDS.values() for one in (kind, *kind.calls))
     others = ", ".join(sorted({name for one in asked for name in one.families} | {listed.COUNTED}))
-    off = ", ".join(f"{source}: {{enabled: false}}" for source in ("cloudwatch_alarms", "job_polling", "cloudtrail"))
+    unused = sorted(set(Sources.__struct_fields__) - {"cloudwatch_metrics", "inventory"})
+    off = ", ".join(f"{source}: {{enabled: false}}" for source in unused)
     return (
         f"{targets(number)}\n"
         f"families: {{exclude: [{others}]}}\n"  # which the canned AWS does not have

@@ -112,7 +112,8 @@ class Cost:
             _worked(known),
         )
         listed, known_prices = self._prices(target, known, seen.billed, now)
-        failed = [_unknown(kind) for kind, at in since.items() if not at and census.at]
+        ages = {kind: at + self._stands(census, kind) for kind, at in since.items() if at}
+        failed = [_unknown(kind) for kind in since if census.at and ages.get(kind, 0.0) <= now]
         failed += [self._failed[target][1]] if target in self._failed else []
         counts = TOTAL in self._on
         notes, usd = _count(known, census, seen, known_prices, now) if counts else (_forgotten(known), {})
@@ -122,7 +123,6 @@ class Cost:
         )
         notes |= {_PRICES: {_word(of): list(one) for of, one in known_prices.items()}, _LISTED: listed}
         where = (target.account_id, target.region)
-        ages = {kind: at + self._last_good for kind, at in since.items() if at}
         values = (*_hourly(seen, known_prices), *((IDLE, *one) for one in _idle(unused, known_prices, since)))
         samples = [
             Sample(family, (*where, kind, *labels), value, scope=kind, until=ages.get(kind, now + self._last_good))
@@ -142,6 +142,11 @@ class Cost:
             not_before=now - DAY,  # nobody else tells of the time that a run counts
             notes=notes,
         )
+
+    def _stands(self, census: Census, kind: str) -> float:
+        """Return for how long what runs of a type is shown (seconds): a long listing is made seldom."""
+        listing = census.things.get(kind)
+        return max(self._last_good, 3 * listing.pause if listing else 0.0)
 
     def _selected(self, census: Census, one: Running) -> bool:
         return self._selection.admits(census, one.resource_type, one.name.rpartition("/")[2])  # apps are in domains
@@ -267,7 +272,7 @@ def _idle(
 
 def _unknown(kind: str) -> Failure:
     words = kind.replace("_", " ")
-    return Failure(kind, "transient", f"not every {words} has been looked at: what some cost is missing")
+    return Failure(kind, "transient", f"not every {words} has been looked at lately: what some cost is missing")
 
 
 def _word(of: Billed) -> str:
