@@ -25,9 +25,21 @@ from msgspec import structs
 
 from exporter import __version__, footprint, logs
 from exporter.aws import AwsError, SameTargetError, endpoints
-from exporter.catalogue import permissions
+from exporter.catalogue import log_rules, permissions
 from exporter.clock import SystemClock
-from exporter.config import CloudTrail, Config, JobEvents, Labels, Limits, Queue, Quotas, Sources, doubts
+from exporter.config import (
+    CloudTrail,
+    CloudWatchLogs,
+    Config,
+    JobEvents,
+    Labels,
+    Limits,
+    LogRule,
+    Queue,
+    Quotas,
+    Sources,
+    doubts,
+)
 from exporter.config import load as load_config
 from exporter.daemon import Daemon, Parts, SetupError
 from exporter.estimate import assumed, estimate, survey, told
@@ -144,7 +156,14 @@ def _demo(options: Options) -> int:
     fake = FakeAws(world, clock.local)
     options.begin = options.begin or -3600.0
     options.listen = options.listen or ["127.0.0.1:10940"]
-    quick = Limits(requests_per_second={"DescribeEndpoint": 20, "DescribeEndpointConfig": 20, "ListMetrics": 10})
+    quick = Limits(
+        requests_per_second={
+            "DescribeEndpoint": 20,
+            "DescribeEndpointConfig": 20,
+            "ListMetrics": 10,
+            "FilterLogEvents": 20,
+        }
+    )
     there = fake.world.region(account, region).queues
     queues = {"events": Queue(url=there[QUEUE].url), "trail": Queue(url=there[TRAIL_QUEUE].url)}
     roads = (
@@ -152,7 +171,12 @@ def _demo(options: Options) -> int:
         CloudTrail(from_="queue", principals=50),
         CloudTrail(from_="s3", queue="trail", bucket=TRAIL_BUCKET, principals=50),
     )
-    sources = Sources(job_events=JobEvents(enabled=True), cloudtrail=roads, quotas=Quotas(enabled=True))
+    training = f"{log_rules.PREFIX}TrainingJobs"
+    rules = (LogRule(name="failed_training", group=training, pattern="?Traceback ?NCCL", labels=("job",)),)
+    logs = CloudWatchLogs(pages_per_cycle=100, presets=tuple(log_rules.PRESETS), rules=rules)
+    sources = Sources(
+        job_events=JobEvents(enabled=True), cloudtrail=roads, cloudwatch_logs=logs, quotas=Quotas(enabled=True)
+    )
     usual = Config(limits=quick, queues=queues, sources=sources, labels=Labels(tags=("team", "stage")))
     config = _config(options) if options.config else _listening(usual, options)
     where = outlet(config.audit)  # before anything is begun
@@ -313,7 +337,9 @@ def _iam_policy(options: Options) -> int:
     on = config.sources.asking
     sources = [name for name in permissions.ACTIONS if name in on and permissions.ALONE.get(name) not in on]
     queues = [queue.arn for queue in config.queues.values()]
-    print(json.dumps(permissions.policy(sources, config.tagged, queues, config.buckets), indent=2))
+    matches = config.sources.cloudwatch_logs.matches
+    policy = permissions.policy(sources, config.tagged, queues, config.buckets, matches=matches)
+    print(json.dumps(policy, indent=2))
     return 0
 
 

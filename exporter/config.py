@@ -14,7 +14,7 @@ import os
 import re
 import typing
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,10 +22,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, structs
 
-from exporter.catalogue import CATALOGUE
+from exporter.catalogue import CATALOGUE, log_rules
 from exporter.catalogue.enums import ENUMS
 from exporter.catalogue.labels import patterned
-from exporter.catalogue.permissions import ACTIONS, LOGIN, OBJECTS, QUEUES, TAGS, WITH
+from exporter.catalogue.logs import BY_STREAM, MATCHES
+from exporter.catalogue.permissions import ACTIONS, CONTENTS, LOGIN, OBJECTS, QUEUES, TAGS, WITH
 from exporter.catalogue.resources import TAGS_INFO
 from exporter.strict import About, Seconds, Size, close, read, text_of
 
@@ -35,7 +36,11 @@ DATAPOINTS = "GetMetricData.datapoints"
 JOB_SECONDS = "sagemaker_job_billable_instance_seconds_total"  # of which the cost of jobs is made
 LIMITED = (  # what can be called, and so be limited
     *sorted(
-        {action.partition(":")[2] for actions in (*ACTIONS.values(), *WITH.values(), TAGS, LOGIN) for action in actions}
+        {
+            action.partition(":")[2]
+            for actions in (*ACTIONS.values(), *WITH.values(), CONTENTS, TAGS, LOGIN)
+            for action in actions
+        }
     ),
     *QUEUES,
     *OBJECTS,
@@ -74,6 +79,22 @@ def _no_tag_key(key: str) -> str:
     if odd:
         return f"{key!r} is no key of a tag: {odd!r} is in none{'; name each key' if odd in '*?[' else ''}"
     return "" if 0 < len(key) <= _LONGEST_KEY else f"must have 1 to {_LONGEST_KEY} characters, as any key of a tag"
+
+
+def _no_rule_name(name: str) -> str:
+    good = re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name, re.ASCII)
+    return "" if good else "is no name of a rule; write small letters, digits and _"
+
+
+def _no_preset(name: str) -> str:
+    return "" if name in log_rules.PRESETS else f"no preset is called so{close(name, log_rules.PRESETS)}"
+
+
+def _no_group(glob: str) -> str:
+    head = re.split(r"[*?\[]", glob)[0]
+    if len(glob) > 512 or not (head.startswith(log_rules.PREFIX) or log_rules.PREFIX.startswith(head)):
+        return f"is no log group of SageMaker; write {log_rules.PREFIX}TrainingJobs or {log_rules.PREFIX}Endpoints/*"
+    return ""
 
 
 def _no_address(address: str) -> str:
@@ -163,6 +184,10 @@ def _role_hint(text: str) -> str:
     return ", as in arn:aws:iam::123456789012:role/sagemaker-exporter"
 
 
+_RULES_HINT = {
+    MATCHES: "counts what sources.cloudwatch_logs.rules and presets name, and they name nothing",
+    BY_STREAM: "counts for rules of sources.cloudwatch_logs that have labels, and none has",
+}
 _PREFIX_HINT = "must be what stands before AWSLogs/ in the keys, as in logs"
 _NUMBER = r"[0-9]{1,10}(\.[0-9]{1,10})?"
 _REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]\Z"
@@ -260,6 +285,44 @@ NetworkName = Annotated[
 Cidr = Annotated[
     str, Meta(title="network", description="a network such as 203.0.113.0/24", extra={"check": _no_network})
 ]
+RuleName = Annotated[
+    str,
+    Meta(
+        title="name",
+        description="the name of a rule",
+        extra={"check": _no_rule_name},
+        extra_json_schema={"pattern": "^[a-z][a-z0-9_]{0,62}$"},
+    ),
+]
+PresetName = Annotated[
+    str,
+    Meta(
+        title="preset",
+        description="the name of a preset",
+        extra={"check": _no_preset},
+        extra_json_schema={"enum": list(log_rules.PRESETS)},
+    ),
+]
+GroupGlob = Annotated[
+    str,
+    Meta(
+        title="name or glob",
+        min_length=1,
+        description="a log group or a glob",
+        extra={"check": _no_group},
+        extra_json_schema={"pattern": "^(/aws/sagemaker/|.*[*?\\[])"},
+    ),
+]
+FilterPattern = Annotated[
+    str,
+    Meta(
+        title="filter pattern",
+        description="a filter pattern of CloudWatch",
+        extra={"check": log_rules.wrong_with},
+        extra_json_schema={"minLength": 1, "maxLength": log_rules.LONGEST_PATTERN},
+    ),
+]
+Pages = Annotated[int, Meta(title="whole number", ge=1, le=100_000, description="a whole number from 1 to 100,000")]
 QueueUrl = Annotated[
     str,
     Meta(
@@ -483,6 +546,61 @@ class CloudWatchAlarms(Struct, frozen=True, kw_only=True):
     tags: Annotated[dict[str, str], About("Other alarms to show: those with all of these tags.", "{team: ml-*}")] = {}
 
 
+class LogRule(Struct, frozen=True, kw_only=True):
+    """What of the text of log groups is counted."""
+
+    name: Annotated[RuleName, About("Value of the label `rule`; must be given.", "rejected")] = ""
+    group: Annotated[GroupGlob, About("The log groups in which it is looked for.", "/aws/sagemaker/Endpoints/*")] = (
+        "/aws/sagemaker/*"
+    )
+    pattern: Annotated[
+        FilterPattern,
+        About(
+            "A filter pattern of CloudWatch; must be given. Case matters, `A B` is both, `?A ?B` any, `-A` is not, and "
+            "a phrase stands in double quotes. A dollar is written `$$`.",
+            '"input rejected"',
+        ),
+    ] = ""
+    labels: Annotated[
+        tuple[Literal["endpoint", "variant", "job", "instance_group"], ...],
+        About("What the names of groups and streams tell, as labels of a counter of its own.", "[variant]"),
+    ] = ()
+
+
+class CloudWatchLogs(Struct, frozen=True, kw_only=True):
+    """Log groups of SageMaker, and how many of their events match rules: each counted once, also late ones.
+
+    What CloudWatch takes in up to 2 h late is found within an hour or so, and up to a day late within a day; what is
+    later may be missed. Groups of the infrequent access class can't be searched.
+    """
+
+    enabled: Enabled = True
+    every: Annotated[
+        Seconds, About("How often groups are listed, a call for each fifty, and searched; at least 1s.")
+    ] = 300.0
+    last_good: LastGood = None
+    pages_per_cycle: Annotated[
+        Pages,
+        About(
+            "How many pages of FilterLogEvents are read in one run on a target, over all groups and rules. A search of "
+            "a group takes one at least, and one search does for all presets. What is left is read in the next runs."
+        ),
+    ] = 50
+    overlap: Annotated[
+        Seconds, About("How far back each search looks beyond the last one: for what comes late. From 1m to 2h.")
+    ] = 900.0
+    presets: Annotated[
+        tuple[PresetName, ...],
+        About(f"Rules that are there already: {', '.join(log_rules.PRESETS)}.", "[cuda_out_of_memory, nccl_error]"),
+    ] = ()
+    rules: Annotated[tuple[LogRule, ...], About("Rules of your own.")] = ()
+
+    @property
+    def matches(self) -> bool:
+        """Whether any event is looked for."""
+        return bool(self.enabled and (self.presets or self.rules))
+
+
 class JobPolling(Struct, frozen=True, kw_only=True):
     """Jobs of all types, found by listing them: their changes of state, each counted once, and those that are open.
 
@@ -611,6 +729,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     cloudwatch_metrics: CloudWatchMetrics = CloudWatchMetrics()
     inventory: Inventory = Inventory()
     cloudwatch_alarms: CloudWatchAlarms = CloudWatchAlarms()
+    cloudwatch_logs: CloudWatchLogs = CloudWatchLogs()
     job_polling: JobPolling = JobPolling()
     job_events: JobEvents = JobEvents()
     cloudtrail: CloudTrail | tuple[CloudTrail, ...] = CloudTrail()
@@ -826,7 +945,15 @@ class Config(Struct, frozen=True, kw_only=True):
             return bool(self.labels.tags)
         if "principal" in CATALOGUE[family].labels:
             return self.sources.principals > 0
+        if family in _BY_RULES:
+            return _BY_RULES[family](self.sources.cloudwatch_logs)
         return CATALOGUE[family].on or _any_of(self.families.include).match(family) is not None
+
+
+_BY_RULES: dict[str, Callable[[CloudWatchLogs], bool]] = {  # families that rules for logs switch on
+    MATCHES: lambda logs: bool(logs.presets or logs.rules),
+    BY_STREAM: lambda logs: any(rule.labels for rule in logs.rules),
+}
 
 
 @lru_cache(2)  # of one configuration: hundreds of families are asked about at once
@@ -855,6 +982,16 @@ def doubts(config: Config) -> Iterator[str]:
     if config.labels.tags and not config.labelled:
         why = "families.exclude names it" if config.sources.inventory.enabled else "sources.inventory is not enabled"
         yield f"labels.tags are labels of {TAGS_INFO} alone, which is not shown: {why}"
+    logs = config.sources.cloudwatch_logs
+    for n, rule in enumerate(logs.rules):
+        if log_rules.mixes(rule.pattern):
+            yield f"sources.cloudwatch_logs.rules[{n}].pattern: ? beside terms without it means nothing to CloudWatch"
+    if logs.rules and not config.on(MATCHES):
+        yield (
+            "sources.cloudwatch_logs has rules, but families.exclude names what they count"
+            if logs.enabled
+            else ("sources.cloudwatch_logs has rules, but is not enabled")
+        )
     if config.audit.output != "none" and not config.sources.trails:
         yield f"audit.output is {config.audit.output}, but no call is known: sources.cloudtrail is not enabled"
     if config.sources.cost.enabled:
@@ -900,6 +1037,22 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
             if not given.settle < given.deep_settle < 3 * 86_400:
                 text = "settle must be shorter than deep_settle, and that than 3d"
                 yield "", text, ("settle", "deep_settle")
+        case LogRule():
+            for key in ("name", "pattern"):
+                if not getattr(given, key):
+                    yield key, "must be given", (key,)
+            for n, label in enumerate(given.labels):
+                if not any(label in kind.labels and kind.may_match(given.group) for kind in log_rules.GROUP_KINDS):
+                    yield f"labels[{n}]", f"{label} is told by no stream of {given.group}", ("group",)
+        case CloudWatchLogs():
+            if not 60 <= given.overlap <= 7200:
+                yield "overlap", "must be from 1m to 2h", ()
+            named = [*given.presets, *(rule.name for rule in given.rules)]
+            for n, name in enumerate(named):
+                if name and name in named[:n]:
+                    k = n - len(given.presets)
+                    where = f"presets[{n}]" if k < 0 else f"rules[{k}].name"
+                    yield where, f"{name} is given twice: a rule counts under its name", ()
         case Labels():
             labels, keys = given.by_key, dict[str, str]()
             for n, key in enumerate(given.tags):
@@ -932,6 +1085,8 @@ def _between(given: Struct | dict[str, Any]) -> Iterator[tuple[str, str, tuple[s
             for n, name in enumerate(given.families.include):
                 if name in CATALOGUE and "principal" in CATALOGUE[name].labels and not given.sources.principals:
                     yield f"families.include[{n}]", "has no values: say how many by sources.cloudtrail.principals", ()
+                if name in _BY_RULES and not _BY_RULES[name](given.sources.cloudwatch_logs):
+                    yield f"families.include[{n}]", _RULES_HINT[name], ("sources",)
         case AuditSettings():
             if given.output == "file" and not given.path:
                 yield "path", "must be given for output: file", ("path", "output")

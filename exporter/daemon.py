@@ -33,9 +33,19 @@ from exporter.road import Road
 from exporter.scheduler import Entry, Scheduler
 from exporter.sinks.audit import Audit, AuditError, outlet
 from exporter.sinks.prometheus import Page, Process, Renderer
-from exporter.sources import cloudtrail, cloudwatch_alarms, cloudwatch_metrics, cost, job_events, job_polling, quotas
+from exporter.sources import (
+    cloudtrail,
+    cloudwatch_alarms,
+    cloudwatch_logs,
+    cloudwatch_metrics,
+    cost,
+    job_events,
+    job_polling,
+    quotas,
+)
 from exporter.sources.cloudtrail import AnnouncedCalls, HeardCalls, ListedCalls
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
+from exporter.sources.cloudwatch_logs import CloudWatchLogs
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.cloudwatch_metrics.rests import months, spent_this_month
 from exporter.sources.cost import Cost
@@ -64,6 +74,7 @@ Login = tuple[Account, str]  # how to become whom, and in which region
 _SWITCHED_OFF = {  # by source: how to end the count of what it counts
     CloudWatchMetrics.name: cloudwatch_metrics.switched_off,
     CloudWatchAlarms.name: cloudwatch_alarms.switched_off,
+    CloudWatchLogs.name: cloudwatch_logs.switched_off,
     JobPolling.name: job_polling.switched_off,
     JobEvents.name: job_events.switched_off,
     cloudtrail.SOURCE: cloudtrail.switched_off,
@@ -166,6 +177,9 @@ class Parts:
         alarms = config.sources.cloudwatch_alarms
         if alarms.enabled:
             sources.append((CloudWatchAlarms(self.aws, known, config), alarms.every))
+        logs = config.sources.cloudwatch_logs
+        if logs.enabled:
+            sources.append((CloudWatchLogs(self.aws, inventory, config, self._begin), logs.every))
         jobs = config.sources.job_polling
         if jobs.enabled:
             sources.append((JobPolling(self.aws, inventory, config), jobs.every))

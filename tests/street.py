@@ -32,6 +32,7 @@ from exporter.model import HOUR, MINUTE
 from exporter.sinks.prometheus import Renderer
 from exporter.sources.cloudtrail import ListedCalls
 from exporter.sources.cloudwatch_alarms import CloudWatchAlarms
+from exporter.sources.cloudwatch_logs import CloudWatchLogs
 from exporter.sources.cloudwatch_metrics import CloudWatchMetrics
 from exporter.sources.cost import Cost
 from exporter.sources.inventory import InventorySource
@@ -179,6 +180,7 @@ class Street:
             InventorySource(self.inventory, self.config),
             CloudWatchMetrics(self.aws, self.inventory, known, self.config, self.admission, notes, self.begin),
             CloudWatchAlarms(self.aws, known, self.config),
+            CloudWatchLogs(self.aws, self.inventory, self.config, self.begin),
             JobPolling(self.aws, self.inventory, self.config),
             Quotas(self.aws, self.inventory, self.config),
             *(

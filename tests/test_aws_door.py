@@ -393,6 +393,9 @@ def asked_of_jobs(aws):
     return asked
 
 
+LOGGED = "/aws/sagemaker/Endpoints/fraud-score"
+
+
 @pytest.mark.parametrize("kind", [FakeAws, Nulls])
 def test_answers_are_those_of_the_sdk(door, keys, kind):
     """We read JSON ourselves, and whoever asks must not see a difference: not even a null, which is no answer."""
@@ -424,6 +427,10 @@ def test_answers_are_those_of_the_sdk(door, keys, kind):
         "ListServiceQuotas": {"ServiceCode": "sagemaker"},
         "ListAWSDefaultServiceQuotas": {"ServiceCode": "sagemaker"},
         LISTING.operation: {**LISTING.fixed, "ClusterName": logging},
+        "DescribeLogGroups": {},
+        "DescribeLogStreams": {"logGroupName": LOGGED},
+        "DescribeSubscriptionFilters": {"logGroupName": LOGGED},
+        "FilterLogEvents": {"logGroupName": LOGGED, "endTime": round((T0 - HOUR + 600) * 1000)},
         "LookupEvents": {"StartTime": T0 - 3 * HOUR, "EndTime": T0 - 2 * HOUR},  # no record of then comes meanwhile
         **of_jobs,
         **{kind.operation: dict(kind.fixed) for kind in KINDS.values() if kind.operation not in of_jobs},

@@ -20,6 +20,7 @@ PROMISED = {family["family"]: family for family in CONTRACT["families"]}
 BUILT_SOURCES = {
     "cloudtrail",
     "cloudwatch_alarms",
+    "cloudwatch_logs",
     "cloudwatch_metrics",
     "cost",
     "inventory",

@@ -548,4 +548,5 @@ def test_an_estimate_looks_at_the_accounts(type_in, aws):
     assert re.search(r"^\d+ endpoints, [\d,]+ metrics that CloudWatch lists:$", out, re.MULTILINE)
     assert "cloudwatch_metrics" in out
     asked = {name for name in aws.fake.bill.requests if ".List" not in name}
-    assert asked == {"sts.GetCallerIdentity", "cloudwatch.DescribeAlarms"}, "listings only, if not all by that name"
+    called = {"sts.GetCallerIdentity", "cloudwatch.DescribeAlarms", "logs.DescribeLogGroups"}
+    assert asked == called, "listings only, if not all by that name"

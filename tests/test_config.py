@@ -263,7 +263,39 @@ BROKEN = {
     "sources: {cost: {last_good: 0s}}": "1:29  sources.cost.last_good: must be at least 1s",
     "sources: {insights: {}}": (
         "1:11  sources.insights: unknown key; known are cloudwatch_metrics, inventory, cloudwatch_alarms, "
-        "job_polling, job_events, cloudtrail, quotas, cost"
+        "cloudwatch_logs, job_polling, job_events, cloudtrail, quotas, cost"
+    ),
+    "sources: {cloudwatch_logs: {presets: [nccl_eror]}}": (
+        '1:39  sources.cloudwatch_logs.presets[0]: no preset is called so; did you mean "nccl_error"?'
+    ),
+    "sources: {cloudwatch_logs: {overlap: 5s}}": "1:38  sources.cloudwatch_logs.overlap: must be from 1m to 2h",
+    "sources: {cloudwatch_logs: {pages_per_cycle: 0}}": (
+        "1:46  sources.cloudwatch_logs.pages_per_cycle: '0' is not a whole number from 1 to 100,000"
+    ),
+    "sources: {cloudwatch_logs: {rules: [{pattern: a}]}}": (
+        "1:37  sources.cloudwatch_logs.rules[0].name: must be given"
+    ),
+    "sources: {cloudwatch_logs: {rules: [{name: a}]}}": (
+        "1:37  sources.cloudwatch_logs.rules[0].pattern: must be given"
+    ),
+    "sources: {cloudwatch_logs: {rules: [{name: A b, pattern: a}]}}": (
+        "1:44  sources.cloudwatch_logs.rules[0].name: is no name of a rule; write small letters, digits and _"
+    ),
+    "sources: {cloudwatch_logs: {rules: [{name: a, pattern: '\"b'}]}}": (
+        "1:56  sources.cloudwatch_logs.rules[0].pattern: has a quotation mark without a second one"
+    ),
+    "sources: {cloudwatch_logs: {rules: [{name: a, pattern: b}, {name: a, pattern: c}]}}": (
+        "1:67  sources.cloudwatch_logs.rules[1].name: a is given twice: a rule counts under its name"
+    ),
+    "sources: {cloudwatch_logs: {rules: [{name: a, pattern: b, group: /aws/lambda/*}]}}": (
+        "1:66  sources.cloudwatch_logs.rules[0].group: is no log group of SageMaker; write "
+        "/aws/sagemaker/TrainingJobs or /aws/sagemaker/Endpoints/*"
+    ),
+    "sources: {cloudwatch_logs: {rules: [{name: a, pattern: b, group: /aws/sagemaker/Tr*, labels: [variant]}]}}": (
+        "1:95  sources.cloudwatch_logs.rules[0].labels[0]: variant is told by no stream of /aws/sagemaker/Tr*"
+    ),
+    "families: {include: [sagemaker_log_group_matches_total]}": (
+        "1:22  families.include[0]: counts what sources.cloudwatch_logs.rules and presets name, and they name nothing"
     ),
     "sources: {cloudtrail: {from: s4}}": "1:30  sources.cloudtrail.from: 's4' is not lookup or queue or s3",
     "sources: {cloudtrail: {from: s3, bucket: logs}}": (

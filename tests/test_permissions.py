@@ -57,14 +57,15 @@ def world_with_all():
 def test_a_street_uses_every_action_that_the_policy_allows_and_no_other(quick):
     everything = "families: {include: ['*']}, resources: {tags: {team: '*'}}"
     kinds = "inventory: {resource_types: {include: ['*']}}"
-    text = f"{{{everything}, sources: {{cloudwatch_alarms: {{tags: {{team: '*'}}}}, {kinds}}}}}"
-    run = (*RUN, "job_polling", "cloudtrail", "quotas", "cost")
+    logs = "cloudwatch_logs: {presets: [nccl_error]}"
+    text = f"{{{everything}, sources: {{cloudwatch_alarms: {{tags: {{team: '*'}}}}, {kinds}, {logs}}}}}"
+    run = (*RUN, "cloudwatch_logs", "job_polling", "cloudtrail", "quotas", "cost")
     street = Street(world_with_all(), text=text, run=run, kinds=True)
     street.aws._rates = quick
     for seconds in (60, 60, 3600):
         street.cycle(seconds)
-    assert [run.outcome for run in street.runs] == ["ok"] * 7
-    assert used(street.fake) == allowed(tagged=SOURCES)
+    assert [run.outcome for run in street.runs] == ["ok"] * 8
+    assert used(street.fake) == allowed(tagged=SOURCES, matches=True)
     street.kill()
 
 
@@ -131,7 +132,8 @@ def test_a_source_may_read_tags_where_it_chooses_by_tags():
 
 
 def test_the_door_opens_for_what_the_policies_name_and_for_nothing_else():
-    everything = allowed(tagged=SOURCES, queues=[QUEUE], buckets=[("arn:aws:s3:::logs", "")]) | FREE | FOR_ROLES
+    everything = allowed(tagged=SOURCES, queues=[QUEUE], buckets=[("arn:aws:s3:::logs", "")], matches=True)
+    everything |= FREE | FOR_ROLES
     assert {operation.action for operation in OPERATIONS.values()} == everything
 
 
@@ -166,8 +168,16 @@ def test_a_trail_is_read_below_its_prefix_and_its_bucket_is_listed():
 
 
 def test_nothing_that_we_may_do_changes_anything():
-    for action in allowed(tagged=SOURCES, buckets=[("arn:aws:s3:::logs", "")]):
-        assert re.fullmatch(r"[a-z0-9-]+:(Get|List|Describe|Lookup)\w+", action)
+    for action in allowed(tagged=SOURCES, buckets=[("arn:aws:s3:::logs", "")], matches=True):
+        assert re.fullmatch(r"[a-z0-9-]+:(Get|List|Describe|Lookup|Filter)\w+", action)
+
+
+def test_nobody_may_read_logs_where_no_rule_looks_for_anything():
+    assert "logs:FilterLogEvents" not in allowed(tagged=SOURCES)
+    assert not parse(
+        "sources: {cloudwatch_logs: {enabled: false, presets: [nccl_error]}}"
+    ).sources.cloudwatch_logs.matches
+    assert parse("sources: {cloudwatch_logs: {presets: [nccl_error]}}").sources.cloudwatch_logs.matches
 
 
 def test_a_policy_is_one_statement_a_source():
@@ -179,6 +189,7 @@ def test_a_policy_is_one_statement_a_source():
         "JobPolling",
         "CloudwatchMetrics",
         "CloudwatchAlarms",
+        "CloudwatchLogs",
         "Cloudtrail",
         "Quotas",
         "Cost",

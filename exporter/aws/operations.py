@@ -40,6 +40,8 @@ class Operation(NamedTuple):
 _SAGEMAKER = ("sagemaker", "api.sagemaker")
 _A2I = ("sagemaker-a2i-runtime", "a2i-runtime.sagemaker")
 _CLOUDWATCH = ("cloudwatch", "monitoring")
+_LOGS = ("logs", "logs")
+_NEXT = "nextToken"
 _SQS = ("sqs", "sqs")
 _S3 = ("s3", "s3")
 _OF_QUEUES: Any = {"rate": NEVER_BINDS, "price": PER_QUEUE_CALL, "trailed": False}
@@ -179,6 +181,14 @@ OPERATIONS = {
             Operation("service-quotas", "servicequotas", name, f"servicequotas:{name}", "Quotas", rate=2.0)
             for name in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas")
         ),
+        # aws.amazon.com/cloudwatch/pricing: free of charge. docs.aws.amazon.com/general/latest/gr/cwl_region.html:
+        # FilterLogEvents is answered 5 times a second in the slowest regions, 25 in the fastest
+        Operation(*_LOGS, "DescribeLogGroups", "logs:DescribeLogGroups", "logGroups", _NEXT),
+        Operation(*_LOGS, "DescribeLogStreams", "logs:DescribeLogStreams", "logStreams", _NEXT),
+        Operation(
+            *_LOGS, "DescribeSubscriptionFilters", "logs:DescribeSubscriptionFilters", "subscriptionFilters", _NEXT
+        ),
+        Operation(*_LOGS, "FilterLogEvents", "logs:FilterLogEvents", "events", _NEXT, rate=2.0, trailed=False),
         # docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html: two calls a second
         Operation("cloudtrail", "cloudtrail", "LookupEvents", "cloudtrail:LookupEvents", "Events", rate=1.0),
         Operation("pricing", "api.pricing", "GetProducts", "pricing:GetProducts", "PriceList", rate=2.0),

@@ -620,6 +620,7 @@ ENUMS: dict[str, tuple[str, ...]] = {
         "cluster",
         "mlflow_tracking_server",
     ),
+    "log_group_class": ("STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS"),
     "event_outcome": ("counted", "repeated", "corrected", "ignored", "own", "too_old", "unparsed"),
     "source": (
         "cloudwatch_metrics",

@@ -109,6 +109,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     ),
     "cloudwatch_metrics": ("cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
     "cloudwatch_alarms": ("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"),
+    "cloudwatch_logs": ("logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:DescribeSubscriptionFilters"),
     "cloudtrail": ("cloudtrail:LookupEvents",),
     "quotas": (
         "cloudwatch:GetMetricData",
@@ -122,6 +123,7 @@ OFF = ("job_events", "quotas")  # what runs only where the configuration says so
 WITH = {  # what the first needs only where the second runs: that tells which clusters there are
     ("job_polling", "inventory"): ("sagemaker:ListClusterEvents",),
 }
+CONTENTS = ("logs:FilterLogEvents",)  # where log events are matched: it can read all that is written there
 TAGS = ("tag:GetResources",)  # where resources are chosen by tags, or tags are shown
 QUEUES = {  # by operation: what is done to many has the action of what is done to one
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
@@ -142,10 +144,12 @@ def policy(
     tagged: Collection[str] = (),
     queues: Collection[str] = (),
     buckets: Collection[tuple[str, str]] = (),
+    *,
+    matches: bool = False,
 ) -> dict[str, object]:
     """Return the IAM policy that sources need, those in `tagged` in order to know tags.
 
-    `queues` are ARNs, `buckets` are ARNs with what the keys of trails in them begin with. No action of a source can be
+    Where log events are not matched, nobody may read them. `queues` are ARNs, `buckets` are ARNs with what the keys of trails in them begin with. No action of a source can be
     limited to resources of SageMaker alone.
     """
     run = tuple(sources)
@@ -153,7 +157,7 @@ def policy(
         {
             "Sid": "".join(word.capitalize() for word in source.split("_")),
             "Effect": "Allow",
-            "Action": sorted((*_actions(source, run), *(TAGS if source in tagged else ()))),
+            "Action": sorted((*_actions(source, run, matches=matches), *(TAGS if source in tagged else ()))),
             "Resource": "*",
         }
         for source in run
@@ -174,9 +178,11 @@ def policy(
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _actions(source: str, run: Collection[str]) -> Iterator[str]:
+def _actions(source: str, run: Collection[str], *, matches: bool) -> Iterator[str]:
     """Yield the actions of a source among those that run."""
     yield from ACTIONS[source]
+    if source == "cloudwatch_logs" and matches:
+        yield from CONTENTS
     for (one, other), actions in WITH.items():
         if one == source and other in run:
             yield from actions

@@ -1,6 +1,6 @@
 """A fake AWS: the demo's make-believe account, and the double that tests talk to through the ordinary SDK.
 
-    world (series, resources, jobs, things, API calls) -> fake (who calls, faults, bill) -> server (a loopback port)
+    world (series, resources, jobs, things, calls, logs) -> fake (who calls, faults, bill) -> server (a loopback port)
                  `-> rules, notices (what comes into queues), trail (what comes into buckets)
 
 It behaves like AWS as far as is known, not like our client; knows the truth that a client should arrive at; and has a

@@ -32,6 +32,9 @@ REQUESTS = {
     "cloudwatch.DescribeAlarms": 9,
     "cloudwatch.GetMetricData": 500,
     "cloudwatch.ListMetrics": 25,
+    "logs.DescribeLogGroups": 10,
+    "logs.DescribeLogStreams": 25,
+    "logs.FilterLogEvents": 10,
     "sagemaker.ListTrainingJobs": 2,
     "servicequotas.ListAWSDefaultServiceQuotas": 10,
     "servicequotas.ListServiceQuotas": 10,
@@ -39,6 +42,15 @@ REQUESTS = {
     "sts.GetCallerIdentity": 600,
 }
 OTHER_REQUESTS = 10  # (guess)
+
+# https://docs.aws.amazon.com/general/latest/gr/cwl_region.html
+ELSEWHERE = {
+    "logs.FilterLogEvents": {
+        "us-east-1": 25,
+        **dict.fromkeys(("ap-northeast-3", "ap-southeast-3", "ca-west-1", "eu-central-1", "il-central-1"), 5),
+    }
+}
+"""Quotas of regions that have others than most."""
 
 
 class _Second:
@@ -88,7 +100,8 @@ class Bill:
         self.requests[name] += 1
         self.actions[call.principal.arn].add(call.action)
         usual = math.inf if call.service == "sqs" else OTHER_REQUESTS  # standard queues have nearly no limit
-        self._within(name, call, 1, REQUESTS.get(name, usual))
+        quota = ELSEWHERE.get(name, {}).get(call.region, REQUESTS.get(name, usual))
+        self._within(name, call, 1, quota)
 
     def admit(self, call: Call, recent: float, older: float) -> None:
         """Count the datapoints that a request asks for. AwsError: too many in this second."""

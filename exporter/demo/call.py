@@ -39,7 +39,9 @@ _PAGING = {
     "PaginationToken",
     "ResourcesPerPage",
     "continuation-token",
+    "limit",
     "max-keys",
+    "nextToken",
 }
 """Parameters that may differ from page to page."""
 

@@ -1,8 +1,8 @@
 """The world of the demo, made from a seed.
 
 Endpoints of every kind under day and night traffic, one of them in the middle of a bad deployment, jobs that come and
-go, notebooks and clusters and all other things (`default_things`), alarms, and a little of everything else that
-SageMaker publishes. The names are AWS's (`names`), the numbers made up
+go, notebooks and clusters and all other things (`default_things`), their logs (`default_logs`), alarms, and a little of
+everything else that SageMaker publishes. The names are AWS's (`names`), the numbers made up
 (`measures`).
 """
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from exporter.demo.default_alarms import add_alarms
+from exporter.demo.default_logs import add_logs
 from exporter.demo.default_things import add_things
 from exporter.demo.job_lives import MIX, add_jobs, some_life
 from exporter.demo.jobs import Work
@@ -170,11 +171,13 @@ def default_world(
                 world.add_endpoint(account, region, TRIED_OUT, now + 20)
                 world.delete_endpoint(account, region, TRIED_OUT, now + 100)
             site.run_jobs()
-            site.add_the_rest()
+            names = [endpoint_name(nth) for nth in range(endpoints)]
+            until = now + DAYS_AHEAD * DAY
+            site.add_the_rest(add_logs(world, account, region, now, until, names))
             site.set_quotas()
-            add_things(world, account, region, now, now + DAYS_AHEAD * DAY)
-            world.add_people(account, region, now - DAY, now + DAYS_AHEAD * DAY)
-            add_alarms(world, account, region, now, [endpoint_name(nth) for nth in range(endpoints)])
+            add_things(world, account, region, now, until)
+            world.add_people(account, region, now - DAY, until)
+            add_alarms(world, account, region, now, names)
             dead = world.add_queue(account, region, f"{QUEUE}-dead")
             redrive = orjson.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": "5"}).decode()
             queue = world.add_queue(account, region, QUEUE, RedrivePolicy=redrive)
@@ -355,11 +358,11 @@ class _Site:
             for at, value in changes:
                 self.world.change_quota(self.account, self.region, code_of(name), at, value)
 
-    def add_the_rest(self) -> None:
-        """Publish a little of what neither endpoints nor jobs publish."""
+    def add_the_rest(self, groups: Sequence[str]) -> None:
+        """Publish a little of what neither endpoints nor jobs publish; how much comes into these log groups."""
         minutely, hourly = Schedule(self.now - 2 * DAY, 60), Schedule(self.now - 2 * DAY, HOUR)
         schedules = {"invocations": minutely, "utilization": minutely, "hourly": hourly}
-        for by, values in _the_rest(self.region):
+        for by, values in _the_rest(self.region, (*groups, "/aws/lambda/orders")):
             nodes = 4 if by == "hyperpod_node" else 1
             thing = replace(Thing.of(self.number(by), 5.0), instances=nodes, begin=self.now - 2 * HOUR)
             kinds = values.get("Type", ("",))
@@ -383,7 +386,7 @@ def _measured(row: Row) -> str:
 _Values = dict[str, tuple[str, ...]]
 
 
-def _the_rest(region: str) -> list[tuple[str, _Values]]:
+def _the_rest(region: str, groups: tuple[str, ...]) -> list[tuple[str, _Values]]:
     """Return who else publishes, and the dimensions of one set each with their values."""
     monitored: _Values = {"Endpoint": (endpoint_name(0),), "MonitoringSchedule": ("quality-hourly",)}
     batch: _Values = {"MonitoringSchedule": ("batch-quality-hourly",)}
@@ -399,7 +402,6 @@ def _the_rest(region: str) -> list[tuple[str, _Values]]:
     pipeline: _Values = {"PipelineName": ("train-and-register",)}
     usage: _Values = {"Service": ("Sagemaker",), "Class": ("None",)}
     node: _Values = {"ClusterName": ("hyperpod-eks",), "InstanceId": _INSTANCES[:1], "NodeName": ("hyperpod-1",)}
-    groups = (f"/aws/sagemaker/Endpoints/{endpoint_name(0)}", "/aws/sagemaker/TrainingJobs", "/aws/lambda/orders")
     worker: _Values = {"CognitoUserPool": ("pool-1",), "LabelingJob": ("label-images",), "WorkerId": ("w-1", "w-2")}
     return [
         ("feature_group", {"FeatureGroupName": ("customers", "orders"), "OperationName": ("PutRecord", "GetRecord")}),

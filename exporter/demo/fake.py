@@ -3,7 +3,7 @@
 Tells the services apart, knows who calls, lets the faults strike and the bill count, and writes answers and errors down
 as AWS's protocols do: AWS JSON for all but STS, which speaks the query protocol, and A2I and S3, which speak REST. What
 it has answered is known to CloudTrail. The operations are in `cloudtrail`, `cloudwatch`, `cloudwatch_alarms`,
-`sagemaker`, `job_calls`, `thing_calls`, `autoscaling`, `prices`, `quotas`, `s3`, `sqs`, `tagging` and `sts`.
+`sagemaker`, `job_calls`, `thing_calls`, `autoscaling`, `log_calls`, `prices`, `quotas`, `s3`, `sqs`, `tagging`, `sts`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from exporter.demo import (
     cloudwatch,
     cloudwatch_alarms,
     job_calls,
+    log_calls,
     prices,
     quotas,
     s3,
@@ -61,6 +62,7 @@ _BY_TARGET = {
     "GraniteServiceVersion20100801": _Service(
         "cloudwatch", "monitoring", cloudwatch.OPERATIONS | cloudwatch_alarms.OPERATIONS
     ),
+    "Logs_20140328": _Service("logs", "logs", log_calls.OPERATIONS),
     "ResourceGroupsTaggingAPI_20170126": _Service("tagging", "tagging", tagging.OPERATIONS),
     "SageMaker": _Service(
         "sagemaker", "sagemaker", sagemaker.OPERATIONS | job_calls.OPERATIONS | thing_calls.OPERATIONS
@@ -90,6 +92,7 @@ _EVENT_SOURCES = {
     "application-autoscaling": "autoscaling.amazonaws.com",
     "cloudtrail": "cloudtrail.amazonaws.com",
     "cloudwatch": "monitoring.amazonaws.com",
+    "logs": "logs.amazonaws.com",
     "pricing": "pricing.amazonaws.com",
     "sagemaker": SAGEMAKER,
     "sagemaker-a2i-runtime": SAGEMAKER,
@@ -99,7 +102,7 @@ _EVENT_SOURCES = {
 }
 """What CloudTrail calls the services of whose calls it keeps management events; of queues and buckets none is made."""
 
-_DATA_EVENTS = frozenset({"GetMetricData", "ListMetrics"})  # of CloudWatch
+_DATA_EVENTS = frozenset({"GetMetricData", "ListMetrics", "FilterLogEvents"})  # of CloudWatch
 
 
 class FakeAws:

@@ -16,6 +16,7 @@ from exporter.demo.alarms import Alarm
 from exporter.demo.calls import SAGEMAKER, ApiCall, Calls, Delays
 from exporter.demo.identities import Identity, iam_user
 from exporter.demo.jobs import KINDS, Job, Jobs, Work, life
+from exporter.demo.logs import LATEST, STANDARD, Event, LogGroup, Writes, event_id
 from exporter.demo.notices import Form, Notices
 from exporter.demo.people import People
 from exporter.demo.prices import Prices
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from exporter.demo.traffic import Behaviour
 
 Key = tuple[str, str, "Dimensions"]
-_Life = TypeVar("_Life", Alarm, Endpoint, Component)
+_Life = TypeVar("_Life", Alarm, Endpoint, Component, LogGroup)
 _USUAL_WORK = Work()
 
 
@@ -63,6 +64,7 @@ class Region:
     jobs: Jobs = field(default_factory=Jobs)
     things: Things = field(default_factory=Things)
     notices: list[tuple[float, str, tuple[str, ...], dict[str, Any]]] = field(default_factory=list)  # see World.notify
+    log_groups: dict[str, list[LogGroup]] = field(default_factory=dict)
     queues: dict[str, Queue] = field(default_factory=dict)
     calls: Calls = field(default_factory=lambda: Calls(Delays()))
     logged: set[str] = field(default_factory=set)  # categories of events that a trail logs
@@ -76,6 +78,14 @@ class Region:
     def alarms_at(self, now: float) -> list[Alarm]:
         """Return all alarms that exist now."""
         return [life for lives in self.alarms.values() if (life := _alive(lives, now))]
+
+    def log_group(self, name: str, now: float) -> LogGroup | None:
+        """Return the log group that has this name now."""
+        return _alive(self.log_groups.get(name, ()), now)
+
+    def log_groups_at(self, now: float) -> list[LogGroup]:
+        """Return all log groups that exist now."""
+        return [life for lives in self.log_groups.values() if (life := _alive(lives, now))]
 
     def endpoint(self, name: str, now: float) -> Endpoint | None:
         """Return the endpoint that has this name now."""
@@ -133,6 +143,7 @@ class World:
         self.prices = Prices()
         self.roles: dict[tuple[str, str], Role] = {}
         self._regions: dict[tuple[str, str], Region] = {}
+        self._logged = 0  # log events that were written down
         self._called = 0  # calls and corrections that were added
         self._dimensions: dict[Dimensions, Dimensions] = {}  # each set once: a million series share them
 
@@ -488,6 +499,59 @@ class World:
         """Delete an alarm; its history stays. KeyError: there is no such alarm."""
         with self.lock:
             _required(self.region(account, region).alarm(name, at), name).deleted = at
+
+    # Logs
+
+    def add_log_group(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        at: float,
+        *writers: Writes,
+        retention: int | None = None,
+        log_class: str = STANDARD,
+        key: str | None = None,
+        metric_filters: int = 0,
+        filters: Sequence[str] = (),
+    ) -> LogGroup:
+        """Create a log group; `filters` are its subscription filters. ValueError: the name is in use."""
+        with self.lock:
+            lives = self.region(account, region).log_groups.setdefault(name, [])
+            if lives and lives[-1].deleted > at:
+                raise ValueError(f"log group {name} exists")
+            lives.append(LogGroup(name, at, retention, log_class, key, metric_filters, tuple(filters), writers))
+            return lives[-1]
+
+    def delete_log_group(self, account: str, region: str, name: str, at: float) -> None:
+        """Delete a log group with all that is in it. KeyError: there is none of this name."""
+        with self.lock:
+            _required(self.region(account, region).log_group(name, at), name).deleted = at
+
+    def log(
+        self, account: str, region: str, group: str, stream: str, at: float, message: str, late: float = 0.5
+    ) -> Event:
+        """Write a log event, which CloudWatch takes in so many seconds later. KeyError: there is no such group."""
+        if not 0 <= late <= LATEST:
+            raise ValueError(f"late by {late:g} s")
+        with self.lock:
+            of = _required(self.region(account, region).log_group(group, at), group)
+            self._logged += 1
+            name = event_id(self.seed, account, region, group, self._logged)
+            event = Event(round(at * 1000), round((at + late) * 1000), name, stream, message)
+            of.write(event)
+            return event
+
+    def log_matches(
+        self, account: str, region: str, group: str, pattern: str, start: float, end: float, now: float = math.inf
+    ) -> list[Event]:
+        """Return the truth: the events of `start` <= t < `end` in a group, in all of its lives, that match a pattern.
+
+        With `now`: as far as CloudWatch has them by then.
+        """
+        with self.lock:
+            lives = self.region(account, region).log_groups.get(group, ())
+            return [event for life in lives for event in life.matches(pattern, start, end, now)]
 
     # Calls
 

@@ -7,7 +7,7 @@ from botocore.model import ServiceModel
 
 MODELS = {
     name: ServiceModel(Loader().load_service_model(name, "service-2"))
-    for name in ("cloudtrail", "sagemaker", "sagemaker-a2i-runtime")
+    for name in ("cloudtrail", "logs", "sagemaker", "sagemaker-a2i-runtime")
 }
 
 

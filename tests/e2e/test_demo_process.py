@@ -24,7 +24,13 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.catalogue import CATALOGUE
 
-FIRST = {"cloudwatch_metrics", "cloudwatch_alarms", "inventory", "quotas"}  # sources that show all they have at once
+FIRST = {  # sources that show all they have at once
+    "cloudwatch_metrics",
+    "cloudwatch_alarms",
+    "cloudwatch_logs",
+    "inventory",
+    "quotas",
+}
 PROMISED_SECONDS = 20.0  # from the start of the process, for all that comes from AWS
 OWN_SECONDS = 30.0  # for its own health: looked at every 15 s from the start on, so that 18 are usual
 FROM_AWS = {
@@ -211,6 +217,16 @@ def test_tags_are_shown_of_endpoints_and_other_things(text):
     }
     assert {one.get("tag_stage") for one in tags} == {None, "prod", "test"}
     assert all(one["tag_team"] for one in tags)
+
+
+def test_logs_are_read(text):
+    page = Page(text)
+    retention = page.find("sagemaker_log_group_retention_seconds")
+    assert len(retention) == 58
+    assert {float("inf"), 30 * 86_400.0} <= set(retention.values())
+    matches = page.find("sagemaker_log_group_matches_total", rule="cuda_out_of_memory")
+    assert len(matches) > 50, "0 where there is none"
+    assert page.find("sagemaker_log_group_matches_by_stream_total", rule="failed_training")
 
 
 def test_promtool_has_no_complaint(text, require_tool):

@@ -1,0 +1,479 @@
+"""Log events that match: each counted once, however late, however often it is read, whatever goes wrong meanwhile."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from street import ACCOUNT, REGION, Street
+from worlds import T0, examples, values
+
+from exporter.catalogue.log_rules import PRESETS, any_of
+from exporter.catalogue.logs import BY_STREAM, MATCHES
+from exporter.demo import World
+from exporter.demo.logs import INFREQUENT, Chatter, numbered
+from exporter.inventory import Census, Listing
+from exporter.ledger.memory import MemoryStore
+from exporter.model import DAY, HOUR, MINUTE
+
+WHERE = ACCOUNT, REGION
+TRAINING, FIRST, SECOND = (f"/aws/sagemaker/{name}" for name in ("TrainingJobs", "Endpoints/first", "Endpoints/second"))
+OOM, TRACEBACK = "CUDA out of memory. Tried to allocate 2 GiB", "Traceback (most recent call last):"
+LINES = (OOM, TRACEBACK, "input rejected", "all is well", f"{TRACEBACK} {OOM}")
+RULES = """
+web: {zero_hold: 0s}
+sources:
+  cloudwatch_logs:
+    pages_per_cycle: 50
+    presets: [cuda_out_of_memory, python_traceback]
+    rules:
+      - {name: rejected, group: /aws/sagemaker/Endpoints/*, pattern: '"input rejected"', labels: [endpoint, variant]}
+      - {name: by_job, group: /aws/sagemaker/TrainingJobs, pattern: Traceback, labels: [job]}
+"""
+OF = {  # what each rule counts, as AWS would
+    "cuda_out_of_memory": ('"CUDA out of memory"', {TRAINING, FIRST, SECOND}),
+    "python_traceback": ('"Traceback (most recent call last)"', {TRAINING, FIRST, SECOND}),
+    "rejected": ('"input rejected"', {FIRST, SECOND}),
+    "by_job": ("Traceback", {TRAINING}),
+}
+
+
+def a_world(*groups, **more):
+    world = World(seed=1)
+    for name in groups or (TRAINING, FIRST, SECOND):
+        world.add_log_group(*WHERE, name, T0 - DAY, **more)
+    return world
+
+
+def a_street(world=None, text=RULES, **more):
+    return Street(world or a_world(), text=text, run=("cloudwatch_logs",), **more)
+
+
+def rule(pattern="ERROR", group="/aws/sagemaker/*", **more):
+    settings = {"pages_per_cycle": 50, **more}
+    rules = f"rules: [{{name: one, group: '{group}', pattern: '{pattern}'}}]"
+    told = ", ".join(f"{name}: {value}" for name, value in settings.items())
+    return f"{{web: {{zero_hold: 0s}}, sources: {{cloudwatch_logs: {{{told}, {rules}}}}}}}"
+
+
+def counted(street, family=MATCHES):
+    """Return what has been counted and is not 0, by labels but for the target. (A page shows a new one as 0 first.)"""
+    totals = street.ledger._books.totals
+    return {
+        key.labels[2:]: total.parts[""] for key, total in totals.items() if key.face[0] == family and total.parts[""]
+    }
+
+
+def truth(street, start=T0):
+    world = street.fake.world
+    found = {
+        (group, name): float(len(world.log_matches(*WHERE, group, pattern, start, street.true.now() + 1)))
+        for name, (pattern, groups) in OF.items()
+        for group in groups
+    }
+    return {labels: number for labels, number in found.items() if number}
+
+
+def own(street, name):
+    street.collection.own()
+    found = values(street.ledger.snapshot(), f"sagemaker_exporter_{name}")
+    return {labels[-1]: value for labels, value in found.items() if "cloudwatch_logs" in labels}
+
+
+def searched(street):
+    return street.fake.bill.requests["logs.FilterLogEvents"]
+
+
+def settle(street):
+    """Let what is late arrive and be found: the widest pass is made once a day."""
+    for hours in (*[1] * 4, *[6] * 12):
+        street.cycle(hours * HOUR)
+
+
+def write(world, luck, at, late):
+    """Write an event at a time, so much later taken in; events of jobs and endpoints alike."""
+    group = luck.choice((TRAINING, FIRST, SECOND))
+    stream = f"job-{luck.randrange(3)}/algo-1-1" if group == TRAINING else f"main/i-{luck.randrange(4):017x}"
+    world.log(*WHERE, group, stream, at, luck.choice(LINES), late)
+
+
+@settings(max_examples=examples(12), deadline=None)
+@given(seed=st.integers(0, 2**32), outage=st.sampled_from([0, 3 * HOUR, 4 * DAY]), faults=st.booleans())
+def test_counts_are_the_truth_whatever_is_late_repeated_refused_or_killed(seed, outage, faults):
+    luck = random.Random(seed)
+    world = a_world()
+    world.repeated = 0.5
+    street = a_street(world)
+    street.cycle()
+    for _ in range(300):
+        late = luck.choice((0.5, 30.0, 8 * 60.0, 100 * 60.0, 23 * HOUR))
+        write(world, luck, T0 + luck.uniform(1, 2 * HOUR + outage), late)
+    if faults:
+        for kind in ("throttle", "http_500", "truncated", "garbage", "deny", "empty"):
+            street.fake.faults.add(kind, service="logs", probability=0.05)
+    for cycle in range(24):
+        street.cycle(5 * MINUTE + luck.uniform(0, 60))
+        if luck.random() < 0.1:
+            street.kill()
+            street.start()
+        if cycle == 12:
+            street.true.forward(outage)
+        shown, now = counted(street), truth(street)
+        assert all(number <= now.get(labels, 0) for labels, number in shown.items()), "nothing counts twice"
+    street.fake.faults.clear()
+    settle(street)
+    assert counted(street) == truth(street)
+    by_stream = Counter()
+    for labels, number in counted(street, BY_STREAM).items():
+        by_stream[labels[:2]] += number
+    assert set(by_stream) <= {labels for labels in truth(street) if labels[1] in {"rejected", "by_job"}}
+    street.kill()
+
+
+def test_zeros_stand_from_the_start_and_what_was_before_it_does_not_count():
+    world = a_world()
+    world.log(*WHERE, TRAINING, "a/algo-1-1", T0 - 10, OOM)
+    street = a_street(world)
+    street.cycle()
+    shown = {labels[2:]: value for labels, value in values(street.ledger.snapshot(), MATCHES).items()}
+    assert shown == {(group, name): 0.0 for name, (_, groups) in OF.items() for group in groups}
+    world.log(*WHERE, TRAINING, "a/algo-1-1", T0 + 10, OOM)
+    street.cycle(MINUTE)
+    assert counted(street) == {(TRAINING, "cuda_out_of_memory"): 1.0}
+    assert own(street, "events_total")["counted"] == 1.0
+    assert own(street, "checkpoint_timestamp_seconds") == {"cloudwatch_logs": pytest.approx(T0 + MINUTE, abs=9)}
+    assert own(street, "catching_up") == {"cloudwatch_logs": 0.0}
+    assert own(street, "event_last_timestamp_seconds") == {"cloudwatch_logs": T0 + 10}
+    assert values(street.ledger.snapshot(), "sagemaker_exporter_event_lag_seconds", "count")["cloudwatch_logs",] == 1.0
+
+
+def test_one_event_counts_under_each_rule_and_by_what_its_stream_tells():
+    street = a_street()
+    street.cycle()
+    street.fake.world.log(*WHERE, TRAINING, "job-1/algo-1-1", T0 + 1, f"{TRACEBACK} {OOM}")
+    street.fake.world.log(*WHERE, FIRST, "main/i-1", T0 + 1, "input rejected")
+    street.cycle(MINUTE)
+    assert counted(street) == {
+        (TRAINING, "cuda_out_of_memory"): 1.0,
+        (TRAINING, "python_traceback"): 1.0,
+        (TRAINING, "by_job"): 1.0,
+        (FIRST, "rejected"): 1.0,
+    }
+    by_stream = {
+        (TRAINING, "by_job", "", "", "job-1", ""): 1.0,
+        (FIRST, "rejected", "first", "main", "", ""): 1.0,
+    }
+    assert counted(street, BY_STREAM) == by_stream
+    street.cycle(DAY + HOUR)
+    street.cycle(MINUTE)
+    assert counted(street, BY_STREAM) == {}, "a day after the last match they leave"
+
+
+def test_streams_beyond_the_bound_become_one():
+    street = a_street()
+    street.cycle()
+    for n in range(600):
+        street.fake.world.log(*WHERE, TRAINING, f"job-{n:03d}/algo-1-1", T0 + 1 + n / 1000, TRACEBACK)
+    street.cycle(MINUTE)
+    jobs = {labels[4]: number for labels, number in counted(street, BY_STREAM).items()}
+    assert len(jobs) == 501
+    assert jobs["other"] == 100.0
+    assert sum(jobs.values()) == counted(street)[TRAINING, "by_job"] == 600.0
+    street.collection.own()
+    folded = values(street.ledger.snapshot(), "sagemaker_exporter_label_values_folded_total")
+    assert folded["job_name",] == 100.0
+
+
+def test_a_group_with_ten_thousand_streams_is_one_search():
+    lines = (("ERROR", 1.0), ("ok", 3.0))
+    writer = Chatter(1, T0, T0 + 1000, 0.25, lines, numbered("job-{}/algo-1-1", 10_000), 0.2)
+    world = World(seed=1)
+    world.add_log_group(*WHERE, TRAINING, T0 - DAY, writer)
+    street = a_street(world, rule())
+    street.cycle()
+    for _ in range(8):
+        street.cycle(5 * MINUTE)
+    matches = world.log_matches(*WHERE, TRAINING, "ERROR", T0, T0 + DAY)
+    assert len({event.stream for event in matches}) > 900
+    assert counted(street) == {(TRAINING, "one"): float(len(matches))}
+    assert searched(street) <= 12
+
+
+def test_no_run_reads_more_pages_than_it_may_and_what_is_left_shows_as_lag_and_is_not_lost():
+    world = a_world(FIRST, SECOND)
+    street = a_street(world, rule(pages_per_cycle=3))
+    street.cycle()
+    for n in range(9):  # one page each: AWS gives no more than 1 MB
+        world.log(*WHERE, FIRST, "main/i-1", T0 + 1 + n, "ERROR " + "x" * 600_000)
+    world.log(*WHERE, SECOND, "main/i-1", T0 + 1, "ERROR")
+    seen, behind = [], []
+    for _ in range(14):
+        before = searched(street)
+        street.cycle(5 * MINUTE)
+        assert searched(street) - before <= 3
+        seen.append(counted(street).get((FIRST, "one"), 0.0))
+        behind.append(own(street, "catching_up")["cloudwatch_logs"])
+        assert counted(street)[SECOND, "one"] == 1.0, "a search that goes on keeps no other one waiting"
+        if behind[-1]:
+            assert own(street, "checkpoint_timestamp_seconds")["cloudwatch_logs"] < street.true.now() - MINUTE
+    assert seen[0] < 3
+    assert seen == sorted(seen)
+    assert seen[-1] == 9.0
+    assert behind[0] == 1.0
+    assert behind[-1] == 0.0
+
+
+def test_a_restart_goes_on_where_the_pass_was():
+    world = a_world(FIRST)
+    street = a_street(world, rule(pages_per_cycle=2), store=MemoryStore())
+    street.cycle()
+    for n in range(6):
+        world.log(*WHERE, FIRST, "main/i-1", T0 + 1 + n, "ERROR " + "x" * 600_000)
+    street.cycle(5 * MINUTE)
+    assert counted(street) == {(FIRST, "one"): 2.0}
+    street.true.forward(2 * DAY)  # the token is not good any more
+    for _ in range(12):
+        street.kill()
+        street.start()
+        street.cycle(5 * MINUTE)
+    assert counted(street) == {(FIRST, "one"): 6.0}
+
+
+def test_the_usual_rate_stays_below_the_quota_of_the_slowest_region():
+    world = World(seed=1)
+    for n in range(40):
+        world.add_log_group(ACCOUNT, "eu-central-1", f"/aws/sagemaker/Endpoints/e-{n}", T0 - DAY)
+    text = "targets: [{regions: [eu-central-1]}]\n" + RULES
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("street.REGION", "eu-central-1")
+        street = a_street(world, text)
+    street.fake.bill.enforced = True
+    for _ in range(3):
+        street.cycle(5 * MINUTE)
+    assert searched(street) == 150
+    assert street.fake.bill.highest["logs.FilterLogEvents"] <= 3
+    assert not street.fake.bill.refused
+
+
+def test_groups_that_can_not_be_searched_are_told_of_where_a_rule_names_one():
+    world = a_world(FIRST)
+    world.add_log_group(*WHERE, SECOND, T0 - DAY, log_class=INFREQUENT)
+    street = a_street(world, rule())
+    street.cycle()
+    assert [run.outcome for run in street.runs] == ["ok"]
+    street.kill()
+    street.start(rule(group=SECOND))
+    street.cycle()
+    (run,) = street.runs
+    assert run.outcome == "partial"
+    assert [(failure.scope, failure.error_class) for failure in run.failures] == [(f"rule one in {SECOND}", "denied")]
+    assert "INFREQUENT_ACCESS" in run.failures[0].detail
+    assert {labels[2] for labels in values(street.ledger.snapshot(), MATCHES)} <= {FIRST}
+    assert street.fake.bill.requests["logs.FilterLogEvents"] == 1, "nobody asks for what would be refused"
+
+
+def test_a_pattern_that_cloudwatch_refuses_is_told_once_and_the_others_go_on():
+    world = a_world(*(f"/aws/sagemaker/Endpoints/e-{n}" for n in range(9)))
+    street = a_street(world, RULES.replace("'\"input rejected\"'", "'{ a = b }'"))
+    street.cycle()
+    (run,) = street.runs
+    assert [(failure.scope, failure.error_class) for failure in run.failures] == [("rule rejected", "bug")]
+    assert "Invalid filter pattern" in run.failures[0].detail
+    assert searched(street) == 9 + 3, "after three refusals it is not asked again in a run"
+    world.log(*WHERE, "/aws/sagemaker/Endpoints/e-8", "main/i-1", T0 + 1, OOM)
+    street.cycle(MINUTE)
+    assert counted(street) == {("/aws/sagemaker/Endpoints/e-8", "cuda_out_of_memory"): 1.0}
+
+
+def test_one_group_that_is_denied_keeps_no_other_from_being_read(monkeypatch):
+    street = a_street(text=rule())
+    street.cycle()
+    for name in (TRAINING, FIRST, SECOND):
+        street.fake.world.log(*WHERE, name, "a/b", T0 + 1, "ERROR")
+    call = street.aws.call
+
+    def denied(target, operation, **asked):
+        if asked.get("logGroupName") == FIRST:
+            asked["logGroupName"] = "/aws/lambda/none"
+            street.fake.faults.add("deny", operation="FilterLogEvents", first=1)
+        return call(target, operation, **asked)
+
+    monkeypatch.setattr(street.aws, "call", denied)
+    for _ in range(2):
+        street.cycle(5 * MINUTE)
+    assert set(counted(street)) == {(TRAINING, "one"), (SECOND, "one")}
+    (run,) = street.runs
+    assert [(failure.scope, failure.error_class) for failure in run.failures] == [
+        (f"FilterLogEvents {FIRST} one", "denied")
+    ]
+    monkeypatch.undo()
+    street.cycle(5 * MINUTE)
+    assert counted(street)[FIRST, "one"] == 1.0
+
+
+def test_answers_that_are_not_from_cloudwatch_count_nothing(monkeypatch):
+    street = a_street(text=rule(group=FIRST))
+    street.cycle()
+    good = {"eventId": "1", "timestamp": (T0 + 1) * 1000, "logStreamName": "s", "message": "ERROR"}
+    strange = [
+        {**good, "eventId": None},
+        {name: value for name, value in good.items() if name != "eventId"},
+        {**good, "eventId": "2", "timestamp": "yesterday"},
+        {**good, "eventId": "3", "timestamp": (T0 + DAY) * 1000},
+        {**good, "eventId": ""},
+        ["not", "an", "event"],
+        good,
+    ]
+    answers = iter([{"events": strange}, {"events": "none"}, {"events": [], "nextToken": "a"}, {"events": []}])
+    call = street.aws.call
+    monkeypatch.setattr(
+        street.aws,
+        "call",
+        lambda target, name, **asked: next(answers) if "Filter" in name else call(target, name, **asked),
+    )
+    street.cycle(MINUTE)
+    assert counted(street) == {(FIRST, "one"): 1.0}
+    assert own(street, "events_total")["unparsed"] == 6.0
+    street.cycle(MINUTE)
+    assert [failure.error_class for failure in street.runs[0].failures] == ["transient"]
+    assert own(street, "catching_up") == {"cloudwatch_logs": 1.0}
+    street.cycle(MINUTE)
+    assert own(street, "catching_up") == {"cloudwatch_logs": 0.0}
+
+
+def test_pages_that_do_not_end_are_given_up(monkeypatch):
+    street = a_street(text=rule(group=FIRST))
+    call = street.aws.call
+    same = {"events": [], "nextToken": "again"}
+    monkeypatch.setattr(
+        street.aws, "call", lambda target, name, **asked: same if "Filter" in name else call(target, name, **asked)
+    )
+    street.cycle(MINUTE)
+    (failure,) = street.runs[0].failures
+    assert failure.error_class == "transient"
+    assert "do not end" in failure.detail
+    for _ in range(9):
+        street.cycle(MINUTE)
+    assert own(street, "catching_up") == {"cloudwatch_logs": 1.0}
+
+
+def test_what_is_searched_no_more_leaves_and_a_rule_that_changes_counts_from_then_on():
+    street = a_street()
+    street.cycle()
+    for group in (TRAINING, FIRST):
+        street.fake.world.log(*WHERE, group, "a/b", T0 + 1, f"{OOM} ERROR")
+    street.cycle(MINUTE)
+    street.kill()
+    street.start(rule("ERROR", TRAINING))
+    street.cycle(MINUTE)
+    shown = {labels[2:]: value for labels, value in values(street.ledger.snapshot(), MATCHES).items()}
+    assert shown == {(TRAINING, "one"): 0.0}, "what other rules had counted is gone, and this one begins"
+    street.fake.world.log(*WHERE, TRAINING, "a/b", T0 + 150, "ERROR")
+    street.cycle(MINUTE)
+    street.kill()
+    street.start(rule("Traceback", TRAINING))
+    street.fake.world.log(*WHERE, TRAINING, "a/b", T0 + 170, TRACEBACK)
+    street.cycle(MINUTE)
+    assert counted(street) == {(TRAINING, "one"): 1.0}
+    street.fake.world.log(*WHERE, TRAINING, "a/b", T0 + 250, TRACEBACK)
+    street.cycle(MINUTE)
+    assert counted(street) == {(TRAINING, "one"): 2.0}
+    street.fake.world.delete_log_group(*WHERE, TRAINING, street.true.now())
+    street.cycle(HOUR)
+    assert counted(street) == {(TRAINING, "one"): 2.0}
+    street.cycle(DAY)
+    assert values(street.ledger.snapshot(), MATCHES) == {}, "a day after its log group"
+
+
+def test_a_new_group_counts_from_its_beginning_and_one_that_a_rule_comes_to_from_now():
+    street = a_street(a_world(FIRST, SECOND), rule("ERROR", FIRST))
+    street.cycle()
+    new = "/aws/sagemaker/Endpoints/first-2"
+    street.fake.world.add_log_group(*WHERE, new, T0 + 2 * HOUR)
+    for at in (1, 2 * HOUR):
+        for group in (SECOND, new)[: 2 if at > 1 else 1]:
+            street.fake.world.log(*WHERE, group, "a/b", T0 + at, "ERROR")
+    street.true.forward(3 * HOUR)
+    street.kill()
+    street.start(rule("ERROR", "/aws/sagemaker/Endpoints/*"))
+    street.cycle()
+    assert counted(street) == {(new, "one"): 1.0}
+    street.kill()
+
+
+def test_where_pages_are_few_quiet_groups_rest(monkeypatch):
+    """CloudWatch lists what was active in three hours; the inventory looks that up anyhow."""
+    names = [f"/aws/sagemaker/Endpoints/e-{n:02d}" for n in range(20)]
+    street = a_street(a_world(*names), rule(pages_per_cycle=5))
+    for _ in range(4):
+        street.cycle(5 * MINUTE)
+
+    def listed(*active, beyond=0):
+        metrics = {(("LogGroupName", name),): frozenset({"IncomingLogEvents"}) for name in active}
+        census = Census(listings={"AWS/Logs": Listing(street.true.now(), metrics, beyond=beyond)})
+        monkeypatch.setattr(street.inventory, "census", lambda _: census)
+
+    listed(*names[:2])
+    before = searched(street)
+    street.cycle(5 * MINUTE)
+    assert searched(street) - before == 2
+    assert own(street, "catching_up") == {"cloudwatch_logs": 0.0}
+    for name in (names[0], names[7]):
+        street.fake.world.log(*WHERE, name, "a/b", street.true.now() + 1, "ERROR")
+    listed(*names[:2])
+    street.cycle(5 * MINUTE)
+    assert counted(street) == {(names[0], "one"): 1.0}
+    street.true.forward(15 * MINUTE)
+    listed(*names[:2], names[7])
+    street.cycle(5 * MINUTE)
+    assert counted(street) == {(names[0], "one"): 1.0, (names[7], "one"): 1.0}, "no later than it is listed"
+    listed(*names[:2], beyond=1)
+    before = searched(street)
+    street.cycle(5 * MINUTE)
+    assert searched(street) - before == 5, "a list that is not whole tells nothing"
+
+
+def test_all_presets_fit_into_one_search():
+    every = tuple(phrase for preset in PRESETS.values() for phrase in preset.phrases)
+    assert len(any_of(every)) < 1000
+    assert len(set(every)) == len(every)
+
+
+def test_what_aws_has_forgotten_is_lost_and_said_to_be():
+    street = a_street(text=rule(group=FIRST))
+    street.cycle()
+    street.cycle(50 * DAY)
+    assert own(street, "lost_seconds_total") == {"cloudwatch_logs": pytest.approx(5 * DAY, abs=1)}
+
+
+@pytest.mark.parametrize(
+    ("late", "outage"), [(10 * MINUTE, 0), (100 * MINUTE, 0), (23 * HOUR, 0), (23 * HOUR, 4 * DAY)]
+)
+def test_what_is_late_is_found_over_an_outage_too(late, outage):
+    street = a_street(a_world(FIRST), rule())
+    street.cycle()
+    street.fake.world.log(*WHERE, FIRST, "a/b", T0 + 60, "ERROR", late)
+    for _ in range(12):
+        street.cycle(10 * MINUTE)
+    street.true.forward(outage)
+    for _ in range(25):
+        street.cycle(2 * HOUR)
+    assert counted(street) == {(FIRST, "one"): 1.0}
+
+
+def test_a_preset_that_is_added_counts_from_then_on():
+    text = "{{web: {{zero_hold: 0s}}, sources: {{cloudwatch_logs: {{presets: [{}]}}}}}}"
+    street = a_street(a_world(FIRST), text.format("python_traceback"))
+    street.cycle()
+    street.fake.world.log(*WHERE, FIRST, "a/b", T0 + 60, f"{TRACEBACK} {OOM}")
+    street.cycle(5 * MINUTE)
+    street.kill()
+    street.start(text.format("python_traceback, cuda_out_of_memory"))
+    street.cycle(MINUTE)
+    assert counted(street) == {(FIRST, "python_traceback"): 1.0}
+    street.fake.world.log(*WHERE, FIRST, "a/b", T0 + 400, f"{TRACEBACK} {OOM}")
+    street.cycle(5 * MINUTE)
+    assert counted(street) == {(FIRST, "python_traceback"): 2.0, (FIRST, "cuda_out_of_memory"): 1.0}
