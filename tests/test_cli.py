@@ -523,7 +523,7 @@ def test_a_valid_configuration_is_priced(type_in, monkeypatch, command):
     code, out, err = type_in(*command)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("valid. 1 account, 2 targets, 6 sources, ")
+    assert lines[0].startswith("valid. 1 account, 2 targets, 7 sources, ")
     assert lines[1].startswith("assuming 10 endpoints with one variant each and up to 100 alarms in every target; ")
     assert lines[-1].startswith("sources.inventory.every is 5s")
 

@@ -155,7 +155,7 @@ def test_what_people_read():
     census = assumed(parts.config, 10, float(T0))
     found = estimate(parts, {HERE: census})
     lines = list(told(found, parts.config, {HERE: census}, "assuming 10 endpoints"))
-    assert lines[0].startswith("valid. 1 account, 1 target, 6 sources, ")
+    assert lines[0].startswith("valid. 1 account, 1 target, 7 sources, ")
     assert lines[2].split() == ["source", "asks", "every", "calls/h", "metrics/h", "USD/month"]
     (metrics,) = (line for line in lines if line.startswith("cloudwatch_metrics"))
     assert metrics.split()[:4] == ["cloudwatch_metrics", "1m", "5m", "1h"]
