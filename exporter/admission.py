@@ -258,8 +258,8 @@ for _name, _row in CATALOGUE.items():
         _ORDERS.setdefault(_row.sources, {})[_name] = order(_row, None)
         if _row.type in {"counter", "histogram"}:
             _FED.add(_name)
-        if _row.label_pattern:
-            _NAMED_BY[_name] = _row.labels.index("resource_name")
+        if _row.labels[2:4] == ("resource_type", "resource_name"):
+            _NAMED_BY[_name] = 3
 
 
 class Sieve:

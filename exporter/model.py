@@ -336,6 +336,9 @@ class Metered(Protocol):
     def lease(self) -> Sequence[float]:
         """Until when each may stand without another complete reading; in the past for what is not shown."""
 
+    def total(self, i: int) -> float:
+        """Return the total of a counter in AWS's raw unit."""
+
     def spellings(self, i: int) -> set[int]:
         """Return the spellings that open blocks have counted, and that must be asked for again."""
 

@@ -6,7 +6,9 @@ import json
 import random
 from itertools import pairwise
 
+import msgspec
 import pytest
+from furnished import furnish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cost import WHERE, dollars, street_of, told, world_with_prices
@@ -14,10 +16,11 @@ from worlds import HERE, T0, examples
 
 from exporter.aws import AwsError
 from exporter.demo import World
+from exporter.demo.jobs import Work, life
 from exporter.demo.resources import Variant
-from exporter.inventory import Running, Stopped
-from exporter.model import DAY, HOUR, MINUTE, Known
-from exporter.sources.cost import hours, idle, prices, switched_off
+from exporter.inventory import Census, Fleet, Holding
+from exporter.model import DAY, HOUR, MINUTE, Known, Resource, Target
+from exporter.sources.cost import hours, prices, switched_off
 
 ACCOUNT, REGION = WHERE
 IDLE = "sagemaker_cost_idle_hourly_usd"
@@ -136,73 +139,97 @@ class Life:
         return [state for state in self.states if state[0] <= at][-1]
 
 
-def by_hand(lives, looks):
-    """Return instance-seconds by what can be known: each state until the next look, or until it was changed."""
+def by_hand(one, begun, looks):
+    """Return instance-seconds by what can be known: each state until the next look, or until it was changed.
+
+    `looks` are those that saw the resource; before the first one it counts from when it was made, or from `begun`.
+    """
     total = 0.0
-    for life in lives:
-        for before, after in pairwise(looks):
-            was, now = life.now(before), life.now(after)
-            if now is None:
-                continue
-            changed = max(before, now[0]) if now[0] > before else before
-            if was is not None and was[1]:
-                total += was[1] * (changed - before)
-            total += now[1] * (after - changed)
+    start = max(begun, one.created)
+    for before, after in pairwise([None, *looks]):
+        was, now = None if before is None else one.now(before), one.now(after)
+        since = start if before is None else before
+        changed = max(since, now[0])
+        if was is not None:
+            total += was[1] * (changed - since)
+        total += now[1] * (after - changed)
     return total
+
+
+def fleet(at, **of):
+    return Fleet(at, of)
+
+
+def holding(count=1.0, at=100.0, created=1.0, modified=1.0):
+    on = None if count is None else (("ml.m5.large", count),) if count else ()
+    return Holding(on, created, modified, "InService", at)
 
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.integers(0, 10**9))
-def test_what_ran_is_counted_as_far_as_two_looks_tell(seed):
+def test_what_ran_is_counted_as_far_as_looks_tell(seed):
+    """Also where some could not be looked at, at times: what was missed is counted once that can be."""
     luck = random.Random(seed)
     lives = [Life(luck, f"endpoint-{n}") for n in range(luck.randint(1, 4))]
     looks = sorted(luck.uniform(0, 1000) for _ in range(luck.randint(2, 8)))
-    note, as_of, counted = {}, looks[0], {}
+    note, as_of, counted, known = {}, looks[0], 0.0, {one: [] for one in lives}
     for at in looks:
-        there = {life: life.now(at) for life in lives}
-        runs = [
-            Running("endpoint", life.name, "ml.m5.large", state[1], life.created, state[0], "InService", at)
-            for life, state in there.items()
-            if state and state[1]
-        ]
-        stopped = {
-            life.name: Stopped(life.created, state[0]) for life, state in there.items() if state and not state[1]
-        }
-        note, some = hours.count("endpoint", runs, stopped, at, note, as_of)
+        of = {}
+        for one in lives:
+            state = one.now(at)
+            if state:
+                could = luck.random() < 0.8
+                of[one.name] = holding(state[1] if could else None, at, one.created, state[0])
+                if could:
+                    known[one].append(at)
+        if luck.random() < 0.1 and note:
+            of = None  # the listing failed: nothing is known anew
+            for one in lives:
+                known[one] = [look for look in known[one] if look != at]
+            continue
+        note, some = hours.count("endpoint", Fleet(at, of), note, as_of)
+        note = msgspec.convert(msgspec.to_builtins(note), dict[str, hours.Ran])  # as over a restart
         as_of = at
-        for of, number in seconds(some).items():
-            counted[of] = counted.get(of, 0.0) + number
-    assert counted.get(("endpoint", "ml.m5.large"), 0.0) == pytest.approx(by_hand(lives, looks))
-
-
-def running(name="churn", count=1.0, at=100.0, created=1.0, modified=1.0):
-    return Running("endpoint", name, "ml.m5.large", count, created, modified, "InService", at)
+        counted += sum(seconds(some).values())
+    assert counted == pytest.approx(sum(by_hand(one, looks[0], known[one]) for one in lives))
 
 
 def test_what_could_not_be_looked_at_is_counted_later():
-    note, _ = hours.count("endpoint", [running(at=100.0), running("rank", at=100.0)], {}, 100.0, {}, 100.0)
-    note, some = hours.count("endpoint", [running(at=160.0)], {}, 0.0, note, 100.0)  # rank is not known now
-    assert seconds(some) == {("endpoint", "ml.m5.large"): 60.0}
-    note, some = hours.count("endpoint", [running(at=160.0), running("rank", at=220.0)], {}, 160.0, note, 100.0)
-    assert seconds(some) == {("endpoint", "ml.m5.large"): 120.0}  # of rank; churn was not looked at since
-    note, some = hours.count("endpoint", [running(at=260.0)], {}, 260.0, note, 160.0)
-    assert seconds(some) == {("endpoint", "ml.m5.large"): 100.0}  # rank is gone: it was last seen at 220
+    note, some = hours.count("endpoint", fleet(100.0, churn=holding(None), rank=holding(2.0)), {}, 100.0)
+    assert some == []
+    note, some = hours.count("endpoint", fleet(160.0, churn=holding(None), rank=holding(2.0, 160.0)), note, 100.0)
+    assert seconds(some) == {("endpoint", "ml.m5.large"): 120.0}
+    note, some = hours.count("endpoint", fleet(0.0), note, 160.0)  # after a restart, before anything is listed
+    assert (some, set(note)) == ([], {"churn", "rank"})
+    note, some = hours.count("endpoint", fleet(220.0, churn=holding(1.0, 220.0)), note, 160.0)
+    assert seconds(some) == {("endpoint", "ml.m5.large"): 120.0}  # of churn; rank was last seen at 160, and is gone
     assert list(note) == ["churn"]
 
 
-def test_what_is_older_than_what_has_been_counted_counts_nothing():
-    note, _ = hours.count("endpoint", [running(at=100.0)], {}, 100.0, {}, 100.0)
-    note, some = hours.count("endpoint", [running(at=90.0)], {}, 90.0, note, 100.0)
-    assert some == []
-    _, some = hours.count("endpoint", [running(at=200.0)], {}, 200.0, note, 90.0)
-    assert seconds(some) == {("endpoint", "ml.m5.large"): 100.0}
+def test_what_is_at_no_instance_counts_none_whatever_others_do():
+    """One that can't be described does not spoil the others."""
+    note, as_of, total = {}, 0.0, 0.0
+    for at, count in ((100.0, 2.0), (200.0, 0.0), (300.0, 0.0), (400.0, 2.0), (500.0, 2.0)):
+        changed = {200.0: 150.0, 300.0: 150.0, 400.0: 380.0, 500.0: 380.0}.get(at, 1.0)
+        of = {"bad": holding(None), "churn": holding(count, at, modified=changed)}
+        note, some = hours.count("endpoint", Fleet(at, of), note, as_of or at)
+        as_of, total = at, total + sum(seconds(some).values())
+    assert total == 2 * (150 - 100) + 2 * (500 - 380)
 
 
 def test_another_one_by_the_same_name_is_another_one():
-    note, _ = hours.count("endpoint", [running(at=100.0, count=5.0)], {}, 100.0, {}, 100.0)
-    again = running(at=200.0, created=170.0, modified=180.0)
-    _, some = hours.count("endpoint", [again], {}, 200.0, note, 100.0)
+    note, _ = hours.count("endpoint", fleet(100.0, churn=holding(5.0)), {}, 100.0)
+    again = fleet(200.0, churn=holding(1.0, 200.0, created=170.0, modified=180.0))
+    _, some = hours.count("endpoint", again, note, 100.0)
     assert seconds(some) == {("endpoint", "ml.m5.large"): 20.0}
+
+
+def test_what_is_older_than_what_has_been_counted_counts_nothing():
+    note, _ = hours.count("endpoint", fleet(100.0, churn=holding()), {}, 100.0)
+    note, some = hours.count("endpoint", fleet(90.0, churn=holding(at=90.0)), note, 100.0)
+    assert some == []
+    _, some = hours.count("endpoint", fleet(200.0, churn=holding(at=200.0)), note, 100.0)
+    assert seconds(some) == {("endpoint", "ml.m5.large"): 100.0}
 
 
 # -- the source --------------------------------------------------------------------------------------------------------
@@ -307,32 +334,210 @@ def test_what_is_shown_leaves_when_it_could_not_be_looked_at_for_long():
     street.kill()
 
 
+class Counters:
+    """Counters of CloudWatch as the ledger holds them, of one endpoint."""
+
+    position = {("Invocations", "Sum"): 0}  # noqa: RUF012 - nobody changes it
+
+    def __init__(self, total, until):
+        self.read_until = [until]
+        self.total = lambda i: (total,)[i]
+
+
+VARIANT = Resource(
+    Target(ACCOUNT, REGION),
+    "AWS/SageMaker",
+    (("EndpointName", "churn"), ("VariantName", "AllTraffic")),
+    (ACCOUNT, REGION, "churn", "AllTraffic"),
+)
+IDLE_TOO = "{sources: {cost: {idle_after: 1h}}, families: {include: [sagemaker_cost_idle_hourly_usd]}}"
+
+
+class Watched:
+    """A street with an endpoint whose invocations a test tells."""
+
+    def __init__(self):
+        world = World()
+        world.prices.put(REGION, "Host:ml.m5.xlarge", T0 - DAY, 0.23)
+        world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+        self.street = street_of(world, text=IDLE_TOO)
+        self.street.cycle()
+        self.notes = {}
+
+    def idle(self, total, *, late=0.0):
+        """Let an hour pass, with so many invocations in all as counters say that were read so long ago."""
+        self.street.cycle(HOUR)
+        now = self.street.clock.now()
+        meters = {} if total is None else {VARIANT: Counters(total, now - late)}
+        reading = self.street.sources[-1].read(self.street.target, Known(notes=self.notes, meters=meters), now)
+        self.notes = {name: note for name, note in reading.notes.items() if note is not None}
+        values = [one.value for one in reading.samples if one.family == IDLE and one.labels[2] == "endpoint"]
+        return values[0] if values else None
+
+
 def test_idle_endpoints_are_those_that_nobody_has_invoked_for_long():
+    watched = Watched()
+    assert [watched.idle(total) for total in (5.0, 5.0, 6.0, 6.0, 6.0)] == [0.0, 0.23, 0.0, 0.23, 0.23]
+    watched.street.kill()
+
+
+def test_who_could_not_look_at_invocations_does_not_say_that_there_were_none():
+    watched = Watched()
+    assert watched.idle(None) is None  # nobody counts them
+    assert watched.idle(5.0) == 0.0
+    assert watched.idle(5.0, late=1.0 * HOUR) == 0.0  # read up to when it was before
+    assert watched.idle(5.0, late=2.0 * HOUR) is None
+    assert watched.idle(None) is None  # as after a restart
+    assert watched.idle(5.0) == 0.23  # what stood before is not forgotten
+    watched.street.kill()
+
+
+def test_apps_are_idle_when_their_user_has_been_away():
     world = World()
-    world.prices.put(REGION, "Host:ml.m5.xlarge", T0 - DAY, 0.23)
-    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
-    text = "{sources: {cost: {idle_after: 1h}}, families: {include: [sagemaker_cost_idle_hourly_usd]}}"
-    street = street_of(world, text=text)
-    cost = street.sources[-1]
+    for word in ("Host", "Studio:JupyterLab"):
+        world.prices.put(REGION, f"{word}:ml.m5.xlarge", T0 - DAY, 0.23)
+    furnish(world)
+    street = street_of(world, text=IDLE_TOO)
     street.cycle()
-    labels = (ACCOUNT, REGION, "churn", "AllTraffic")
-    shown, notes = [], {}
-    for hour, total in enumerate((5.0, 5.0, 6.0, 6.0, 6.0)):
-        street.cycle(HOUR)
-        families = {"sagemaker_endpoint_invocations_total": {labels: total}}
-        known = Known(notes=notes, values=lambda family, of=families: of.get(family, {}))
-        reading = cost.read(street.target, known, street.clock.now())
-        notes = {name: note for name, note in reading.notes.items() if note is not None}
-        shown += [
-            (hour, sample.value)
-            for sample in reading.samples
-            if sample.family == IDLE and sample.labels[2] == "endpoint"
-        ]
-    assert shown == [(0, 0.0), (1, 0.23), (2, 0.0), (3, 0.23), (4, 0.23)]
+    street.cycle(DAY)
+    assert street.fake.bill.requests["sagemaker.DescribeApp"] > 0
+    assert ("app",) in told(street, IDLE)
     street.kill()
 
 
-def test_of_what_is_never_counted_nobody_says_that_it_is_idle():
-    known = Known()
-    assert idle.noted(known, None, 0.0) == {}
-    assert list(idle.unused({}, None, [running()], 9e9, 60.0)) == []
+def test_two_targets_count_at_one_instant():
+    """What one has counted is nothing that the other repeats."""
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+    street = street_of(world)
+    other = Target("210987654321", REGION)
+    street.inventory._censuses[other] = Census()
+    for _ in range(3):
+        street.cycle(HOUR)
+        census = street.inventory.census(street.target)
+        street.inventory._censuses[other] = census
+        street.aws._logins[other] = street.aws._logins[street.target]
+        street.collection.run(street.sources[-1], other)
+    values = street.ledger.known("cost", other).values("sagemaker_cost_usd_total")
+    assert values == pytest.approx({(other.account_id, REGION, "endpoint", "ml.m5.xlarge"): 2 * 0.23})
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 2 * 0.23})
+    street.kill()
+
+
+def test_one_endpoint_that_can_not_be_described_spoils_nothing_but_itself():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "bad", T0 - DAY, variants=(Variant(instance_type="ml.g5.xlarge"),))
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+    street = street_of(world)
+    world.region(ACCOUNT, REGION).configs.pop("bad-config")
+    for _ in range(8):
+        street.cycle(5 * MINUTE)
+    assert told(street, "sagemaker_cost_hourly_usd") == {("endpoint", "ml.m5.xlarge"): 0.23}
+    assert dollars(street)["endpoint", "ml.m5.xlarge"] == pytest.approx(35 / 60 * 0.23)
+    assert [(one.scope, "bad" in one.detail) for one in street.runs[-1].failures] == [("endpoint", True)]
+    street.kill()
+
+
+def test_a_run_while_one_of_three_has_just_changed_shows_all_as_they_were():
+    world = world_with_prices()
+    for name in ("a", "b", "c"):
+        world.add_endpoint(ACCOUNT, REGION, name, T0 - DAY)
+    street = street_of(world)
+    street.cycle()
+    for _ in range(6):
+        street.cycle(5 * MINUTE)
+    world.update_endpoint(ACCOUNT, REGION, "b", street.true.time + 60, status="Updating")
+    street.true.forward(5 * MINUTE)
+    street.inventory._publish(
+        street.target,
+        street.inventory._listed(street.target, street.clock.now(), street.inventory.census(street.target)).census(),
+    )
+    street.collection.run(street.sources[-1], street.target)
+    assert told(street, "sagemaker_cost_hourly_usd") == {("endpoint", "ml.m5.xlarge"): pytest.approx(0.69)}
+    assert len(told(street, "sagemaker_cost_resource_hourly_usd")) == 3
+    street.kill()
+
+
+def test_tags_that_can_not_be_read_yet_lose_no_hours():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY, tags={"team": "ml"})
+    street = street_of(world, text="resources: {tags: {team: ml}}")
+    street.cycle()
+    street.cycle(HOUR)
+    street.kill()
+    street.true.forward(10 * HOUR)
+    street.start()
+    street.fake.faults.add("deny", operation="GetResources")
+    street.cycle()
+    street.fake.faults.clear()
+    street.cycle(HOUR)
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 12 * 0.23})
+    street.kill()
+
+
+def test_time_in_which_a_resource_was_excluded_does_not_count():
+    world = world_with_prices()
+    for name in ("a", "b"):
+        world.add_endpoint(ACCOUNT, REGION, name, T0 - DAY)
+    street = street_of(world, text="resources: {exclude: [b]}")
+    street.cycle()
+    street.cycle(HOUR)
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23})
+    street.kill()
+    street.true.forward(100 * HOUR)
+    street.start("")
+    street.cycle()
+    street.cycle(HOUR)
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23 * (1 + 100 + 1 + 1)})
+    street.kill()
+
+
+def test_a_clock_that_is_days_behind_begins_no_earlier():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - 30 * DAY)
+    street = street_of(world)
+    street.clock.off = -5.0 * DAY
+    street.cycle()
+    street.cycle(5 * MINUTE)
+    street.clock.off = 0.0
+    street.cycle(5 * MINUTE)
+    street.cycle(5 * MINUTE)
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 15 / 60 * 0.23})
+    street.kill()
+
+
+def test_owed_time_of_what_has_ended_is_told_and_counted_once_there_is_a_price():
+    world = World()
+    world.prices.put(REGION, "Host:ml.m5.xlarge", T0 - DAY, 0.23)
+    world.prices.put(REGION, "Train:ml.new.large", T0 + 2 * DAY, 3.0)
+    work = Work("ml.new.large", 4)
+    lives = life("training", "Completed", lasts=3720, waits=120)
+    world.add_job(ACCOUNT, REGION, "training", "train-1", T0 + 600, lives=lives, work=work)
+    street = street_of(world)
+    for _ in range(4):
+        street.cycle(HOUR)
+    assert told(street, "sagemaker_cost_unpriced_instances") == {("training_job", "ml.new.large"): 0.0}
+    street.cycle(3 * DAY)
+    assert told(street, "sagemaker_cost_unpriced_instances") == {}
+    assert dollars(street) == pytest.approx({("training_job", "ml.new.large"): 4 * 1.0 * 3.0})
+    street.kill()
+
+
+def test_a_warm_pool_costs_what_training_does():
+    known = {"sagemaker_training_job_warm_pool_billable_instance_seconds_total": {(*WHERE, "ml.m5.xlarge"): 0.0}}
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0)
+    street = street_of(world)
+    street.cycle()
+    cost, notes = street.sources[-1], {}
+    for seconds_ in (0.0, 7200.0):
+        known["sagemaker_training_job_warm_pool_billable_instance_seconds_total"] = {(*WHERE, "ml.m5.xlarge"): seconds_}
+        now = street.clock.now()
+        of = dict(known)
+        reading = cost.read(street.target, Known(notes=notes, values=lambda name, of=of: of.get(name, {})), now)
+        notes = dict(reading.notes)
+    (event,) = reading.events
+    assert {effect.labels[2:]: effect.amount for effect in event.effects} == pytest.approx(
+        {("warm_pool", "ml.m5.xlarge"): 0.46}
+    )
+    street.kill()

@@ -169,7 +169,7 @@ ROWS = (
     own(
         "counter",
         "source_cost_usd_total",
-        "Estimated list price of what a source asks of AWS: requests and the metrics in them; and trail_events, what the management events of its calls cost in each trail of the account beside the first, where they are free.",
+        "Estimated list price of what a source asks of AWS: requests and the metrics in them; and trail_events, what the management events of its calls cost in each trail of the account beside the first, where they are free. The source none stands for logins and queues.",
         ("account_id", "region", "source", "item"),
         values={"source": (*ENUMS["source"], "none"), "item": ("requests", "trail_events")},
         seeded=True,

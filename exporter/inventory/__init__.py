@@ -44,7 +44,7 @@ from exporter.inventory.census import (
 )
 from exporter.inventory.kinds import COUNTED, KINDS, WITH_ENDPOINTS, Kind, counted, wanted
 from exporter.inventory.look import Look, Pacing
-from exporter.inventory.running import Running, Stopped, known_since, running, stopped
+from exporter.inventory.running import Fleet, Holding, Running, fleets, known_since, running
 from exporter.inventory.things import path_of, still_told
 from exporter.model import HOUR, Resource, Target
 
@@ -58,6 +58,8 @@ __all__ = [
     "Component",
     "Endpoint",
     "Facts",
+    "Fleet",
+    "Holding",
     "Inventory",
     "Kind",
     "Listing",
@@ -65,17 +67,16 @@ __all__ = [
     "Running",
     "ScalingBound",
     "Selection",
-    "Stopped",
     "Thing",
     "Things",
     "Told",
     "Variant",
     "counted",
+    "fleets",
     "known_since",
     "path_of",
     "running",
     "still_told",
-    "stopped",
     "wanted",
 ]
 

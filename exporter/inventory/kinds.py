@@ -218,7 +218,7 @@ _ROWS = (
                 "DescribeApp",
                 {name: name for name in ("DomainId", "UserProfileName", "SpaceName", "AppType", "AppName")},
                 {"LastUserActivityTimestamp": float, "LastHealthCheckTimestamp": float},
-                ("sagemaker_app_last_user_activity_timestamp_seconds",),
+                ("sagemaker_app_last_user_activity_timestamp_seconds", "sagemaker_cost_idle_hourly_usd"),
                 only=frozenset({"InService"}),
             ),
         ),

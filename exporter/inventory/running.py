@@ -6,12 +6,12 @@ updated: AWS does not document which of its instances are told twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from exporter.inventory.census import STEADY, Census, Endpoint, Facts, Thing, Things, Variant
+from exporter.inventory.census import STEADY, Census, Endpoint, Facts, Thing, Variant
 from exporter.inventory.kinds import KINDS
 from exporter.inventory.things import holds
 
@@ -39,34 +39,42 @@ class Running(Struct, frozen=True):
     app_type: str = ""
 
 
+class Holding(Struct, frozen=True):
+    """A resource that exists, and the instances that it held at `at`: type and number; None where nobody could look."""
+
+    on: tuple[_On, ...] | None
+    created: float
+    modified: float  # 0 where AWS does not tell
+    status: str
+    at: float
+    app_type: str = ""
+
+
+class Fleet(NamedTuple):
+    """All resources of a type by name, and when they were listed; 0: they never were."""
+
+    at: float
+    of: Mapping[str, Holding]
+
+
+def fleets(census: Census) -> dict[str, Fleet]:
+    """Return what exists and may hold instances, by resource type; a type that is not looked at is not in it."""
+    endpoints = {one.name: _of_endpoint(one, census.endpoints_at) for one in census.endpoints.values()}
+    found = {"endpoint": Fleet(census.endpoints_at, endpoints)}
+    for kind, listing in census.things.items():
+        if kind in _KINDS:
+            things = {key: _of_thing(_KINDS[kind], thing, listing.at) for key, thing in listing.by_key.items()}
+            found[kind] = Fleet(listing.at, things)
+    return found
+
+
 def running(census: Census) -> Iterator[Running]:
     """Yield what runs, as far as it is known: `known_since` says whether that is all."""
-    for kind, name, one, on, at in _found(census):
-        for instance_type, count in on or ():
-            if count > 0:
+    for kind, fleet in fleets(census).items():
+        for name, one in fleet.of.items():
+            for instance_type, count in one.on or ():
                 times = one.created, one.modified
-                app_type = one.text("AppType") if isinstance(one, Thing) else ""
-                yield Running(kind, name, instance_type, count, *times, one.status, at, app_type)
-
-
-class Stopped(NamedTuple):
-    """When a resource was made that is there and holds no instances, and when it was last modified: to be so."""
-
-    created: float
-    modified: float
-
-
-def stopped(census: Census, resource_type: str) -> dict[str, Stopped]:
-    """Return, by name, what holds no instances by its status, where AWS tells when that changed."""
-    if resource_type == "endpoint":
-        some = ((one.name, one) for one in census.endpoints.values() if one.status not in _SERVING)
-        return {name: Stopped(one.created, one.modified) for name, one in some}
-    statuses = _KINDS[resource_type].statuses
-    return {
-        key: Stopped(thing.created, thing.modified)
-        for key, thing in census.things.get(resource_type, Things()).by_key.items()
-        if statuses is not None and thing.status not in statuses and thing.modified
-    }
+                yield Running(kind, name, instance_type, count, *times, one.status, one.at, one.app_type)
 
 
 def known_since(census: Census) -> Mapping[str, float]:
@@ -74,25 +82,10 @@ def known_since(census: Census) -> Mapping[str, float]:
 
     A type that is not looked at is not in it.
     """
-    since = {"endpoint": census.endpoints_at}
-    since |= {kind: things.at for kind, things in census.things.items() if kind in _KINDS}
-    for kind, _, _, on, at in _found(census):
-        since[kind] = 0.0 if on is None else min(since[kind], at)
-    return since
-
-
-def _found(census: Census) -> Iterator[tuple[str, str, Endpoint | Thing, list[_On] | None, float]]:
-    """Yield what may hold instances, by type and name, which ones, and as of when; None: it could not be looked at."""
-    for endpoint in census.endpoints.values():
-        if endpoint.status in _SERVING:
-            at = _described_at(endpoint, census.endpoints_at)
-            yield "endpoint", endpoint.name, endpoint, _of_endpoint(endpoint), at
-    for kind, row in _KINDS.items():
-        listing = census.things.get(kind, Things())
-        for key, thing in listing.by_key.items():
-            if row.statuses is None or thing.status in row.statuses:
-                facts, at = _facts(thing, row.told_by, listing.at)
-                yield kind, key, thing, None if facts is None else list(row.on(thing, facts)), at
+    return {
+        kind: min([fleet.at, *(0.0 if one.on is None else one.at for one in fleet.of.values())])
+        for kind, fleet in fleets(census).items()
+    }
 
 
 # -- endpoints ---------------------------------------------------------------------------------------------------------
@@ -100,22 +93,26 @@ def _found(census: Census) -> Iterator[tuple[str, str, Endpoint | Thing, list[_O
 _SERVING = {"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"}
 
 
-def _described_at(endpoint: Endpoint, listed_at: float) -> float:
-    """Return when an endpoint was as described, at the latest: the description of a steady one holds on."""
-    holds_on = endpoint.status in STEADY and endpoint.described_as == (endpoint.status, endpoint.modified)
-    return max(listed_at, endpoint.described_at) if holds_on else endpoint.described_at
-
-
-def _of_endpoint(endpoint: Endpoint) -> list[_On] | None:
+def _of_endpoint(endpoint: Endpoint, listed_at: float) -> Holding:
+    """Return what an endpoint holds: the description of a steady one holds on."""
+    told = endpoint.created, endpoint.modified, endpoint.status
+    if endpoint.status not in _SERVING:
+        return Holding((), *told, listed_at)
     if not endpoint.described_at:
-        return None
+        return Holding(None, *told, 0.0)
+    holds_on = endpoint.status in STEADY and endpoint.described_as == (endpoint.status, endpoint.modified)
+    at = max(listed_at, endpoint.described_at) if holds_on else endpoint.described_at
     found: list[_On] = []
     for variant in endpoint.variants:
         on = _of_variant(variant)
         if on is None:
-            return None
+            return Holding(None, *told, 0.0)
         found += on
-    return found
+    return Holding(_held(found), *told, at)
+
+
+def _held(on: Iterable[_On]) -> tuple[_On, ...]:
+    return tuple((instance_type, count) for instance_type, count in on if count > 0)
 
 
 def _of_variant(variant: Variant) -> list[_On] | None:
@@ -190,13 +187,17 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 
-def _facts(thing: Thing, operation: str, listed_at: float) -> tuple[Facts | None, float]:
-    """Return what an operation told of a thing, None if it has not yet, and as of when; "": the listing."""
-    if not operation:
-        return thing.facts, listed_at
-    call = next(call for call in KINDS[thing.kind].calls if call.operation == operation)
-    told = thing.told.get(operation)
-    if told is None or not told.at:
-        return None, 0.0
-    at = max(told.at, listed_at) if holds(KINDS[thing.kind], call, thing) else told.at
-    return (told.items[0] if told.items else {}), at
+def _of_thing(row: _Kind, thing: Thing, listed_at: float) -> Holding:
+    """Return what a thing holds, by its listing or by an operation that tells."""
+    told = thing.created, thing.modified, thing.status
+    app_type = thing.text("AppType")
+    if row.statuses is not None and thing.status not in row.statuses:
+        return Holding((), *told, listed_at, app_type)
+    if not row.told_by:
+        return Holding(_held(row.on(thing, thing.facts)), *told, listed_at, app_type)
+    call = next(call for call in KINDS[thing.kind].calls if call.operation == row.told_by)
+    answer = thing.told.get(row.told_by)
+    if answer is None or not answer.at:
+        return Holding(None, *told, 0.0, app_type)
+    at = max(answer.at, listed_at) if holds(KINDS[thing.kind], call, thing) else answer.at
+    return Holding(_held(row.on(thing, answer.items[0] if answer.items else {})), *told, at, app_type)

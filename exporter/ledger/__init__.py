@@ -129,7 +129,8 @@ class Ledger:
 
     def _values(self, target: Target | None, family: str) -> Mapping[tuple[str, ...], float]:
         with self._state:
-            return self._board.values((family, target), self._clock.now())
+            counters, found = self._board.values((family, target), self._clock.now())
+        return {**{labels: meter.total(i) * scale for labels, meter, i, scale in counters}, **found}
 
     def notes(self, source: str) -> Mapping[Target | None, Mapping[str, Any]]:
         """Return the notes of a source on all targets that it has ever had, configured or not."""

@@ -228,23 +228,28 @@ class Board:
             self._snapshot = Snapshot(self._number, now, chunks)
         return self._snapshot
 
-    def values(self, face: Face, now: float) -> dict[tuple[str, ...], float]:
-        """Return what is known of a family of one part, by labels, shown or not. No value is a first 0."""
-        found: dict[tuple[str, ...], float] = {}
+    def values(
+        self, face: Face, now: float
+    ) -> tuple[list[tuple[tuple[str, ...], Meter, int, float]], dict[tuple[str, ...], float]]:
+        """Return what is known of a family of one part, by labels, shown or not. No value is a first 0.
+
+        Of counters of CloudWatch it tells the meter, their place and their scale: to add them up takes too long here.
+        """
+        counters: list[tuple[tuple[str, ...], Meter, int, float]] = []
         shape, target = self._shapes.get(face), face[1]
         if shape and target:
-            counters = [one for one in self._counters[target, shape].values() if one.family == face[0]]
+            named = [one for one in self._counters[target, shape].values() if one.family == face[0]]
             for meter in self._meters.get((target, shape), {}).values():
-                for counter in counters:
+                for counter in named:
                     i = meter.position.get((counter.metric, counter.stat))
                     if i is not None:
-                        found[meter.resource.labels] = meter.total(i) * counter.scale
-        found |= {labels: total.parts.get("", 0.0) for labels, total in self._totals.get(face, {}).items()}
+                        counters.append((meter.resource.labels, meter, i, counter.scale))
+        found = {labels: total.parts.get("", 0.0) for labels, total in self._totals.get(face, {}).items()}
         shelf = self._shelves.get(face)
         if shelf:
             untils = shelf.untils.get("", {})
             found |= {labels: value for labels, value in shelf.values.get("", {}).items() if untils[labels] > now}
-        return found
+        return counters, found
 
     def _expire(self, now: float) -> None:
         """Mark what leaves by age since the last time."""

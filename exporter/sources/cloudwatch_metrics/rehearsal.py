@@ -53,6 +53,10 @@ class Steady:
         """See `model.Metered`."""
         return [math.inf] * len(self.position)
 
+    def total(self, i: int) -> float:  # noqa: ARG002 - of any
+        """Return 0: nobody asks how much there was."""
+        return 0.0
+
     def spellings(self, i: int) -> set[int]:  # noqa: ARG002 - of any
         """See `model.Metered`."""
         return {0}

@@ -4,6 +4,7 @@
 
     prices   the price list -> the price of an hour
     hours    the census -> how long what ran
+    shown    what runs, and prices -> gauges
     idle     invocations -> which endpoints nobody has used for long
 
 All of it is an estimate: without discounts and savings plans, without storage, data and requests. But the time is
@@ -15,40 +16,36 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.config import JOB_SECONDS, Config
-from exporter.inventory import Census, Inventory, Running, Selection, known_since, running, stopped
+from exporter.inventory import Census, Fleet, Inventory, Selection, fleets
 from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
-from exporter.sources.cost import hours, idle, prices
+from exporter.sources.cost import hours, idle, prices, shown
 from exporter.sources.cost.prices import Billed, Price
 
 TIME = "cost/time"  # the kind of the one event of a run: what has run since the last one
 TOTAL = "sagemaker_cost_usd_total"
-HOURLY = "sagemaker_cost_hourly_usd"
-OF_RESOURCE = "sagemaker_cost_resource_hourly_usd"
-IDLE = "sagemaker_cost_idle_hourly_usd"
-PRICE = "sagemaker_cost_price_hourly_usd"
 UPDATED = "sagemaker_cost_price_updated_timestamp_seconds"
-UNPRICED = "sagemaker_cost_unpriced_instances"
 
 JOBS = {"training": "training_job", "processing": "processing_job", "transform": "transform_job"}
 POOL_SECONDS = "sagemaker_training_job_warm_pool_billable_instance_seconds_total"
 JOB_INSTANCES = "sagemaker_job_instances"
 OPEN_JOBS = "sagemaker_jobs"  # tells of a type of job, if only that there is none, as long as that is known
-LONG_LIVED = {"endpoint", "notebook_instance", "cluster", "mlflow_tracking_server"}
-"""What has a series for each resource: jobs and apps come and go by the thousand."""
-
 LIST_EVERY = DAY  # AWS changes prices of instances some times a year
 LIST_AGAIN = HOUR  # after one that could not be read
 PAGES_OF_LIST = 40  # of a hundred products: the order of a region's
 
-_RAN, _SECONDS, _OWED, _PRICES, _LISTED = "ran/", "seconds", "owed", "prices", "listed"
+_RAN, _SECONDS, _OWED = "ran/", "seconds", "owed"
+_PRICES, _LISTED, _RUN = "prices", "listed", "run"
+_OFF = "off"  # nothing counted in the last run: what has run up to the next one does not count either
+_STAYS = {_PRICES, _LISTED, _RUN}  # of the notes, when what was counted is forgotten: a run is never counted twice
 
 
 class _List(NamedTuple):
@@ -58,18 +55,21 @@ class _List(NamedTuple):
     prices: prices.List
 
 
-class _Seen(NamedTuple):
-    """What runs, open jobs by what they are billed as and instance type, and instance-seconds of jobs that ended."""
+class _Jobs(NamedTuple):
+    """Instances of open jobs by what they are billed as and instance type, and instance-seconds of those that ended."""
 
-    runs: list[Running]
-    jobs: dict[str, dict[str, float]]
+    open: dict[str, dict[str, float]]
     worked: dict[Billed, float]
 
-    @property
-    def billed(self) -> set[Billed]:
-        """All that has a price."""
-        of_jobs = ((kind, one) for kind, of in self.jobs.items() for one in of)
-        return {*((one.resource_type, one.instance_type) for one in self.runs), *of_jobs, *self.worked}
+
+class _Counted(NamedTuple):
+    """What a run has counted: notes, how all resources are and as of when, dollars, and seconds without a price."""
+
+    notes: dict[str, Any]
+    ran: dict[str, dict[str, hours.Ran]]
+    as_of: dict[str, float]
+    usd: dict[Billed, float]
+    owed: dict[Billed, float]
 
 
 class Cost:
@@ -85,6 +85,7 @@ class Cost:
         self._every = settings.every
         self._last_good = settings.last_good or max(900.0, 3 * settings.every)
         self._idle_after = settings.idle_after
+        self._looks = config.sources.inventory.enabled
         self._selection = Selection(config.resources)
         self._on = {name for name, row in CATALOGUE.items() if row.source == self.name and config.on(name)}
         self._lists: dict[str, _List] = {}  # by region: that of one account is that of all
@@ -104,52 +105,77 @@ class Cost:
 
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """Count what has run since the last time, and show what runs now."""
-        census = self._inventory.census(target)
-        since = known_since(census)
-        seen = _Seen(
-            [one for one in running(census) if self._selected(census, one)],
-            _open_jobs(known),
-            _worked(known),
-        )
-        listed, known_prices = self._prices(target, known, seen.billed, now)
-        ages = {kind: at + self._stands(census, kind) for kind, at in since.items() if at}
-        failed = [_unknown(kind) for kind in since if census.at and ages.get(kind, 0.0) <= now]
-        failed += [self._failed[target][1]] if target in self._failed else []
-        counts = TOTAL in self._on
-        notes, usd = _count(known, census, seen, known_prices, now) if counts else (_forgotten(known), {})
-        notes[idle.NOTE] = idle.noted(known, census, now) if IDLE in self._on else None
-        unused = list(
-            idle.unused(notes[idle.NOTE], census, seen.runs, now, self._idle_after) if IDLE in self._on else ()
-        )
-        notes |= {_PRICES: {_word(of): list(one) for of, one in known_prices.items()}, _LISTED: listed}
-        where = (target.account_id, target.region)
-        values = (*_hourly(seen, known_prices), *((IDLE, *one) for one in _idle(unused, known_prices, since)))
+        census, aws_now = self._inventory.census(target), self._aws.now()
+        wanted = {kind: self._wanted(census, kind, fleet) for kind, fleet in fleets(census).items()}
+        jobs = _Jobs(_open_jobs(known), _worked(known))
+        listed, known_prices = self._prices(target, known, _billed_as(known, wanted, jobs), now)
+        on = TOTAL in self._on
+        counted = _count(known, wanted, jobs, known_prices, (now, aws_now), counts=on and not known.notes.get(_OFF))
+        of_types = {
+            kind: shown.seen(census, kind, ran, counted.as_of[kind], self._last_good, aws_now)
+            for kind, ran in counted.ran.items()
+        }
+        values = [*shown.values(of_types, jobs.open, counted.owed, known_prices, aws_now + self._last_good)]
+        used: dict[str, idle.Used] | None = None
+        if shown.IDLE in self._on:
+            before = msgspec.convert(known.notes.get(idle.NOTE, {}), dict[str, idle.Used])
+            used = idle.noted(known, census, before)
+            values += shown.unused(used, census, of_types, known_prices, self._idle_after, aws_now)
+        where, run = (target.account_id, target.region), known.notes.get(_RUN, 0) + 1
         samples = [
-            Sample(family, (*where, kind, *labels), value, scope=kind, until=ages.get(kind, now + self._last_good))
-            for family, (kind, *labels), value in values
+            Sample(one.family, (*where, *one.labels), one.value, scope=one.scope, until=one.until + now - aws_now)
+            for one in values
         ]
         samples += [Sample(UPDATED, where, listed, scope=_LISTED)] if listed else []
-        event = Event(TIME, repr(now), now, target, tuple(Effect(TOTAL, (*where, *of), one) for of, one in usd.items()))
+        effects = tuple(Effect(TOTAL, (*where, *of), usd) for of, usd in counted.usd.items())
+        seeds = {*shown.billed(of_types), *_billed_as(known, {}, jobs), *counted.owed} if on else ()
+        looked = {one.scope for one in values} | {kind for kind, of in of_types.items() if of.whole}
+        looked |= {shown.resources(kind) for kind, of in of_types.items() if of.listed}
         return Reading(
             self.name,
             target,
             now,
             samples=tuple(sample for sample in samples if sample.family in self._on),
-            looked=(*ages, *seen.jobs, _LISTED),
-            failed=tuple(failed),
-            seeds=tuple(Effect(TOTAL, (*where, *of), 0.0) for of in sorted(seen.billed) if counts),
-            events=(event,) if usd else (),
+            looked=(*sorted({*looked, *jobs.open}), shown.OWED, _LISTED),
+            failed=(*self._unknown(census, of_types), *([self._failed[target][1]] if target in self._failed else [])),
+            seeds=tuple(Effect(TOTAL, (*where, *of), 0.0) for of in sorted(seeds)),
+            events=(Event(TIME, f"{'/'.join(where)}/{run}", now, target, effects),) if effects else (),
             not_before=now - DAY,  # nobody else tells of the time that a run counts
-            notes=notes,
+            notes={
+                **counted.notes,
+                idle.NOTE: None if used is None else msgspec.to_builtins(used),
+                _RUN: run,
+                _OFF: not on or None,
+                _PRICES: {_word(of): list(one) for of, one in known_prices.items()},
+                _LISTED: listed,
+            },
         )
 
-    def _stands(self, census: Census, kind: str) -> float:
-        """Return for how long what runs of a type is shown (seconds): a long listing is made seldom."""
-        listing = census.things.get(kind)
-        return max(self._last_good, 3 * listing.pause if listing else 0.0)
+    def _wanted(self, census: Census, kind: str, fleet: Fleet) -> Fleet:
+        """Return the resources of a type: nothing of those that are not wanted counts, nor while that is open."""
+        if kind == "endpoint" and self._selection.tags and not census.tags_at:
+            return Fleet(fleet.at, {name: structs.replace(one, on=None) for name, one in fleet.of.items()})
+        return Fleet(
+            fleet.at,
+            {
+                name: one
+                if self._selection.admits(census, kind, name.rpartition("/")[2])  # apps are in domains
+                else structs.replace(one, on=())
+                for name, one in fleet.of.items()
+            },
+        )
 
-    def _selected(self, census: Census, one: Running) -> bool:
-        return self._selection.admits(census, one.resource_type, one.name.rpartition("/")[2])  # apps are in domains
+    def _unknown(self, census: Census, of_types: Mapping[str, shown.Seen]) -> Iterator[Failure]:
+        """Yield what is missing, in the class of what the inventory failed with, where that is one."""
+        classes = {failure.error_class for failure in census.failures}
+        error_class = classes.pop() if len(classes) == 1 else "transient"
+        for kind, of in of_types.items() if self._looks and census.at else ():
+            words = f"{kind.replace('_', ' ')}s"
+            if not of.listed:
+                yield Failure(kind, error_class, f"nobody has listed {words} lately: their cost is missing")
+            elif of.unknown:
+                which = f"{len(of.unknown)} of the {words}, such as {of.unknown[0]}"
+                yield Failure(kind, error_class, f"nobody has been able to look at {which}: its cost is missing")
 
     def _prices(
         self, target: Target, known: Known, in_use: set[Billed], now: float
@@ -188,8 +214,8 @@ def switched_off(target: Target, known: Known, now: float) -> Reading:
 
 
 def _forgotten(known: Known) -> dict[str, Any]:
-    """Return notes without what has been counted so far: all but prices."""
-    return dict.fromkeys(name for name in known.notes if name not in {_PRICES, _LISTED})
+    """Return notes without what has been counted so far."""
+    return dict.fromkeys(name for name in known.notes if name not in _STAYS)
 
 
 def _open_jobs(known: Known) -> dict[str, dict[str, float]]:
@@ -209,70 +235,65 @@ def _worked(known: Known) -> dict[Billed, float]:
     return found | {("warm_pool", labels[2]): seconds for labels, seconds in known.values(POOL_SECONDS).items()}
 
 
+def _billed_as(known: Known, wanted: Mapping[str, Fleet], jobs: _Jobs) -> set[Billed]:
+    """Return all that a price is needed for."""
+    held = ((kind, on) for kind, fleet in wanted.items() for one in fleet.of.values() for on, _ in one.on or ())
+    of_jobs = ((kind, one) for kind, of in jobs.open.items() for one in of)
+    return {*held, *of_jobs, *jobs.worked, *map(_billed, known.notes.get(_OWED, {}))}
+
+
 def _count(
-    known: Known, census: Census, seen: _Seen, known_prices: Mapping[Billed, tuple[Price, ...]], now: float
-) -> tuple[dict[str, Any], dict[Billed, float]]:
-    """Return the notes of what is counted now, and dollars of it that were not counted before."""
+    known: Known,
+    wanted: Mapping[str, Fleet],
+    jobs: _Jobs,
+    known_prices: Mapping[Billed, tuple[Price, ...]],
+    clocks: tuple[float, float],
+    *,
+    counts: bool,
+) -> _Counted:
+    """Count what has run since the last time: by AWS's clock (the second), for AWS says when something changed.
+
+    If nothing `counts`, it is noted all the same, or it would count one day.
+    """
     notes: dict[str, Any] = {}
+    all_ran: dict[str, dict[str, hours.Ran]] = {}
+    all_as_of: dict[str, float] = {}
     usd: dict[Billed, float] = defaultdict(float)
     owed: dict[Billed, float] = defaultdict(float)
     owed |= {_billed(word): seconds for word, seconds in known.notes.get(_OWED, {}).items()}
-    for kind, at in known_since(census).items():
-        note = known.notes.get(_RAN + kind, {})
+    for kind, listed in wanted.items():
+        fleet, note = _by_aws(listed, *clocks), known.notes.get(_RAN + kind, {})
+        as_of = note.get("as_of", fleet.at or clocks[1])
         before = msgspec.convert(note.get("of", {}), dict[str, hours.Ran])
-        runs = [one for one in seen.runs if one.resource_type == kind]
-        as_of = note.get("as_of", now)
-        found, stretches = hours.count(kind, runs, stopped(census, kind), at, before, as_of)
-        notes[_RAN + kind] = {"as_of": at or as_of, "of": msgspec.to_builtins(found)}
-        for of, start, end, number in stretches:
+        ran, stretches = hours.count(kind, fleet, before, as_of)
+        all_ran[kind] = ran
+        all_as_of[kind] = max(as_of, fleet.at)
+        notes[_RAN + kind] = {"as_of": all_as_of[kind], "of": msgspec.to_builtins(ran)}
+        for of, start, end, number in stretches if counts else ():
             if of in known_prices:
                 usd[of] += number * sum(h * price for h, price in prices.pieces(known_prices[of], start, end))
             else:
                 owed[of] += number * (end - start)
-    before_jobs = known.notes.get(_SECONDS)
-    for of, seconds in seen.worked.items():
-        owed[of] += max(0.0, seconds - (seconds if before_jobs is None else before_jobs.get(_word(of), 0.0)))
+    paid = known.notes.get(_SECONDS)
+    for of, seconds in jobs.worked.items() if counts and paid is not None else ():
+        owed[of] += max(0.0, seconds - (paid or {}).get(_word(of), 0.0))
     for of in [of for of in owed if of in known_prices]:
         usd[of] += owed.pop(of) / HOUR * known_prices[of][-1][1]
-    notes[_OWED] = {_word(of): seconds for of, seconds in owed.items() if seconds}
-    notes[_SECONDS] = {**(before_jobs or {}), **{_word(of): seconds for of, seconds in seen.worked.items()}}
-    return notes, {of: dollars for of, dollars in usd.items() if dollars}
+    left = {of: seconds for of, seconds in owed.items() if seconds}
+    notes[_OWED] = {_word(of): seconds for of, seconds in left.items()}
+    notes[_SECONDS] = {**(paid or {}), **{_word(of): seconds for of, seconds in jobs.worked.items()}}
+    return _Counted(notes, all_ran, all_as_of, {of: dollars for of, dollars in usd.items() if dollars}, left)
 
 
-def _hourly(
-    seen: _Seen, known_prices: Mapping[Billed, tuple[Price, ...]]
-) -> Iterator[tuple[str, tuple[str, ...], float]]:
-    """Yield what an hour of all that runs costs, and of each long-lived resource: families, labels, values."""
-    numbers: dict[Billed, float] = {(kind, one): n for kind, of in seen.jobs.items() for one, n in of.items()}
-    of_resources: dict[tuple[str, str], float] = defaultdict(float)
-    for one in seen.runs:
-        of = (one.resource_type, one.instance_type)
-        numbers[of] = numbers.get(of, 0.0) + one.count
-        if of in known_prices and one.resource_type in LONG_LIVED:
-            of_resources[one.resource_type, one.name] += one.count * known_prices[of][-1][1]
-    for of, number in numbers.items():
-        if of in known_prices:
-            yield HOURLY, of, number * known_prices[of][-1][1]
-            yield PRICE, of, known_prices[of][-1][1]
-        else:
-            yield UNPRICED, of, number
-    yield from ((OF_RESOURCE, resource, usd) for resource, usd in of_resources.items())
-
-
-def _idle(
-    unused: Iterable[Running], known_prices: Mapping[Billed, tuple[Price, ...]], kinds: Iterable[str]
-) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Yield what an hour of unused resources costs, 0 where all that can be told to be unused is used."""
-    usd = dict.fromkeys((kind for kind in kinds if kind in idle.TOLD), 0.0)
-    for one in unused:
-        price = known_prices.get((one.resource_type, one.instance_type))
-        usd[one.resource_type] += one.count * price[-1][1] if price else 0.0
-    yield from (((kind,), dollars) for kind, dollars in usd.items())
-
-
-def _unknown(kind: str) -> Failure:
-    words = kind.replace("_", " ")
-    return Failure(kind, "transient", f"not every {words} has been looked at lately: what some cost is missing")
+def _by_aws(fleet: Fleet, now: float, aws_now: float) -> Fleet:
+    """Return a fleet with the times of looks by AWS's clock: ours may be behind."""
+    late = aws_now - now
+    if late == 0:
+        return fleet
+    of = {
+        name: structs.replace(one, at=min(one.at + late, aws_now)) if one.at else one for name, one in fleet.of.items()
+    }
+    return Fleet(min(fleet.at + late, aws_now) if fleet.at else 0.0, of)
 
 
 def _word(of: Billed) -> str:

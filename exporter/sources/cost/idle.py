@@ -1,63 +1,76 @@
-"""What runs and is not used: endpoints without invocations, apps without their user, for as long as we have watched.
+"""Since when what runs has not been used: endpoints without invocations, apps without their user.
 
-Of notebook instances AWS tells nothing that would say so.
+Of notebook instances AWS tells nothing that would say so. Invocations are those that CloudWatch's counters hold: time
+in which these were not read is no time without any.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from exporter.inventory import Census, Running, Things
-from exporter.model import Known
+from msgspec import Struct
 
-NOTE = "used"  # of endpoints: how often each was invoked, and since when that stands
+from exporter.catalogue import CATALOGUE
+from exporter.inventory import Census, Things
+from exporter.model import HOUR, Known, Resource
 
+NOTE = "used"
 TOLD = ("endpoint", "app")
-INVOKED = ("sagemaker_endpoint_invocations_total", "sagemaker_endpoint_invocations_processed_total")
-COMPONENT_INVOKED = "sagemaker_inference_component_invocations_total"
+LATELY = 2 * HOUR  # how long ago counters may have been read, at the most
+
+_INVOKED = (
+    "sagemaker_endpoint_invocations_total",
+    "sagemaker_endpoint_invocations_processed_total",
+    "sagemaker_inference_component_invocations_total",
+)
+_METRICS = {metric for name in _INVOKED for metric in getattr(CATALOGUE[name].ask, "metrics", ())}
 
 
-def noted(known: Known, census: Census, now: float) -> dict[str, Any]:
-    """Return the note: of endpoints whose invocations are counted, those that there are."""
-    before, note = known.notes.get(NOTE, {}), {}
-    for name, total in _invocations(known, census).items():
-        stood, since = before.get(name, (total, now))
-        if name in census.endpoints:
-            note[name] = (total, since if stood == total else now)
-    return note
+class Used(Struct, array_like=True):
+    """How often an endpoint was invoked, since when that stands, and up to when that is known."""
+
+    total: float
+    since: float
+    until: float
 
 
-def unused(
-    note: Mapping[str, Any], census: Census, runs: list[Running], now: float, seconds: float
-) -> Iterator[Running]:
-    """Yield what has run, and was not used, for so long."""
-    for one in runs:
-        if one.resource_type == "endpoint":
-            used = note.get(one.name, (0.0, now))[1]
-        elif one.resource_type == "app":
-            used = _active(census, one.name, now)
-        else:
-            continue
-        if now - max(used, one.created) >= seconds:
-            yield one
-
-
-def _invocations(known: Known, census: Census) -> Mapping[str, float]:
-    found: dict[str, float] = defaultdict(float)
-    for family in INVOKED:
-        for labels, total in known.values(family).items():
-            found[labels[2]] += total
-    for labels, total in known.values(COMPONENT_INVOKED).items():
-        component = census.components.get(labels[2])
-        if component:
-            found[component.endpoint] += total
+def noted(known: Known, census: Census, before: Mapping[str, Used]) -> dict[str, Used]:
+    """Return how endpoints are used: what is not told now stays as it was."""
+    if not census.endpoints_at:
+        return dict(before)
+    totals: dict[str, Used] = {}
+    for resource, meter in known.meters.items():
+        name = _endpoint(resource, census)
+        for (metric, stat), i in meter.position.items() if name in census.endpoints else ():
+            if metric in _METRICS and stat == "Sum":
+                one = totals.setdefault(name, Used(0.0, 0.0, float(meter.read_until[i])))
+                one.total += meter.total(i)
+                one.until = min(one.until, float(meter.read_until[i]))
+    found = {name: one for name, one in before.items() if name in census.endpoints}
+    for name, one in totals.items():
+        stood = found.get(name)
+        one.since = stood.since if stood and stood.total == one.total else one.until
+        found[name] = one
     return found
 
 
-def _active(census: Census, name: str, now: float) -> float:
-    """Return when an app was last used by somebody; now where that is not told."""
-    app = census.things.get("app", Things()).by_key.get(name)
-    told = app.told.get("DescribeApp") if app else None
-    return float(told.items[0].get("LastUserActivityTimestamp", now)) if told and told.items else now
+def since(kind: str, name: str, used: Mapping[str, Used], census: Census, now: float) -> float | None:
+    """Return since when something has not been used; None where that can't be told."""
+    if kind == "app":
+        app = census.things.get("app", Things()).by_key.get(name)
+        told = app.told.get("DescribeApp") if app else None
+        active = told.items[0].get("LastUserActivityTimestamp") if told and told.items else None
+        return None if active is None else float(active)
+    one = used.get(name)
+    if one is None or now - one.until >= LATELY:
+        return None
+    return one.since + now - one.until  # as much time as is known to be without any
+
+
+def _endpoint(resource: Resource, census: Census) -> str:
+    """Return the endpoint that a resource of CloudWatch belongs to; "" for none."""
+    dimensions = dict(resource.dimensions)
+    if "InferenceComponentName" in dimensions:
+        component = census.components.get(dimensions["InferenceComponentName"])
+        return component.endpoint if component else ""
+    return dimensions.get("EndpointName", "")
