@@ -31,6 +31,7 @@ from exporter.config import (
     CloudTrail,
     CloudWatchLogs,
     Config,
+    Families,
     JobEvents,
     Labels,
     Limits,
@@ -161,6 +162,7 @@ def _demo(options: Options) -> int:
             "DescribeEndpoint": 20,
             "DescribeEndpointConfig": 20,
             "ListMetrics": 10,
+            "DescribeSubscriptionFilters": 20,
             "FilterLogEvents": 20,
         }
     )
@@ -177,7 +179,10 @@ def _demo(options: Options) -> int:
     sources = Sources(
         job_events=JobEvents(enabled=True), cloudtrail=roads, cloudwatch_logs=logs, quotas=Quotas(enabled=True)
     )
-    usual = Config(limits=quick, queues=queues, sources=sources, labels=Labels(tags=("team", "stage")))
+    off = ("log_group_metric_filters", "log_group_subscription_filters", "cost_idle_hourly_usd")  # by default
+    families = Families(include=tuple(f"sagemaker_{name}" for name in off))
+    labels = Labels(tags=("team", "stage"))
+    usual = Config(limits=quick, queues=queues, sources=sources, families=families, labels=labels)
     config = _config(options) if options.config else _listening(usual, options)
     where = outlet(config.audit)  # before anything is begun
     note = "a make-believe AWS account, seed 1: 50 endpoints, jobs that come and go, 1 bad deployment in progress"

@@ -15,6 +15,7 @@ import threading
 import time
 from contextlib import ExitStack, closing
 from itertools import product
+from pathlib import Path
 
 import pytest
 from oracle import CONTRACT, FAMILIES, Page, labels_of
@@ -24,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.catalogue import CATALOGUE
 
+ROOT = Path(__file__).resolve().parents[2]
 FIRST = {  # sources that show all they have at once
     "cloudwatch_metrics",
     "cloudwatch_alarms",
@@ -119,6 +121,32 @@ def test_page_is_full_within_the_promised_time(started, tmp_path):
     slower = 2 if "PYTEST_XDIST_WORKER" in os.environ else 1  # beside other tests it has less than one of two cores
     assert demo.seconds_to(FROM_AWS) <= PROMISED_SECONDS * slower
     assert demo.seconds_to(EXPECTED) <= OWN_SECONDS * slower
+
+
+def watched():
+    """Return the rows of the README's table of all that can be watched: what, and by which families."""
+    _, _, section = (ROOT / "README.md").read_text().partition("\n### All that can be watched\n")
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", section.partition("\n### ")[0], re.MULTILINE)
+    return {what: re.findall(r"`(sagemaker_\w+)`", where) for what, where in rows[2:]}
+
+
+def test_all_that_aws_says_can_be_watched_is_on_the_page(demo):
+    """That page of AWS has eleven sentences that say something of it, but for where to read more."""
+    table = watched()
+    assert len(table) == 11
+    assert all(table.values())
+    demo.seconds_to({family for families in table.values() for family in families})
+
+
+def test_what_runs_costs_and_what_has_run_has_cost(demo):
+    """Within a few of its minutes: nothing here is without a price, but one size of tracking server that AWS hides."""
+    wait_until(lambda: sum(Page(demo.ask("/metrics").text).find("sagemaker_cost_usd_total").values()) > 0)
+    page = Page(demo.ask("/metrics").text)
+    kinds = {labels_of(series)["resource_type"] for series in page.find("sagemaker_cost_hourly_usd")}
+    assert kinds >= {"endpoint", "notebook_instance", "app", "cluster", "training_job"}
+    assert {labels_of(one)["resource_type"] for one in page.find("sagemaker_cost_unpriced_instances")} <= {
+        "mlflow_tracking_server"
+    }
 
 
 def test_every_family_has_the_type_help_and_labels_of_the_contract(text):
