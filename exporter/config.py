@@ -714,7 +714,8 @@ class Cost(Struct, frozen=True, kw_only=True):
 
     enabled: Enabled = True
     every: Annotated[
-        Seconds, About("How often it is reckoned, which asks AWS nothing; prices are read once a day. At least 1s.")
+        Seconds,
+        About("How often it is reckoned, which asks AWS nothing but a price list a day for each region. At least 1s."),
     ] = 300.0
     last_good: LastGood = None
     idle_after: Annotated[

@@ -71,6 +71,7 @@ class Folding:
             bounded = (sample for column in reading.columns if column.family in _BOUNDED for sample in _samples(column))
             reading = structs.replace(reading, samples=(*reading.samples, *bounded), columns=columns)
         samples, ended = self._each(reading.samples, reading.at), self._each(reading.ended, reading.at)
+        samples = _additive(samples, reading.samples)
         seeds = self._each(reading.seeds, math.inf)
         events = tuple(
             event
@@ -134,6 +135,13 @@ class Folding:
 def _samples(column: Column) -> Iterator[Sample]:
     for labels, value in zip(column.labels, column.values, strict=True):
         yield Sample(column.family, labels, value, column.part, until=column.until, time=column.time)
+
+
+def _additive(samples: tuple[Sample, ...], before: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """Return samples without folded ones of families whose values can't be added: the same tuple, if there are none."""
+    if samples is before:
+        return samples
+    return tuple(one for one, was in zip(samples, before, strict=True) if one is was or CATALOGUE[one.family].adds)
 
 
 def _together(samples: Iterable[Sample]) -> tuple[Sample, ...]:

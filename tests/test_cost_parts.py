@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from itertools import pairwise
 
@@ -12,103 +11,17 @@ from furnished import furnish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cost import WHERE, dollars, street_of, told, world_with_prices
-from worlds import HERE, T0, examples
+from worlds import T0, examples
 
-from exporter.aws import AwsError
 from exporter.demo import World
 from exporter.demo.jobs import Work, life
 from exporter.demo.resources import Variant
 from exporter.inventory import Census, Fleet, Holding
 from exporter.model import DAY, HOUR, MINUTE, Known, Resource, Target
-from exporter.sources.cost import hours, prices, switched_off
+from exporter.sources.cost import hours, switched_off
 
 ACCOUNT, REGION = WHERE
 IDLE = "sagemaker_cost_idle_hourly_usd"
-
-
-# -- prices ------------------------------------------------------------------------------------------------------------
-
-
-def entry(usage, usd="0.23", since="2026-11-01T00:00:00Z", unit="Hrs", begin="0", currency="USD"):
-    dimension = {"unit": unit, "beginRange": begin, "pricePerUnit": {currency: usd}}
-    term = {"effectiveDate": since, "priceDimensions": {"a": dimension}}
-    return json.dumps({"product": {"attributes": {"usagetype": usage}}, "terms": {"OnDemand": {"b": term}}})
-
-
-class PriceList:
-    """Stands for the door: one page of a price list."""
-
-    def __init__(self, *entries):
-        self.entries = entries
-
-    def pages(self, target, operation, **given):
-        assert (target, operation, given["ServiceCode"]) == (HERE, "GetProducts", "AmazonSageMaker")
-        yield {"PriceList": list(self.entries)}
-
-
-def found(billed, *entries):
-    return prices.find(prices.read(PriceList(*entries), HERE), billed)
-
-
-NOVEMBER = 1793491200.0
-
-USAGES = [
-    (("endpoint", "ml.m5.xlarge"), "USE1-Host:ml.m5.xlarge"),
-    (("endpoint", "ml.m5.xlarge"), "Host:ml.m5.xlarge"),  # us-east-1 of old
-    (("endpoint", "ml.g6e.12xlarge"), "EU-AsyncInf:ml.g6e.12xlarge"),
-    (("training_job", "ml.trn1.32xlarge"), "APN2-Train:ml.trn1.32xlarge"),
-    (("warm_pool", "ml.trn1.32xlarge"), "APN2-Train:ml.trn1.32xlarge"),
-    (("processing_job", "ml.m5.large"), "EUN1-Processing:ml.m5.large"),
-    (("transform_job", "ml.m5.large"), "UGW1-Tsform:ml.m5.large"),
-    (("notebook_instance", "ml.t3.medium"), "EU-Notebk:ml.t3.medium"),
-    (("app", "ml.g5.xlarge"), "APN2-Studio:JupyterLab-ml.g5.xlarge"),
-    (("app", "ml.r5.24xlarge"), "AFS1-Studio:KernelGateway-ml.r5.24xlarge"),
-    (("cluster", "ml.p4d.24xlarge"), "USW2-Cluster:ml.p4d.24xlarge"),
-    (("mlflow_tracking_server", "Small"), "USE1-MLflow:small"),
-]
-
-
-@pytest.mark.parametrize(("billed", "usage"), USAGES)
-def test_a_usage_type_says_what_a_price_is_for(billed, usage):
-    assert found(billed, entry(usage)) == (NOVEMBER, 0.23)
-    assert found((billed[0], "ml.other.large"), entry(usage)) is None
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        entry("Host:ml.m5.xlarge-HostingParent"),  # of the free tier
-        entry("USE1-ReservedCluster:ml.m5.xlarge"),
-        entry("USE1-Host:VolumeUsage.gp2", unit="GB-Mo"),
-        entry("USE1-Host:ml.m5.xlarge", usd="0.0000000000"),
-        entry("USE1-Host:ml.m5.xlarge", unit="Seconds"),
-        entry("USE1-Host:ml.m5.xlarge", begin="730"),
-        entry("CNN1-Host:ml.m5.xlarge", currency="CNY"),
-        entry("USE1-Host:ml.m5.xlarge", usd="a lot"),
-        entry(""),
-        '{"product": {}}',
-    ],
-)
-def test_what_is_no_price_of_an_instance_is_left_out(other):
-    assert found(("endpoint", "ml.m5.xlarge"), other) is None
-
-
-@pytest.mark.parametrize("broken", ['{"product": ', '{"product": 7}', "[]", '{"terms": {}}'])
-def test_a_list_that_can_not_be_read_is_none(broken):
-    with pytest.raises(AwsError, match="PriceList"):
-        found(("endpoint", "ml.m5.xlarge"), entry("USE1-Host:ml.m5.xlarge"), broken)
-
-
-def test_a_price_holds_from_its_date_on_but_never_before_the_one_that_it_follows():
-    known = prices.learn((), (100.0, 1.0), 500.0)
-    assert prices.learn(known, (200.0, 1.0), 600.0) == known  # published again, and the same
-    later = prices.learn(known, (400.0, 2.0), 600.0)
-    assert later == ((100.0, 1.0), (400.0, 2.0))
-    assert prices.learn(later, (50.0, 3.0), 700.0) == (*later, (400.0, 3.0))
-    assert prices.learn(later, (9e9, 3.0), 700.0) == (*later, (700.0, 3.0))
-    assert list(prices.pieces(later, 0.0, 7200.0)) == [(400 / 3600, 1.0), (6800 / 3600, 2.0)]
-    assert list(prices.pieces(later, 1000.0, 4600.0)) == [(1.0, 2.0)]
-    assert list(prices.pieces(later, 0.0, 360.0)) == [(0.1, 1.0)]
 
 
 # -- how long what ran -------------------------------------------------------------------------------------------------
@@ -233,42 +146,6 @@ def test_what_is_older_than_what_has_been_counted_counts_nothing():
 
 
 # -- the source --------------------------------------------------------------------------------------------------------
-
-
-def test_what_has_no_price_is_told_and_counted_once_it_has_one():
-    world = world_with_prices()
-    world.add_endpoint(ACCOUNT, REGION, "new", T0 - DAY, variants=(Variant(instance_type="ml.new.large", instances=2),))
-    world.prices.put(REGION, "Host:ml.new.large", T0 + DAY + MINUTE, 3.0)
-    street = street_of(world)
-    street.cycle()
-    street.cycle(HOUR)
-    assert told(street, "sagemaker_cost_unpriced_instances") == {("endpoint", "ml.new.large"): 2.0}
-    assert told(street, "sagemaker_cost_hourly_usd") == {}
-    assert dollars(street) == {("endpoint", "ml.new.large"): 0.0}
-    asked = street.fake.bill.requests["pricing.GetProducts"]
-    street.cycle(HOUR)
-    assert street.fake.bill.requests["pricing.GetProducts"] == asked  # not again and again
-    street.cycle(23 * HOUR)
-    assert told(street, "sagemaker_cost_unpriced_instances") == {}
-    assert dollars(street) == pytest.approx({("endpoint", "ml.new.large"): 2 * 25 * 3.0})
-    street.kill()
-
-
-def test_prices_are_asked_for_in_one_region_that_answers_for_all(monkeypatch):
-    street = street_of(world_with_prices())
-    seen = []
-    answer = street.fake.answer
-
-    def spy(method, path, headers, body, **more):
-        lower = {name.lower(): value for name, value in headers.items()}
-        if "AWSPriceListService" in lower.get("x-amz-target", ""):
-            seen.append(lower["authorization"].split("/")[2])
-        return answer(method, path, headers, body, **more)
-
-    monkeypatch.setattr(street.fake, "answer", spy)
-    street.cycle()
-    assert set(seen) == {"us-east-1"}
-    street.kill()
 
 
 def test_while_the_total_is_off_nothing_counts_and_what_is_shown_is_shown():

@@ -64,6 +64,21 @@ def test_states_that_have_become_one_hold_if_any_does_and_counts_are_summed():
     assert words(room.fold(*counts)) == [(OTHER, 6.0)]
 
 
+def test_what_can_not_be_added_is_not_shown_beyond_its_bound():
+    room = Room()
+    most = int(LABELS["instance_type"].bound.removeprefix("capped "))
+    families = ("sagemaker_cost_price_hourly_usd", "sagemaker_cost_hourly_usd")
+    room.fold(*(Sample(families[0], (*WHERE, "endpoint", f"ml.m{n}.large"), 1.0) for n in range(most)))
+    types = ("ml.m0.large", "ml.new.large", "ml.newer.large")
+    folded = room.fold(*(Sample(family, (*WHERE, "endpoint", one), 2.0) for family in families for one in types))
+    assert [(one.family, *one.labels[3:], one.value) for one in folded.samples] == [
+        (families[0], "ml.m0.large", 2.0),
+        (families[1], "ml.m0.large", 2.0),
+        (families[1], OTHER, 4.0),
+    ]
+    assert room.folded() == {"instance_type": 2}
+
+
 def change(word):
     effect = Effect(CHANGES, (*WHERE, "churn", word))
     return Event("cloudwatch_alarms/state", word, 1.0, HERE, (effect,))

@@ -60,7 +60,8 @@ _NOTHING = {"MetricDataQueries": [], "StartTime": _EPOCH, "EndTime": _EPOCH}
 """What the SDK makes a request of, into which goes our body. (It would look up the time zone of the machine, four
 times a call, for times that are numbers.)"""
 
-_BY_OTHERS = {"sqs", "s3"}  # called by credentials of their own, which tell nothing of those of a target
+_BY_OTHERS = {"sqs", "s3", "pricing"}
+"""What tells nothing of the login to a target: called by credentials of their own, or answered far from its region."""
 
 _spender: ContextVar[str] = ContextVar("spender", default="none")
 _log = logging.getLogger(__name__)
@@ -261,6 +262,10 @@ class Aws:
             return answer
 
         return self._insist(target, known, send)
+
+    def answers(self, target: Target, operation: str) -> bool:
+        """Say whether an operation has an endpoint in the partition of a target."""
+        return bool(_region(OPERATIONS[operation], target))
 
     def pages(self, target: Target, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
         """Yield the pages of an answer. Raises `AwsError` where one can't be had: then the rest is unknown."""
@@ -533,7 +538,7 @@ def _named(account: Account) -> str:
 
 
 def _region(operation: Operation, target: Target) -> str:
-    """Return the region whose endpoint answers."""
+    """Return the region whose endpoint answers, "" where none of the partition does."""
     places = ANSWERS_AT.get(operation.service, ())
     return next((region for begin, region in places if target.region.startswith(begin)), target.region)
 

@@ -195,18 +195,28 @@ OPERATIONS = {
         Operation(*_SQS, "ReceiveMessage", "sqs:ReceiveMessage", "", **_OF_QUEUES),  # {} if there is no message
         Operation(*_SQS, "DeleteMessageBatch", "sqs:DeleteMessage", "Successful", **_OF_QUEUES),
         Operation(*_SQS, "ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", "Successful", **_OF_QUEUES),
-        Operation(
-            *_SQS, "GetQueueAttributes", "sqs:GetQueueAttributes", "Attributes", **{**_OF_QUEUES, "trailed": True}
-        ),
+        Operation(*_SQS, "GetQueueAttributes", "sqs:GetQueueAttributes", "Attributes", **_ABOUT_QUEUES),
         # docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html: 5,500 a second of each prefix
         Operation(*_S3, "GetObject", "s3:GetObject", "Body", rate=100.0, price=PER_OBJECT, trailed=False),
         Operation(*_S3, "ListObjectsV2", "s3:ListBucket", "IsTruncated", rate=20.0, price=PER_LISTING, trailed=False),
     )
 }
 
-ANSWERS_AT = {"pricing": (("cn-", "cn-northwest-1"), ("", "us-east-1"))}
-"""Where a service answers for all regions, as their names begin: docs.aws.amazon.com/general/latest/gr/billing.html.
-A login into another partition is refused there."""
+ANSWERS_AT = {
+    "pricing": (
+        ("cn-", "cn-northwest-1"),
+        ("us-gov-", ""),
+        ("us-iso-", "us-iso-east-1"),
+        ("us-isob-", "us-isob-east-1"),
+        ("eu-isoe-", "eu-isoe-west-1"),
+        ("us-isof-", "us-isof-south-1"),
+        ("eusc-", "eusc-de-east-1"),
+        ("", "us-east-1"),
+    )
+}
+"""Where a service answers for all regions of a partition, as their names begin, "" where nowhere:
+docs.aws.amazon.com/general/latest/gr/billing.html, and the SDK's list of endpoints. A login into another partition is
+refused there."""
 TRAIL_PRICE = 2.0 / 100_000
 """Of a management event in each trail of an account beside its first one, where it is free
 (aws.amazon.com/cloudtrail/pricing)."""

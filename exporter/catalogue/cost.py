@@ -54,6 +54,7 @@ ROWS = (
         ("resource_type", "instance_type"),
         "GetProducts of the price list",
         values=_OF,
+        adds=False,
     ),
     told(
         "cost",

@@ -85,7 +85,8 @@ class Row:
     0 before anything happens: "inventory" for each variant in service, True for what is configured. `reads` names
     the AWS fields behind a family that is not a CloudWatch metric. `label_pattern` is how further labels are called
     that the configuration names, as in tag_*: each series carries those that it has, names and values in turn, after
-    the values of its `labels`. `base` is set on a breakdown: the family that it splits.
+    the values of its `labels`. `adds` is False for a gauge of which a sum means nothing, such as a price: beyond the
+    bound of a label it is not shown, where others are added up. `base` is set on a breakdown: the family that it splits.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Row:
     ask: Question | None = None
     breakdowns: tuple[str, ...] = ()
     label_pattern: str = ""
+    adds: bool = True
     base: str | None = None
 
     def __post_init__(self) -> None:
@@ -213,6 +215,7 @@ class More(TypedDict, total=False):
     pace: Pace
     breakdowns: tuple[str, ...]
     label_pattern: str
+    adds: bool
 
 
 def _labels(ask: Question) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
     sagemaker_cost_usd_total{account_id="...",region="...",resource_type="endpoint",instance_type="ml.m5.xlarge"} 5.52
 
-    prices   the price list -> the price of an hour
+    lists    the price list of a region -> what is known of prices, once a day
+    prices   its entries -> the price of an hour
     hours    the census -> how long what ran
     shown    what runs, and prices -> gauges
     idle     invocations -> which endpoints nobody has used for long
@@ -14,7 +15,6 @@ inventory shows. Time whose price is not known yet is kept, and counted once it 
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -22,12 +22,13 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import structs
 
-from exporter.aws import Aws, AwsError
+from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
 from exporter.config import JOB_SECONDS, Config
 from exporter.inventory import Census, Fleet, Inventory, Selection, fleets
 from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.cost import hours, idle, prices, shown
+from exporter.sources.cost.lists import LISTED, NOTES, Lists
 from exporter.sources.cost.prices import Billed, Price
 
 TIME = "cost/time"  # the kind of the one event of a run: what has run since the last one
@@ -38,21 +39,11 @@ JOBS = {"training": "training_job", "processing": "processing_job", "transform":
 POOL_SECONDS = "sagemaker_training_job_warm_pool_billable_instance_seconds_total"
 JOB_INSTANCES = "sagemaker_job_instances"
 OPEN_JOBS = "sagemaker_jobs"  # tells of a type of job, if only that there is none, as long as that is known
-LIST_EVERY = DAY  # AWS changes prices of instances some times a year
-LIST_AGAIN = HOUR  # after one that could not be read
-PAGES_OF_LIST = 40  # of a hundred products: the order of a region's
 
 _RAN, _SECONDS, _OWED = "ran/", "seconds", "owed"
-_PRICES, _LISTED, _RUN = "prices", "listed", "run"
+_RUN = "run"
 _OFF = "off"  # nothing counted in the last run: what has run up to the next one does not count either
-_STAYS = {_PRICES, _LISTED, _RUN}  # of the notes, when what was counted is forgotten: a run is never counted twice
-
-
-class _List(NamedTuple):
-    """A price list, and when it was read."""
-
-    at: float
-    prices: prices.List
+_STAYS = {*NOTES, _RUN}  # of the notes, when what was counted is forgotten: a run is never counted twice
 
 
 class _Jobs(NamedTuple):
@@ -88,8 +79,7 @@ class Cost:
         self._looks = config.sources.inventory.enabled
         self._selection = Selection(config.resources)
         self._on = {name for name, row in CATALOGUE.items() if row.source == self.name and config.on(name)}
-        self._lists: dict[str, _List] = {}  # by region: that of one account is that of all
-        self._failed: dict[Target, tuple[float, Failure]] = {}  # when a list could not be read, and why
+        self._lists = Lists(aws)
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Do nothing: nothing is used up by reading it."""
@@ -100,15 +90,15 @@ class Cost:
 
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - not slowed
         """Return what an hour takes: a part of the daily price list of each region. It is free."""
-        regions = {target.region for target in censuses}
-        return Forecast((self._every,), {"GetProducts": len(regions) * PAGES_OF_LIST * HOUR / LIST_EVERY})
+        return Forecast((self._every,), {"GetProducts": self._lists.calls(censuses.keys())})
 
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """Count what has run since the last time, and show what runs now."""
         census, aws_now = self._inventory.census(target), self._aws.now()
         wanted = {kind: self._wanted(census, kind, fleet) for kind, fleet in fleets(census).items()}
         jobs = _Jobs(_open_jobs(known), _worked(known))
-        listed, known_prices = self._prices(target, known, _billed_as(known, wanted, jobs), now)
+        in_use = _billed_as(known, wanted, jobs)
+        listed, known_prices, unread, noted = self._lists.prices(target, known.notes, in_use, now)
         on = TOTAL in self._on
         counted = _count(known, wanted, jobs, known_prices, (now, aws_now), counts=on and not known.notes.get(_OFF))
         of_types = {
@@ -126,7 +116,7 @@ class Cost:
             Sample(one.family, (*where, *one.labels), one.value, scope=one.scope, until=one.until + now - aws_now)
             for one in values
         ]
-        samples += [Sample(UPDATED, where, listed, scope=_LISTED)] if listed else []
+        samples += [Sample(UPDATED, where, listed, scope=LISTED)] if listed else []
         effects = tuple(Effect(TOTAL, (*where, *of), usd) for of, usd in counted.usd.items())
         seeds = {*shown.billed(of_types), *_billed_as(known, {}, jobs), *counted.owed} if on else ()
         looked = {one.scope for one in values} | {kind for kind, of in of_types.items() if of.whole}
@@ -136,8 +126,8 @@ class Cost:
             target,
             now,
             samples=tuple(sample for sample in samples if sample.family in self._on),
-            looked=(*sorted({*looked, *jobs.open}), shown.OWED, _LISTED),
-            failed=(*self._unknown(census, of_types), *([self._failed[target][1]] if target in self._failed else [])),
+            looked=(*sorted({*looked, *jobs.open}), shown.OWED, LISTED),
+            failed=(*self._unknown(census, of_types), *unread),
             seeds=tuple(Effect(TOTAL, (*where, *of), 0.0) for of in sorted(seeds)),
             events=(Event(TIME, f"{'/'.join(where)}/{run}", now, target, effects),) if effects else (),
             not_before=now - DAY,  # nobody else tells of the time that a run counts
@@ -146,8 +136,7 @@ class Cost:
                 idle.NOTE: None if used is None else msgspec.to_builtins(used),
                 _RUN: run,
                 _OFF: not on or None,
-                _PRICES: {_word(of): list(one) for of, one in known_prices.items()},
-                _LISTED: listed,
+                **noted,
             },
         )
 
@@ -176,36 +165,6 @@ class Cost:
             elif of.unknown:
                 which = f"{len(of.unknown)} of the {words}, such as {of.unknown[0]}"
                 yield Failure(kind, error_class, f"nobody has been able to look at {which}: its cost is missing")
-
-    def _prices(
-        self, target: Target, known: Known, in_use: set[Billed], now: float
-    ) -> tuple[float, dict[Billed, tuple[Price, ...]]]:
-        """Return when prices were last read, and those known; they are read once a day, or when one is missing."""
-        found = {_billed(word): tuple(map(tuple, one)) for word, one in known.notes.get(_PRICES, {}).items()}
-        listed = known.notes.get(_LISTED, 0.0)
-        latest = self._lists.get(target.region)
-        due = now >= listed + LIST_EVERY or not found.keys() >= in_use
-        if due and (latest is None or now >= latest.at + LIST_EVERY):
-            latest = self._list(target, now)
-        if due and latest:
-            for of in in_use | found.keys():
-                if price := prices.find(latest.prices, of):
-                    found[of] = prices.learn(found.get(of, ()), price, now)
-            listed = latest.at
-        return listed, found
-
-    def _list(self, target: Target, now: float) -> _List | None:
-        """Read the prices of a region, unless that has failed a short while ago."""
-        failed_at, _ = self._failed.get(target, (-math.inf, None))
-        if now < failed_at + LIST_AGAIN:
-            return None
-        try:
-            latest = self._lists[target.region] = _List(now, prices.read(self._aws, target))
-        except AwsError as error:
-            self._failed[target] = now, Failure("GetProducts", error.error_class, str(error))
-            return None
-        self._failed.pop(target, None)
-        return latest
 
 
 def switched_off(target: Target, known: Known, now: float) -> Reading:
@@ -239,7 +198,7 @@ def _billed_as(known: Known, wanted: Mapping[str, Fleet], jobs: _Jobs) -> set[Bi
     """Return all that a price is needed for."""
     held = ((kind, on) for kind, fleet in wanted.items() for one in fleet.of.values() for on, _ in one.on or ())
     of_jobs = ((kind, one) for kind, of in jobs.open.items() for one in of)
-    return {*held, *of_jobs, *jobs.worked, *map(_billed, known.notes.get(_OWED, {}))}
+    return {*held, *of_jobs, *jobs.worked, *map(prices.billed, known.notes.get(_OWED, {}))}
 
 
 def _count(
@@ -260,7 +219,7 @@ def _count(
     all_as_of: dict[str, float] = {}
     usd: dict[Billed, float] = defaultdict(float)
     owed: dict[Billed, float] = defaultdict(float)
-    owed |= {_billed(word): seconds for word, seconds in known.notes.get(_OWED, {}).items()}
+    owed |= {prices.billed(word): seconds for word, seconds in known.notes.get(_OWED, {}).items()}
     for kind, listed in wanted.items():
         fleet, note = _by_aws(listed, *clocks), known.notes.get(_RAN + kind, {})
         as_of = note.get("as_of", fleet.at or clocks[1])
@@ -276,12 +235,12 @@ def _count(
                 owed[of] += number * (end - start)
     paid = known.notes.get(_SECONDS)
     for of, seconds in jobs.worked.items() if counts and paid is not None else ():
-        owed[of] += max(0.0, seconds - (paid or {}).get(_word(of), 0.0))
+        owed[of] += max(0.0, seconds - (paid or {}).get(prices.word(of), 0.0))
     for of in [of for of in owed if of in known_prices]:
         usd[of] += owed.pop(of) / HOUR * known_prices[of][-1][1]
     left = {of: seconds for of, seconds in owed.items() if seconds}
-    notes[_OWED] = {_word(of): seconds for of, seconds in left.items()}
-    notes[_SECONDS] = {**(paid or {}), **{_word(of): seconds for of, seconds in jobs.worked.items()}}
+    notes[_OWED] = {prices.word(of): seconds for of, seconds in left.items()}
+    notes[_SECONDS] = {**(paid or {}), **{prices.word(of): seconds for of, seconds in jobs.worked.items()}}
     return _Counted(notes, all_ran, all_as_of, {of: dollars for of, dollars in usd.items() if dollars}, left)
 
 
@@ -294,12 +253,3 @@ def _by_aws(fleet: Fleet, now: float, aws_now: float) -> Fleet:
         name: structs.replace(one, at=min(one.at + late, aws_now)) if one.at else one for name, one in fleet.of.items()
     }
     return Fleet(min(fleet.at + late, aws_now) if fleet.at else 0.0, of)
-
-
-def _word(of: Billed) -> str:
-    return "/".join(of)
-
-
-def _billed(word: str) -> Billed:
-    kind, _, instance_type = word.partition("/")
-    return kind, instance_type

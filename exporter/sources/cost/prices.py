@@ -7,8 +7,8 @@ filled in for all of them. A price has a date from which it holds, so that what 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
@@ -35,14 +35,52 @@ USED_FOR = {  # what is billed, by words of usage types: the first that has a pr
 _INSTANCE = re.compile(r"(?:[A-Z0-9]{2,5}-)?(?P<word>[A-Za-z]+(?::[A-Za-z]+)?)[:-](?P<type>ml\.[a-z0-9-]+\.[a-z0-9]+)")
 _MLFLOW = re.compile(r".*mlflow.*[:-](?P<type>small|medium|large)", re.IGNORECASE)  # a guess: no page of AWS names it
 
+MOST_PAGES = 1000  # of a list: a region's has some forty
+MOST_USD = 10_000.0  # an hour; the dearest instance costs a hundredth of it: what is above is a mistake
+
 List = Mapping[tuple[str, str], Price]  # by word of the usage type, and instance type
 
 
-def read(aws: Aws, target: Target) -> List:
-    """Return the prices of a region. Raises `AwsError`: part of a price list is none."""
+def read(aws: Aws, target: Target, now: float) -> tuple[List, int]:
+    """Return the prices of a region that hold by now, and how many entries can't be read. Raises `AwsError`.
+
+    Part of a price list is none, and neither is one that prices no instance: that is not what AWS would say.
+    """
     filters = [{"Type": "TERM_MATCH", "Field": "regionCode", "Value": target.region}]
     pages = aws.pages(target, "GetProducts", ServiceCode=SERVICE, Filters=filters, FormatVersion="aws_v1")
-    return dict(sorted(one for page in pages for text in page["PriceList"] for one in _priced(text)))
+    found: dict[tuple[str, str], Price] = {}
+    unreadable = 0
+    for number, page in enumerate(pages):
+        if number == MOST_PAGES:
+            raise AwsError("transient", "GetProducts: the pages do not end")
+        entries = page["PriceList"]
+        if not isinstance(entries, list):
+            raise AwsError("transient", "GetProducts: unreadable answer: PriceList is no list")
+        for text in entries:
+            try:
+                what = _priced(text)
+                prices = _prices(text) if what else ()
+            except _UNREADABLE:
+                unreadable += 1
+                continue
+            for price in prices:
+                if what and price[0] <= now:  # a coming one stands beside the one that holds
+                    found[what] = max(found.get(what, price), price)
+    if not found:
+        text = f"no instance has a price in USD, {unreadable} entries can't be read"
+        raise AwsError("transient", f"GetProducts: PriceList: {text}")
+    return found, unreadable
+
+
+def word(billed: Billed) -> str:
+    """Return how notes write what is billed."""
+    return "/".join(billed)
+
+
+def billed(word: str) -> Billed:
+    """Return what a word in notes means."""
+    kind, _, instance_type = word.partition("/")
+    return kind, instance_type
 
 
 def find(prices: List, billed: Billed) -> Price | None:
@@ -86,6 +124,10 @@ class _Terms(Struct, frozen=True):
     OnDemand: dict[str, _Term] = {}
 
 
+class _Entry(Struct, frozen=True):
+    terms: _Terms = _Terms()
+
+
 class _Attributes(Struct, frozen=True):
     usagetype: str = ""
 
@@ -94,42 +136,50 @@ class _Product(Struct, frozen=True):
     attributes: _Attributes = _Attributes()
 
 
-class _Entry(Struct, frozen=True):
-    product: _Product
-    terms: _Terms = _Terms()
+class _Named(Struct, frozen=True):
+    product: _Product = _Product()
 
 
-def _priced(text: str) -> Iterable[tuple[tuple[str, str], Price]]:
-    """Yield the price that an entry tells, if it is one of an instance. Raises `AwsError`."""
+_UNREADABLE = (ValueError, TypeError, RecursionError)  # text that is none, no JSON, endless JSON, not what it must be
+_WORDS = {word for words in USED_FOR.values() for word in words}
+
+
+def _priced(text: str) -> tuple[str, str] | None:
+    """Return what an entry prices, if it is an instance that we know; nothing else of it is looked at."""
     try:
-        entry = msgspec.json.decode(text, type=_Entry)
-    except msgspec.MsgspecError as error:
-        raise AwsError("transient", f"unreadable answer: PriceList: {error}") from error
-    usage = entry.product.attributes.usagetype
-    if found := _INSTANCE.fullmatch(usage):
-        what = (found["word"], found["type"])
-    elif found := _MLFLOW.fullmatch(usage):
-        what = ("mlflow", found["type"].capitalize())
-    else:
-        return
-    for term in entry.terms.OnDemand.values():
-        for one in term.price_dimensions.values():
-            usd = _number(one.price_per_unit.get("USD", ""))
-            if usd and one.unit.lower().startswith("h") and one.begin_range in {"", "0"}:
-                yield what, (_date(term.effective_date), usd)
+        usage = msgspec.json.decode(text, type=_Named).product.attributes.usagetype
+    except msgspec.ValidationError:
+        return None  # it has no usage type, so it is no instance's
+    if (found := _INSTANCE.fullmatch(usage)) and found["word"] in _WORDS:
+        return found["word"], found["type"]
+    if found := _MLFLOW.fullmatch(usage):
+        return "mlflow", found["type"].capitalize()
+    return None
 
 
-def _number(text: str) -> float:
-    """Return a price; 0, which is none, for what is no number."""
-    try:
-        return max(0.0, min(float(text), 1e6))
-    except ValueError:
-        return 0.0
+def _prices(text: str) -> tuple[Price, ...]:
+    """Return the prices of an hour that an entry tells. Raises one of `_UNREADABLE`: none of it is to be believed."""
+    terms = msgspec.json.decode(text, type=_Entry).terms.OnDemand.values()
+    found = [
+        (_date(term.effective_date), _usd(one.price_per_unit["USD"]))
+        for term in terms
+        for one in term.price_dimensions.values()
+        if one.unit.lower().startswith("h") and one.begin_range in {"", "0"} and "USD" in one.price_per_unit
+    ]
+    return tuple(price for price in found if price[1])
+
+
+def _usd(text: str) -> float:
+    """Return a price. Raises ValueError for what is no number, and for one that no price can be."""
+    usd = float(text)
+    if not 0 <= usd <= MOST_USD:  # nor is NaN
+        raise ValueError(f"{text} is no price of an hour")
+    return usd
 
 
 def _date(text: str) -> float:
-    """Return Unix seconds; 0, which is long ago, for what is no date."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    """Return Unix seconds; 0, which is long ago, where there is no date. Raises ValueError for what is none."""
+    if not text:
         return 0.0
+    date = datetime.fromisoformat(text)
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
