@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from street import ACCOUNT, REGION, Street
 from worlds import T0, examples, values
 
+from exporter.aws import AwsError
 from exporter.catalogue.log_rules import PRESETS, any_of
 from exporter.catalogue.logs import BY_STREAM, MATCHES
 from exporter.demo import World
 from exporter.demo.logs import INFREQUENT, Chatter, numbered
 from exporter.inventory import Census, Listing
 from exporter.ledger.memory import MemoryStore
+from exporter.ledger.sqlite import SqliteStore
 from exporter.model import DAY, HOUR, MINUTE
 
 WHERE = ACCOUNT, REGION
@@ -170,6 +172,17 @@ def test_one_event_counts_under_each_rule_and_by_what_its_stream_tells():
     street.cycle(DAY + HOUR)
     street.cycle(MINUTE)
     assert counted(street, BY_STREAM) == {}, "a day after the last match they leave"
+    street.fake.world.log(*WHERE, TRAINING, "job-2/algo-1-1", street.true.now() + 1, TRACEBACK)
+    street.true.forward(3 * DAY)
+    for _ in range(20):
+        street.cycle(HOUR)
+        assert counted(street, BY_STREAM) == {(TRAINING, "by_job", "", "", "job-2", ""): 1.0}, (
+            "found late, seen as long"
+        )
+    for _ in range(28):
+        street.cycle(HOUR)
+    assert counted(street, BY_STREAM) == {}
+    assert street.ledger.known("cloudwatch_logs", street.target).notes["streams"] == {}
 
 
 def test_streams_beyond_the_bound_become_one():
@@ -314,6 +327,77 @@ def test_one_group_that_is_denied_keeps_no_other_from_being_read(monkeypatch):
     assert counted(street)[FIRST, "one"] == 1.0
 
 
+def test_many_groups_that_are_denied_keep_no_other_from_being_read(monkeypatch):
+    """A policy may name the log groups that can be read; the first by name are not among them."""
+    street = a_street(a_world(*(f"/aws/sagemaker/Endpoints/e-{n:02d}" for n in range(30)), TRAINING), rule())
+    call = street.aws.call
+
+    def denied(target, operation, **asked):
+        if "Endpoints" in asked.get("logGroupName", ""):
+            street.fake.faults.add("deny", operation="FilterLogEvents", first=1)
+        return call(target, operation, **asked)
+
+    monkeypatch.setattr(street.aws, "call", denied)
+    street.cycle()
+    street.fake.world.log(*WHERE, TRAINING, "a/b", T0 + 1, "ERROR")
+    street.cycle(5 * MINUTE)
+    assert counted(street) == {(TRAINING, "one"): 1.0}
+    assert own(street, "catching_up") == {"cloudwatch_logs": 1.0}
+    monkeypatch.undo()
+    street.fake.world.log(*WHERE, "/aws/sagemaker/Endpoints/e-29", "a/b", T0 + 1, "ERROR")
+    street.cycle(5 * MINUTE)
+    assert len(counted(street)) == 2
+    assert own(street, "catching_up") == {"cloudwatch_logs": 0.0}
+
+
+@pytest.mark.parametrize("token", [5, True, {"a": 1}, ["x"], "\ud800"])
+def test_a_token_that_is_none_is_not_noted(monkeypatch, token):
+    """What is noted is read again by each run, and by the next process."""
+    street = a_street(a_world(FIRST), rule(pages_per_cycle=1))
+    street.cycle()
+    street.fake.world.log(*WHERE, FIRST, "a/b", T0 + 1, "ERROR")
+    call, strange = street.aws.call, {"events": [], "nextToken": token}
+    monkeypatch.setattr(
+        street.aws, "call", lambda target, name, **asked: strange if "Filter" in name else call(target, name, **asked)
+    )
+    street.cycle(MINUTE)
+    assert [failure.error_class for failure in street.runs[0].failures] == ["transient"]
+    monkeypatch.undo()
+    street.cycle(MINUTE)
+    assert counted(street) == {(FIRST, "one"): 1.0}
+
+
+def test_tokens_that_are_always_refused_are_told_of(monkeypatch):
+    street = a_street(a_world(FIRST), rule())
+    call = street.aws.call
+
+    def refused(target, name, **asked):
+        if "nextToken" in asked:
+            raise AwsError("bug", "The specified nextToken is invalid.")
+        return {"events": [], "nextToken": "a"} if "Filter" in name else call(target, name, **asked)
+
+    monkeypatch.setattr(street.aws, "call", refused)
+    street.cycle(MINUTE)
+    assert [failure.error_class for failure in street.runs[0].failures] == ["bug"]
+
+
+def test_names_that_are_no_text_count_all_the_same(monkeypatch, tmp_path):
+    street = a_street(a_world(TRAINING), store=SqliteStore(tmp_path / "ledger.db"))
+    street.cycle()
+    event = {"eventId": "\ud800", "timestamp": (T0 + 1) * 1000, "logStreamName": "\ud800/a", "message": TRACEBACK}
+    call = street.aws.call
+    monkeypatch.setattr(
+        street.aws,
+        "call",
+        lambda target, name, **asked: {"events": [event]} if "Filter" in name else call(target, name, **asked),
+    )
+    for _ in range(2):
+        street.cycle(MINUTE)
+    assert counted(street) == {(TRAINING, "by_job"): 1.0, (TRAINING, "python_traceback"): 1.0}
+    assert counted(street, BY_STREAM) == {(TRAINING, "by_job", "", "", "?", ""): 1.0}
+    street.ledger.close()
+
+
 def test_answers_that_are_not_from_cloudwatch_count_nothing(monkeypatch):
     street = a_street(text=rule(group=FIRST))
     street.cycle()
@@ -404,6 +488,36 @@ def test_a_new_group_counts_from_its_beginning_and_one_that_a_rule_comes_to_from
     street.kill()
 
 
+def test_what_a_rule_comes_to_later_never_counts_what_was_before(monkeypatch):
+    """The wide passes look back 3 h and 48 h, and the pattern is the one of before."""
+    street = a_street(a_world(FIRST, SECOND), rule("ERROR", FIRST))
+    street.cycle()
+    street.true.forward(3 * DAY)
+    for hours in range(1, 30):
+        street.fake.world.log(*WHERE, SECOND, "a/b", street.true.now() - hours * HOUR / 2, "ERROR")
+    street.kill()
+    street.start(rule("ERROR", "/aws/sagemaker/Endpoints/*"))
+    street.cycle()
+    street.fake.world.log(*WHERE, SECOND, "a/b", street.true.now() + 1, "ERROR")
+    for _ in range(26):
+        street.cycle(HOUR)
+    assert counted(street) == {(SECOND, "one"): 1.0}
+
+
+def test_what_groups_leave_behind_is_forgotten():
+    street = a_street(World(seed=1), rule())
+    for n in range(5):
+        name = f"/aws/sagemaker/Endpoints/e-{n}"
+        street.fake.world.add_log_group(*WHERE, name, street.true.now() - 1)
+        street.cycle(HOUR)
+        street.fake.world.delete_log_group(*WHERE, name, street.true.now())
+        for hours in (1, 26, 1):
+            street.cycle(hours * HOUR)
+    (source,) = street.sources
+    assert source._matches._served == {street.target: {}}
+    assert not any(name.startswith("search/") for name in street.ledger.known("cloudwatch_logs", street.target).notes)
+
+
 def test_where_pages_are_few_quiet_groups_rest(monkeypatch):
     """CloudWatch lists what was active in three hours; the inventory looks that up anyhow."""
     names = [f"/aws/sagemaker/Endpoints/e-{n:02d}" for n in range(20)]
@@ -420,7 +534,9 @@ def test_where_pages_are_few_quiet_groups_rest(monkeypatch):
     before = searched(street)
     street.cycle(5 * MINUTE)
     assert searched(street) - before == 2
-    assert own(street, "catching_up") == {"cloudwatch_logs": 0.0}
+    assert own(street, "catching_up") == {"cloudwatch_logs": 1.0}, "what rests may have something new"
+    first_read = pytest.approx(T0 + 5 * MINUTE, abs=9)
+    assert own(street, "checkpoint_timestamp_seconds") == {"cloudwatch_logs": first_read}
     for name in (names[0], names[7]):
         street.fake.world.log(*WHERE, name, "a/b", street.true.now() + 1, "ERROR")
     listed(*names[:2])
@@ -447,6 +563,37 @@ def test_what_aws_has_forgotten_is_lost_and_said_to_be():
     street.cycle()
     street.cycle(50 * DAY)
     assert own(street, "lost_seconds_total") == {"cloudwatch_logs": pytest.approx(5 * DAY, abs=1)}
+    for _ in range(3):
+        before = searched(street)
+        street.cycle(5 * MINUTE)
+        assert searched(street) - before == 1, "the wide passes have been made"
+
+
+def test_what_a_log_group_keeps_no_longer_is_lost_too():
+    street = a_street(a_world(FIRST, retention=3), rule(group=FIRST))
+    street.cycle()
+    street.cycle(10 * DAY)
+    assert own(street, "lost_seconds_total") == {"cloudwatch_logs": pytest.approx(7 * DAY, abs=1)}
+    new = a_street(World(seed=1), rule(group=FIRST))
+    new.cycle()
+    new.fake.world.add_log_group(*WHERE, FIRST, T0 + 1, retention=1)
+    for _ in range(30):
+        new.cycle(HOUR)
+    assert own(new, "lost_seconds_total") == {}
+
+
+def test_a_date_that_was_wrong_leaves_nothing_behind(monkeypatch):
+    """AWS's clock is what the last answer says; that may be a proxy's."""
+    street = a_street(a_world(FIRST), rule(group=FIRST))
+    street.cycle()
+    aws = street.clock.aws
+    monkeypatch.setattr(street.aws, "now", lambda: aws() + 100 * DAY)
+    street.cycle(MINUTE)
+    monkeypatch.undo()
+    street.fake.world.log(*WHERE, FIRST, "a/b", street.true.now() + 30, "ERROR", 2 * HOUR)
+    for _ in range(4):
+        street.cycle(HOUR)
+    assert counted(street) == {(FIRST, "one"): 1.0}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 What is counted of the text is said by rules in `sources.cloudwatch_logs`: a rule or a preset there switches
 `sagemaker_log_group_matches_total` on, and `labels` of a rule the same by what streams are called. Each event counts once,
 however often it is read; what CloudWatch takes in more than a day late may be missed. At most 500 series by streams
-stand at a time on a target: one leaves a day after its last match, and what there is no place for is `other`.
+stand at a time on a target: one leaves a day after its last match or, if that came late, after it was found. What there
+is no place for is `other`, one for each rule and log group.
 """
 
 from __future__ import annotations

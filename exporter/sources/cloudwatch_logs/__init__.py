@@ -148,6 +148,8 @@ class CloudWatchLogs:
         """Yield what a call tells of each group whose turn it is; a value stays until its group has had two turns."""
         when = self._when.setdefault(target, {})
         names = [group.log_group_name for group in groups if asked.covers(group)]
+        for gone in {name for operation, name in when if operation == asked.operation}.difference(names):
+            del when[asked.operation, gone]
         turns = -(-len(names) // CALLS)
         until = now + max(self._last_good, 3 * turns * self._every)
         failures = 0

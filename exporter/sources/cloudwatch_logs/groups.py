@@ -33,6 +33,12 @@ class LogGroup(Struct, rename="camel"):
         """When it was created (Unix seconds)."""
         return None if self.creation_time is None else self.creation_time / 1000
 
+    @property
+    def retention(self) -> float:
+        """For how long it keeps its events (s)."""
+        days = self.retention_in_days
+        return days * DAY if days is not None and days > 0 else math.inf
+
 
 class SubscriptionFilter(Struct, rename="camel"):
     """A subscription filter, of which nothing is shown but that it is there."""
@@ -49,11 +55,9 @@ class LogStream(Struct, rename="camel"):
 def shown(group: LogGroup) -> Iterator[Value]:
     """Yield all that the listing tells of a group."""
     name = (group.log_group_name,)
-    days = group.retention_in_days
-    retention = days * DAY if days is not None and days > 0 else math.inf
     encrypted = "true" if group.kms_key_id else "false"
     yield "sagemaker_log_group_stored_bytes", name, group.stored_bytes
-    yield "sagemaker_log_group_retention_seconds", name, retention
+    yield "sagemaker_log_group_retention_seconds", name, group.retention
     yield "sagemaker_log_group_created_timestamp_seconds", name, group.created
     yield "sagemaker_log_group_info", (*name, group.log_group_class, encrypted, *resource_of(group.log_group_name)), 1.0
     yield "sagemaker_log_group_metric_filters", name, group.metric_filter_count

@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -115,7 +115,9 @@ def _applies(rule: LogRule, group: str) -> bool:
 class Matched:
     """What a run has found on a target, and what is to be noted of it."""
 
-    def __init__(self, target: Target, rules: Rules, begun: Mapping[str, float], streams: dict[str, float]) -> None:
+    def __init__(
+        self, target: Target, rules: Rules, begun: Mapping[str, float], streams: dict[str, float], now: float
+    ) -> None:
         self.horizon = float(HORIZON)
         self.failed: list[Failure] = []
         self.seeds: list[Effect] = []
@@ -126,7 +128,8 @@ class Matched:
         self.unparsed = 0
         self.lost = 0.0
         self.folded: dict[tuple[str, str], None] = {}  # labels and values that there was no place for
-        self.streams = streams
+        self.streams = streams  # by labels, when the newest event of each was, or it was found
+        self._now = now
         self._target, self._rules, self._begun = target, rules, begun
         self._effects: dict[tuple[str, str, str], tuple[Effect, ...]] = {}
 
@@ -155,7 +158,7 @@ class Matched:
             newest = max(newest, one.timestamp)
             at = one.timestamp / 1000
             for rule in self._rules.matched(search.group, search.name, one.message):
-                if at >= self._begun[rule]:
+                if at >= self._begun[rule] and at >= search.begun:
                     name = _identity(self._target, search.group, one.event_id, rule)
                     effects = self._counted(search.group, rule, one.log_stream_name, at)
                     self.events.append(Event(KIND, name, at, self._target, effects))
@@ -182,7 +185,7 @@ class Matched:
             if _place(labels) not in self.streams and len(self.streams) >= STREAMS:
                 self.folded |= {(log_rules.LABELS[one], told[one]): None for one in asked if one in told}
                 labels = (*here, *(OTHER if label in asked else "" for label in log_rules.LABELS))
-            self.streams.setdefault(_place(labels), -math.inf)
+            self.streams.setdefault(_place(labels), self._now)  # it may be late, and must be seen all the same
             yield Effect(BY_STREAM, labels)
 
 
@@ -204,35 +207,36 @@ class Matches:
         noted: Mapping[str, Any] = known.notes.get(_BEGUN, {})
         first = now if _LISTED in known.notes else now + self._begin
         begun = {  # time, pattern, whether it is a preset: another one of its name is counted from now on
-            name: noted[name] if name in noted and list(noted[name][1:]) == rule else [first, *rule]
+            name: [min(noted[name][0], now) if name in noted and list(noted[name][1:]) == rule else first, *rule]
             for name, rule in self._rules.all.items()
         }
         since: dict[str, float] = {name: note[0] for name, note in begun.items()}
-        found = Matched(target, self._rules, since, dict(known.notes.get(_STREAMS, {})))
+        found = Matched(target, self._rules, since, dict(known.notes.get(_STREAMS, {})), now)
         before = {name: _progress(note) for name, note in known.notes.items() if name.startswith(_SEARCH)}
         searches = self._searches(groups, before, since, known.notes.get(_LISTED), now)
-        self._end(target, found, before, searches, noted, now)
+        self._end(target, found, before, searches, noted, known.values(BY_STREAM), now)
+        by_name = {group.log_group_name: group for group in groups}
         for search, progress in searches.items():
             progress.gone = 0.0
-            if progress.until < now - HORIZON:
-                found.lost += now - HORIZON - progress.until
-                progress.until = now - HORIZON
+            passes.hold_back(progress, now)
+            group = by_name[search.group]
+            kept_since = now - min(HORIZON, group.retention)
+            if progress.until < kept_since:
+                found.lost += max(0.0, kept_since - max(progress.until, group.created or 0.0))
+                progress.until = kept_since
             here = (target.account_id, target.region, search.group)
             rules = self._rules.of(search.group, search.name)
             found.seeds += [Effect(MATCHES, (*here, rule), 0.0) for rule in rules]
         found.failed += self._rules.unsearchable(groups)
         due = self._awake(searches, census, now)
-        run = passes.Run(
-            lambda search, asked: self._ask(target, search, asked),
-            found.take,
-            self._aws.now,
-            self._served.setdefault(target, {}),
-        )
+        served = self._served.get(target, {})
+        run = passes.Run(lambda search, asked: self._ask(target, search, asked), found.take, self._aws.now, served)
         run.over(due, self._overlap, now - HORIZON, self._pages, limit)
         found.failed += run.failed
         self._note(found, searches, begun, now)
+        self._served[target] = {one: at for one, at in served.items() if _named(*one[:2]) in found.notes}
         if self._rules.all:
-            late = [progress.until for search, progress in due.items() if search[:2] in run.behind]
+            late = [one.until for search, one in searches.items() if search not in due or search[:2] in run.behind]
             found.read_until = min(late, default=math.inf)
         found.folded = {one: None for one in found.folded if one not in self._folded}
         self._folded |= found.folded.keys() if len(self._folded) < STREAMS else set()
@@ -251,13 +255,12 @@ class Matches:
         found = {}
         for group, name, pattern in self._rules.searches(groups):
             begun = min(since[rule] for rule in self._rules.of(group, name))
-            search = Search(group, name, pattern, begun)
             progress = before.get(_named(group, name))
             if progress is None:
                 made = created[group] or 0.0
                 new = listed is None or made > listed - LISTED_LATE
-                progress = passes.begin(max(begun, made - DAY) if new else max(begun, now))
-            found[search] = progress
+                progress = passes.begin(max(begun, made - DAY)) if new else passes.begin(max(begun, now), now)
+            found[Search(group, name, pattern, max(begun, progress.since))] = progress
         return found
 
     def _awake(self, searches: Mapping[Search, Progress], census: Census, now: float) -> Mapping[Search, Progress]:
@@ -289,9 +292,13 @@ class Matches:
         before: Mapping[str, Progress],
         searches: Mapping[Search, Progress],
         noted: Mapping[str, Any],
+        standing: Container[tuple[str, ...]],
         now: float,
     ) -> None:
-        """End the counts of rules that are no more, and a day later those of log groups that are no more."""
+        """End the counts of rules that are no more, and a day later those of log groups that are no more.
+
+        A place of a stream whose count is not `standing` was taken by an event that had been counted before.
+        """
         presets = {name for name, note in noted.items() if note[2]}
         removed = presets - self._rules.presets
         current = {_named(*search[:2]) for search in searches}
@@ -307,7 +314,7 @@ class Matches:
             found.ended += [Effect(MATCHES, (*here, rule)) for rule in gone]
         for place, at in list(found.streams.items()):
             labels = tuple(msgspec.json.decode(place, type=list[str]))
-            if at < now - DAY or not self._rules.labels(labels[3]):
+            if at < now - DAY or labels not in standing or not self._rules.labels(labels[3]):
                 del found.streams[place]
                 found.ended.append(Effect(BY_STREAM, labels))
 
@@ -353,7 +360,7 @@ def _told(group: str, stream: str) -> dict[str, str]:
     kind = log_rules.kind_of(group)
     if kind is None:
         return {}
-    found = re.match(kind.stream, stream)
+    found = re.match(kind.stream, stream.encode(errors="replace").decode())
     told = {name: value for name, value in found.groupdict().items() if value} if found else {}
     if kind.resource_type == "endpoint":
         told["endpoint"] = log_rules.resource_of(group)[1]
@@ -363,4 +370,4 @@ def _told(group: str, stream: str) -> dict[str, str]:
 def _identity(target: Target, group: str, event: str, rule: str) -> str:
     """Return by what a match is known: 16 characters, since there may be millions."""
     whole = f"{target.account_id}\n{target.region}\n{group}\n{event}\n{rule}"
-    return base64.b64encode(hashlib.blake2b(whole.encode(), digest_size=12).digest()).decode()
+    return base64.b64encode(hashlib.blake2b(whole.encode(errors="surrogatepass"), digest_size=12).digest()).decode()

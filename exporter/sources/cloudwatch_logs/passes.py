@@ -37,6 +37,7 @@ from exporter.model import DAY, HOUR, Failure
 NEW = 0.0  # the reach of the pass of each run
 WIDE = {3.0 * HOUR: float(HOUR), 48.0 * HOUR: float(DAY)}  # how far back (s) is searched how often (s)
 IN_A_ROW = 3  # failures, after which a run asks no more: the next would meet the same
+DENIED = float(HOUR)  # by so much later is the next turn of what may not be read: a policy may name some log groups
 MOST = 50_000  # events of one run, that are held until they are committed
 
 Ask = Callable[["Search", dict[str, Any]], dict[str, Any]]
@@ -64,18 +65,20 @@ class Progress(Struct):
     """How far a search is: a note, by which the next process goes on.
 
     What CloudWatch had taken in by `until` has been read. `done` is when the last complete pass of each wide reach
-    began, `going` are those that are not complete. `gone` is since when its log group has not been listed.
+    began, `going` are those that are not complete. `gone` is since when its log group has not been listed. What is
+    older than `since` does not count: a rule has come to the log group then.
     """
 
     until: float
     done: dict[float, float]
     going: dict[float, Going] = {}
     gone: float = 0.0
+    since: float = 0.0
 
 
-def begin(until: float) -> Progress:
+def begin(until: float, since: float = 0.0) -> Progress:
     """Return the progress of a search that begins at a time."""
-    return Progress(until, dict.fromkeys(WIDE, until))
+    return Progress(until, dict.fromkeys(WIDE, until), since=since)
 
 
 class Search(NamedTuple):
@@ -110,7 +113,8 @@ class Run:
         self._events = self._in_a_row = 0
         self._refused: Tallies[str] = Tallies()  # by name of the search
         self._accepted: set[str] = set()
-        self._absent: set[str] = set()
+        self._closed: set[str] = set()  # log groups that are not there any more, or may not be read
+        self._restarted: set[tuple[str, str, float]] = set()  # passes whose token was refused
 
     def over(
         self, searches: Mapping[Search, Progress], overlap: float, oldest: float, pages: int, limit: float
@@ -136,14 +140,14 @@ class Run:
             if more:
                 queue.append(one)
             else:
-                self._complete(one, overlap)
+                self._complete(one, overlap, max(one.search.begun, oldest))
 
     def _passed_over(self, one: _Pass) -> bool:
         """Say whether a pass need not be read in this run: what it would find is known, or it would be refused."""
         name = one.search.name
         read_by_another = one.reach != NEW and one.progress.done[one.reach] >= one.going.began
         refused = self._refused[name] >= IN_A_ROW and name not in self._accepted
-        return read_by_another or refused or one.search.group in self._absent
+        return read_by_another or refused or one.search.group in self._closed
 
     def _page(self, one: _Pass) -> bool:
         """Read the next page of a pass; return whether there are more."""
@@ -156,9 +160,11 @@ class Run:
         self._served[_id(one)] = self._clock()
         answer = self._ask(search, {"startTime": going.asked, "endTime": end, **token})
         events = answer["events"]
+        following = answer.get("nextToken") or ""
         if not isinstance(events, list):
             raise AwsError("transient", "FilterLogEvents: unreadable answer: events are no list")
-        following = answer.get("nextToken") or ""
+        if not isinstance(following, str) or not following.isascii():  # it is noted, and must be readable then
+            raise AwsError("transient", "FilterLogEvents: unreadable answer: nextToken is no token")
         if following and following == going.token:
             self._without_token(one)
             raise AwsError("transient", "FilterLogEvents: the pages do not end")
@@ -175,10 +181,14 @@ class Run:
         scope = f"FilterLogEvents {search.group} {search.name or 'presets'}"
         if error.error_class == "bug" and one.going.token:  # it may be the token that is refused: it lives for a day
             self._without_token(one)
-            queue.append(one)
+            if _id(one) in self._restarted:
+                self.failed.append(Failure(scope, "bug", str(error)))
+            else:
+                self._restarted.add(_id(one))
+                queue.append(one)
             return True
         if error.error_class == "absent":  # deleted since it was listed, which the next listing tells
-            self._absent.add(search.group)
+            self._closed.add(search.group)
             self.behind.discard(search[:2])
             return True
         if error.error_class == "bug":
@@ -188,6 +198,10 @@ class Run:
                 self.failed.append(Failure(scope, "bug", f"{search.group}: {error}"))
             return True
         self.failed.append(Failure(scope, error.error_class, str(error)))
+        if error.error_class == "denied" and not error.login:
+            self._closed.add(search.group)
+            self._served[_id(one)] += DENIED
+            return True
         self._in_a_row += 1
         return error.error_class != "throttled" and self._in_a_row < IN_A_ROW
 
@@ -196,14 +210,14 @@ class Run:
         one.going.token = ""
         one.progress.going[one.reach] = one.going
 
-    def _complete(self, one: _Pass, overlap: float) -> None:
-        """Learn that a pass has come to its end: with it, all that are less wide."""
+    def _complete(self, one: _Pass, overlap: float, first: float) -> None:
+        """Learn that a pass has come to its end: with it, all that are less wide. None begins before `first`."""
         progress, going = one.progress, one.going
         progress.going.pop(one.reach, None)
-        if going.start <= max(progress.until - overlap, one.search.begun) or one.reach == NEW:
+        if going.start <= max(progress.until - overlap, first) or one.reach == NEW:
             progress.until = max(progress.until, going.began)
         for reach in WIDE:
-            if going.start <= max(_from(progress, reach, going.began), one.search.begun):
+            if going.start <= max(_from(progress, reach, going.began), first):
                 progress.done[reach] = max(going.began, progress.done[reach])
         if one.reach == NEW:
             self.behind.discard(one.search[:2])
@@ -231,6 +245,13 @@ def _due(search: Search, progress: Progress, overlap: float, oldest: float, now:
 def _from(progress: Progress, reach: float, now: float) -> float:
     """Return from when on a wide pass searches: after an outage from where it would have in time."""
     return min(now, progress.done[reach] + WIDE[reach]) - reach
+
+
+def hold_back(progress: Progress, now: float) -> None:
+    """Let nothing have been read in the future, where AWS's clock had been taken for another one."""
+    progress.until = min(progress.until, now)
+    progress.since = min(progress.since, now)
+    progress.done = {reach: min(done, now) for reach, done in progress.done.items()}
 
 
 def rest(progress: Progress, quiet: tuple[float, float]) -> bool:
