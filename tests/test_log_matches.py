@@ -504,6 +504,23 @@ def test_what_a_rule_comes_to_later_never_counts_what_was_before(monkeypatch):
     assert counted(street) == {(SECOND, "one"): 1.0}
 
 
+def test_a_new_group_that_is_wanted_a_little_later_counts_from_its_beginning(monkeypatch):
+    """Where resources are chosen by tags, those of a new endpoint may not be known when its log group is listed."""
+    street = a_street(World(seed=1), rule())
+    street.cycle()
+    (source,) = street.sources
+    monkeypatch.setattr(source, "_wanted", lambda *_: False)
+    street.fake.world.add_log_group(*WHERE, FIRST, T0 + 10)
+    for minute in range(20):
+        street.fake.world.log(*WHERE, FIRST, "a/b", T0 + 20 + minute * MINUTE, "ERROR")
+    for _ in range(4):
+        street.cycle(5 * MINUTE)
+    monkeypatch.undo()
+    for _ in range(3):
+        street.cycle(HOUR)
+    assert counted(street) == {(FIRST, "one"): 20.0}
+
+
 def test_what_groups_leave_behind_is_forgotten():
     street = a_street(World(seed=1), rule())
     for n in range(5):

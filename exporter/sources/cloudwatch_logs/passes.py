@@ -113,7 +113,8 @@ class Run:
         self._events = self._in_a_row = 0
         self._refused: Tallies[str] = Tallies()  # by name of the search
         self._accepted: set[str] = set()
-        self._closed: set[str] = set()  # log groups that are not there any more, or may not be read
+        self._absent: set[str] = set()  # log groups
+        self._denied: set[str] = set()
         self._restarted: set[tuple[str, str, float]] = set()  # passes whose token was refused
 
     def over(
@@ -141,13 +142,15 @@ class Run:
                 queue.append(one)
             else:
                 self._complete(one, overlap, max(one.search.begun, oldest))
+        later = self._clock() + DENIED
+        self._served.update((_id(one), later) for one in due if one.search.group in self._denied)
 
     def _passed_over(self, one: _Pass) -> bool:
         """Say whether a pass need not be read in this run: what it would find is known, or it would be refused."""
         name = one.search.name
         read_by_another = one.reach != NEW and one.progress.done[one.reach] >= one.going.began
         refused = self._refused[name] >= IN_A_ROW and name not in self._accepted
-        return read_by_another or refused or one.search.group in self._closed
+        return read_by_another or refused or one.search.group in self._absent | self._denied
 
     def _page(self, one: _Pass) -> bool:
         """Read the next page of a pass; return whether there are more."""
@@ -188,7 +191,7 @@ class Run:
                 queue.append(one)
             return True
         if error.error_class == "absent":  # deleted since it was listed, which the next listing tells
-            self._closed.add(search.group)
+            self._absent.add(search.group)
             self.behind.discard(search[:2])
             return True
         if error.error_class == "bug":
@@ -199,8 +202,7 @@ class Run:
             return True
         self.failed.append(Failure(scope, error.error_class, str(error)))
         if error.error_class == "denied" and not error.login:
-            self._closed.add(search.group)
-            self._served[_id(one)] += DENIED
+            self._denied.add(search.group)
             return True
         self._in_a_row += 1
         return error.error_class != "throttled" and self._in_a_row < IN_A_ROW
