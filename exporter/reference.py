@@ -25,7 +25,7 @@ SCHEMA = "docs/config.schema.json"
 
 _INTRO = """# Configuration
 
-Derived from the declarations in `exporter/config.py` by `make derive`; edit them, not this file.
+Derived from the declarations in `exporter/config/` by `make derive`; edit them, not this file.
 
 The program reads the file that `--config.file` names, else `config.yaml` if there is one. Every key may be left out.
 `sagemaker-exporter check-config` names all mistakes of a file at once, each with its line, and then says what the
