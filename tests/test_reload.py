@@ -143,6 +143,14 @@ def test_what_reads_what_others_tell_begins_when_they_have_told_it(running):
     assert one.shown("sagemaker_cost_unpriced_instances") == {(ACCOUNT, REGION, "endpoint", "ml.m5.xlarge"): 1.0}
 
 
+def test_without_an_inventory_the_cost_is_that_of_jobs_and_nothing_is_wrong(running):
+    one = running(here() + "sources: {inventory: {enabled: false}}\n")
+    one.world.prices.put(REGION, "Host:ml.m5.xlarge", T0 - DAY, 0.23)
+    one.ticks(8)
+    assert one.own("source_up")[ACCOUNT, REGION, "cost"] == 1.0
+    assert one.shown("sagemaker_cost_hourly_usd") == {}
+
+
 def test_once_all_has_run_and_is_shown_the_start_is_over(running):
     one, settled, before = running(), [], []
 
