@@ -139,13 +139,11 @@ def test_what_reads_what_others_tell_begins_when_they_have_told_it(running):
                 first.setdefault(entry.name, len(first))
     assert first["cost"] > first["inventory"]
     assert first["cost"] > first["job_polling"]
-    assert {labels[2:] for labels in one.shown("sagemaker_cost_hourly_usd")} == set()  # no price list here
-    assert one.shown("sagemaker_cost_unpriced_instances") == {(ACCOUNT, REGION, "endpoint", "ml.m5.xlarge"): 1.0}
+    assert one.shown("sagemaker_cost_hourly_usd") == {(ACCOUNT, REGION, "endpoint", "ml.m5.xlarge"): 0.23}
 
 
 def test_without_an_inventory_the_cost_is_that_of_jobs_and_nothing_is_wrong(running):
     one = running(here() + "sources: {inventory: {enabled: false}}\n")
-    one.world.prices.put(REGION, "Host:ml.m5.xlarge", T0 - DAY, 0.23)
     one.ticks(8)
     assert one.own("source_up")[ACCOUNT, REGION, "cost"] == 1.0
     assert one.shown("sagemaker_cost_hourly_usd") == {}

@@ -160,7 +160,6 @@ def default_world(
     for account in accounts:
         world.add_role(account, Role("sagemaker-exporter"))
         for region in regions:
-            world.prices.put_usual(region, now - 200 * DAY)
             site = _Site(world, account, region, now, spelling)
             for nth in range(endpoints):
                 kind = KINDS[nth] if nth < len(KINDS) else PLAIN

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html
 LONGEST_PAGE = 100
 
-SHORT = {  # how usage types call some regions; others, here, by their own name
+SHORT = {  # how usage types call some regions; of others, here, the letters
     "us-east-1": "USE1",
     "us-east-2": "USE2",
     "us-west-2": "USW2",
@@ -64,9 +64,12 @@ USUAL = {  # USD an hour of an endpoint
 }
 
 
+_USUAL = {f"{word}:{instance_type}": [(0.0, usd)] for word in WORDS for instance_type, usd in USUAL.items()}
+
+
 @dataclass(slots=True)
 class Prices:
-    """Prices of hours: by region and usage type, each since a time."""
+    """Prices of hours: by region and usage type, each since a time; the usual ones of old where none was put."""
 
     of: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
 
@@ -76,16 +79,12 @@ class Prices:
         known.append((since, usd))
         known.sort()
 
-    def put_usual(self, region: str, since: float) -> None:
-        """Let everything usual have its price."""
-        for word in WORDS:
-            for instance_type, usd in USUAL.items():
-                self.put(region, f"{word}:{instance_type}", since, usd)
-
-    def at(self, region: str, usage: str, now: float) -> tuple[float, float] | None:
-        """Return since when an hour costs what it does now, and how much that is."""
-        known = [price for price in self.of.get(region, {}).get(usage, ()) if price[0] <= now]
-        return known[-1] if known else None
+    def listed(self, region: str, now: float) -> Iterator[tuple[str, float, float]]:
+        """Yield usage types, since when an hour of each costs what it does now, and how much that is."""
+        for usage, prices in sorted(self.of.get(region, _USUAL).items()):
+            known = [price for price in prices if price[0] <= now]
+            if known:
+                yield usage, *known[-1]
 
 
 def get_products(call: Call) -> dict[str, Any]:
@@ -96,11 +95,12 @@ def get_products(call: Call) -> dict[str, Any]:
     size = given.get("MaxResults", LONGEST_PAGE)
     if not 1 <= size <= LONGEST_PAGE:
         raise AwsError("InvalidParameterException", f"MaxResults must be between 1 and {LONGEST_PAGE}")
-    wanted = {one["Field"]: one["Value"] for one in given.get("Filters", ()) if one["Type"] == "TERM_MATCH"}
+    wanted: dict[str, str] = {
+        one["Field"]: one["Value"] for one in given.get("Filters", ()) if one["Type"] == "TERM_MATCH"
+    }
     found = [
         product
-        for region in sorted(call.world.prices.of)
-        if wanted.get("regionCode", region) == region
+        for region in ([wanted["regionCode"]] if "regionCode" in wanted else sorted({*SHORT, *call.world.prices.of}))
         for product in _products(call, region)
         if all(product["product"]["attributes"].get(name) == value for name, value in wanted.items())
     ]
@@ -109,14 +109,12 @@ def get_products(call: Call) -> dict[str, Any]:
 
 
 def _products(call: Call, region: str) -> Iterator[dict[str, Any]]:
-    short = SHORT.get(region, region.upper())
-    for usage in sorted(call.world.prices.of[region]):
-        price = call.world.prices.at(region, usage, call.now)
-        if price:
-            word, _, instance_type = usage.partition(":ml.")
-            known = {"instanceName": f"ml.{instance_type}", "component": WORDS[word]} if word in WORDS else {}
-            separator = "-ml." if ":" in word else ":ml."
-            yield _product(region, f"{short}-{word}{separator}{instance_type}", *price, "Hrs", known)
+    short = SHORT.get(region) or "".join((region[:2], *(part[0] for part in region.split("-")[1:]))).upper()
+    for usage, since, usd in call.world.prices.listed(region, call.now):
+        word, _, instance_type = usage.partition(":ml.")
+        known = {"instanceName": f"ml.{instance_type}", "component": WORDS[word]} if word in WORDS else {}
+        separator = "-ml." if ":" in word else ":ml."
+        yield _product(region, f"{short}-{word}{separator}{instance_type}", since, usd, "Hrs", known)
     yield _product(region, f"{short}-Host:VolumeUsage.gp2", 0.0, 0.14, "GB-Mo", {})
     yield _product(region, "Host:ml.m5.xlarge-HostingParent", 0.0, 0.0, "Hrs", {"component": "Hosting"})
 
