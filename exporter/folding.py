@@ -24,6 +24,7 @@ from exporter.tally import Tally
 UNKNOWN = 20  # words of a list of AWS's that its documentation did not have yet
 OTHER = "other"
 SHOWN = DAY  # what no reading has had for so long is on no page any more, and gives its place to others
+TIME = "_timestamp_seconds"  # how names of times end: of several times that have become one, the newest stands
 REMEMBERED = 1000  # values that were folded, so that each is counted once
 
 _log = logging.getLogger(__name__)
@@ -153,7 +154,8 @@ def _together(samples: Iterable[Sample]) -> tuple[Sample, ...]:
         if before is None:
             found[key] = sample
         else:
-            either = max if CATALOGUE[sample.family].type in {"stateset", "info"} else operator.add
+            newest = CATALOGUE[sample.family].type in {"stateset", "info"} or sample.family.endswith(TIME)
+            either = max if newest else operator.add
             found[key] = structs.replace(sample, value=either(before.value, sample.value))
     return tuple(found.values())
 

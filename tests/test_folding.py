@@ -64,6 +64,13 @@ def test_states_that_have_become_one_hold_if_any_does_and_counts_are_summed():
     assert words(room.fold(*counts)) == [(OTHER, 6.0)]
 
 
+def test_of_times_that_have_become_one_the_newest_stands():
+    room, family = Room(), "sagemaker_job_last_end_timestamp_seconds"
+    room.fold(*(Sample(family, (*WHERE, "training", f"New{n}"), 1.0) for n in range(UNKNOWN)))
+    times = (Sample(family, (*WHERE, "training", word), at) for word, at in (("A", 7.0), ("B", 9.0), ("C", 8.0)))
+    assert words(room.fold(*times)) == [(OTHER, 9.0)]
+
+
 def test_what_can_not_be_added_is_not_shown_beyond_its_bound():
     room = Room()
     most = int(LABELS["instance_type"].bound.removeprefix("capped "))
