@@ -158,7 +158,7 @@ class Collection:
         self._lock = threading.Lock()
         self._leaving = False
         self._repeats = Repeats()
-        self._read_until: dict[tuple[str, Target], tuple[float, float]] = {}  # and the time of the reading
+        self._read_until: dict[tuple[str, Target], tuple[float, bool]] = {}  # and whether there is more
         self._last_event: dict[tuple[str, Target], float] = {}
         self._newest: dict[tuple[str, Target], Run] = {}
         self._listening: frozenset[int] | None = None  # None while that is not told
@@ -350,7 +350,8 @@ class Collection:
             self._tell_of_events(reading.source, applied.counted)
         if reading.target and reading.read_until is not None:
             with self._lock:
-                self._read_until[reading.source, reading.target] = (reading.read_until, reading.at)
+                behind = reading.read_until < reading.at if reading.behind is None else reading.behind
+                self._read_until[reading.source, reading.target] = (reading.read_until, behind)
 
     def _tell(self, reading: Reading, applied: Applied) -> None:
         """Count what became of a reading."""
@@ -452,8 +453,7 @@ class Collection:
             self._tally.fill(name, (((t.account_id, t.region, ns), float(n)) for (t, ns), n in values.items()))
         with self._lock:
             read = {
-                (target.account_id, target.region, source): (until, until < at)
-                for (source, target), (until, at) in self._read_until.items()
+                (target.account_id, target.region, source): told for (source, target), told in self._read_until.items()
             }
             tellers = {source for source, _ in self._newest}.intersection(_TELLERS)
         for target, end in figures.read_until.items():

@@ -258,7 +258,8 @@ class Reading(Struct, frozen=True):
     then. `tallies` tell of the run itself and last as long as the process. `attended` is for how long (seconds, in all)
     the source has run and listed completely, by which a resource that is not asked for very long is forgotten. A
     `volatile` reading is shown without a commit. A source that reads no counters of CloudWatch says in `read_until`
-    until when it has read and counted everything.
+    until when it has read and counted everything, and in `behind` whether it has left something for the next run; None:
+    it has, if that is before the reading.
     """
 
     source: str
@@ -286,6 +287,7 @@ class Reading(Struct, frozen=True):
     attended: float = 0.0
     volatile: bool = False
     read_until: float | None = None
+    behind: bool | None = None
 
 
 class Forecast(NamedTuple):

@@ -95,6 +95,7 @@ class CloudWatchLogs:
             notes=matched.notes,
             tallies=tuple(matched.tallies),
             read_until=None if matched.read_until is None else min(matched.read_until, now),
+            behind=matched.behind,
         )
 
     def survey(self, target: Target, now: float) -> tuple[Failure, ...]:  # noqa: ARG002 - groups have no age here

@@ -125,6 +125,7 @@ class Matched:
         self.events: list[Event] = []
         self.notes: dict[str, Any] = {}
         self.read_until: float | None = None
+        self.behind = False
         self.unparsed = 0
         self.lost = 0.0
         self.folded: dict[tuple[str, str], None] = {}  # labels and values that there was no place for
@@ -238,6 +239,7 @@ class Matches:
         if self._rules.all:
             late = [one.until for search, one in searches.items() if search not in due or search[:2] in run.behind]
             found.read_until = min(late, default=math.inf)
+            found.behind = bool(run.behind)  # a group that rests is as good as read: nothing came, says CloudWatch
         found.folded = {one: None for one in found.folded if one not in self._folded}
         self._folded |= found.folded.keys() if len(self._folded) < STREAMS else set()
         return found
