@@ -96,7 +96,7 @@ def test_what_ran_is_counted_as_far_as_looks_tell(seed):
                 if could:
                     known[one].append(at)
         if luck.random() < 0.1 and note:
-            of = None  # the listing failed: nothing is known anew
+            assert hours.count("endpoint", Fleet(0.0, {}), note, as_of) == (note, [])  # it was not listed
             for one in lives:
                 known[one] = [look for look in known[one] if look != at]
             continue
@@ -135,6 +135,11 @@ def test_another_one_by_the_same_name_is_another_one():
     again = fleet(200.0, churn=holding(1.0, 200.0, created=170.0, modified=180.0))
     _, some = hours.count("endpoint", again, note, 100.0)
     assert seconds(some) == {("endpoint", "ml.m5.large"): 20.0}
+
+
+def test_what_tells_no_time_of_modification_counts_from_when_it_was_made():
+    _, some = hours.count("app", fleet(200.0, lab=holding(1.0, 200.0, created=170.0, modified=0.0)), {}, 100.0)
+    assert seconds(some) == {("app", "ml.m5.large"): 30.0}
 
 
 def test_what_is_older_than_what_has_been_counted_counts_nothing():
@@ -217,7 +222,7 @@ class Counters:
     position = {("Invocations", "Sum"): 0}  # noqa: RUF012 - nobody changes it
 
     def __init__(self, total, until):
-        self.read_until = [until]
+        self.read_until, self.paused, self.alive = [until], [0], True
         self.total = lambda i: (total,)[i]
 
 
@@ -270,15 +275,106 @@ def test_who_could_not_look_at_invocations_does_not_say_that_there_were_none():
 
 
 def test_apps_are_idle_when_their_user_has_been_away():
-    world = World()
-    for word in ("Host", "Studio:JupyterLab"):
-        world.prices.put(REGION, f"{word}:ml.m5.xlarge", T0 - DAY, 0.23)
-    furnish(world)
-    street = street_of(world, text=IDLE_TOO)
+    """It was last active an hour before the beginning; an app is asked about once an hour."""
+    street = street_of(furnish(World()), text=IDLE_TOO.replace("1h", "3h"))
+    shown = []
+    for _ in range(4):
+        street.cycle(HOUR)
+        shown.append(told(street, IDLE)[("app",)])
+    assert shown == [0.0, 0.05, 0.05, 0.05]
+    street.kill()
+
+
+def test_what_holds_nothing_is_not_asked_whether_it_is_used():
+    watched = Watched()
+    where = watched.street.fake.world, ACCOUNT, REGION
+    World.add_endpoint(*where, "failed", T0, status="Failed")
+    assert [watched.idle(total) for total in (5.0, 5.0)] == [0.0, 0.23]
+    watched.street.kill()
+
+
+def test_what_costs_something_nobody_knows_is_not_shown_as_cheap():
+    world = world_with_prices()
+    mixed = (Variant("blue", instances=1), Variant("green", instance_type="ml.new.large", instances=3))
+    world.add_endpoint(ACCOUNT, REGION, "mixed", T0 - DAY, variants=mixed)
+    street = street_of(world)
     street.cycle()
-    street.cycle(DAY)
-    assert street.fake.bill.requests["sagemaker.DescribeApp"] > 0
-    assert ("app",) in told(street, IDLE)
+    assert told(street, "sagemaker_cost_resource_hourly_usd") == {}
+    assert told(street, "sagemaker_cost_unpriced_instances") == {("endpoint", "ml.new.large"): 3.0}
+    world.add_endpoint(ACCOUNT, REGION, "fresh", street.true.time + 60)
+    street.fake.faults.add("deny", operation="DescribeEndpoint")
+    street.cycle(5 * MINUTE)  # not all is known now, and no less of this runs
+    assert told(street, "sagemaker_cost_unpriced_instances") == {("endpoint", "ml.new.large"): 3.0}
+    street.kill()
+
+
+def test_an_excluded_resource_that_can_not_be_described_counts_nothing_and_is_not_missed():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "bad", T0 - DAY)
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+    config = world.region(ACCOUNT, REGION).configs.pop("bad-config")
+    street = street_of(world, text="resources: {exclude: [bad]}")
+    street.cycle()
+    for _ in range(4):
+        street.cycle(HOUR)
+    assert street.runs[-1].outcome == "ok"
+    street.kill()
+    world.region(ACCOUNT, REGION).configs["bad-config"] = config
+    street.start("")
+    street.cycle()
+    street.cycle(HOUR)
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): (5 + 1) * 0.23})
+    street.kill()
+
+
+def test_time_in_which_the_total_was_off_does_not_count_though_nobody_could_look_then():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+    street = street_of(world)
+    street.cycle()
+    street.cycle(HOUR)
+    street.kill()
+    street.start("families: {exclude: [sagemaker_cost_usd_total]}")
+    street.fake.faults.add("deny", operation="ListEndpoints")
+    for _ in range(10):
+        street.cycle(HOUR)
+    street.kill()
+    street.start("")
+    street.cycle(MINUTE)
+    street.fake.faults.clear()
+    street.cycle(MINUTE)
+    street.cycle(HOUR)
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23 * (1 + 1 + 1 / 60)})
+    street.kill()
+
+
+def test_an_endpoint_that_is_younger_than_what_is_known_of_tags_counts_once_that_is_known():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY, tags={"team": "ml"})
+    street = street_of(world, text="resources: {tags: {team: ml}}")
+    street.cycle()
+    street.fake.faults.add("deny", operation="GetResources")
+    world.add_endpoint(ACCOUNT, REGION, "fresh", T0 + HOUR, tags={"team": "ml"})
+    for _ in range(4):
+        street.cycle(HOUR)
+    street.fake.faults.clear()
+    street.cycle(HOUR)
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23 * (5 + 4)})
+    street.kill()
+
+
+def test_a_clock_that_is_set_back_makes_no_old_look_new():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - 30 * DAY)
+    street = street_of(world)
+    street.cycle()
+    street.cycle(HOUR)
+    street.fake.faults.add("deny", operation="ListEndpoints")
+    street.clock.off = -5.0 * DAY
+    for _ in range(10):
+        street.cycle(HOUR)
+    assert street.runs[-1].outcome == "partial"
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23})
     street.kill()
 
 

@@ -15,6 +15,7 @@ inventory shows. Time whose price is not known yet is kept, and counted once it 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from msgspec import structs
 from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
 from exporter.config import JOB_SECONDS, Config
-from exporter.inventory import Census, Fleet, Inventory, Selection, fleets
+from exporter.inventory import Census, Fleet, Holding, Inventory, Selection, fleets
 from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.cost import hours, idle, prices, shown
 from exporter.sources.cost.lists import LISTED, NOTES, Lists
@@ -40,10 +41,12 @@ POOL_SECONDS = "sagemaker_training_job_warm_pool_billable_instance_seconds_total
 JOB_INSTANCES = "sagemaker_job_instances"
 OPEN_JOBS = "sagemaker_jobs"  # tells of a type of job, if only that there is none, as long as that is known
 
+TAGS_LATE = 300.0  # seconds after which an endpoint that has tags is told to have them
+
 _RAN, _SECONDS, _OWED = "ran/", "seconds", "owed"
 _RUN = "run"
 _OFF = "off"  # nothing counted in the last run: what has run up to the next one does not count either
-_STAYS = {*NOTES, _RUN}  # of the notes, when what was counted is forgotten: a run is never counted twice
+_STAYS = {*NOTES, _RUN, _OWED}  # of the notes, when what was counted is forgotten: a run is never counted twice
 
 
 class _Jobs(NamedTuple):
@@ -80,6 +83,7 @@ class Cost:
         self._selection = Selection(config.resources)
         self._on = {name for name, row in CATALOGUE.items() if row.source == self.name and config.on(name)}
         self._lists = Lists(aws)
+        self._late: dict[tuple[Target, str], tuple[float, float]] = {}  # by how much our clock was behind in a look
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Do nothing: nothing is used up by reading it."""
@@ -95,12 +99,15 @@ class Cost:
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """Count what has run since the last time, and show what runs now."""
         census, aws_now = self._inventory.census(target), self._aws.now()
-        wanted = {kind: self._wanted(census, kind, fleet) for kind, fleet in fleets(census).items()}
+        wanted = {
+            kind: self._wanted(census, kind, self._by_aws(target, kind, fleet, now, aws_now), aws_now - now)
+            for kind, fleet in fleets(census).items()
+        }
         jobs = _Jobs(_open_jobs(known), _worked(known))
         in_use = _billed_as(known, wanted, jobs)
         listed, known_prices, unread, noted = self._lists.prices(target, known.notes, in_use, now)
         on = TOTAL in self._on
-        counted = _count(known, wanted, jobs, known_prices, (now, aws_now), counts=on and not known.notes.get(_OFF))
+        counted = _count(known, wanted, jobs, known_prices, aws_now, counts=on and not known.notes.get(_OFF))
         of_types = {
             kind: shown.seen(census, kind, ran, counted.as_of[kind], self._last_good, aws_now)
             for kind, ran in counted.ran.items()
@@ -118,15 +125,17 @@ class Cost:
         ]
         samples += [Sample(UPDATED, where, listed, scope=LISTED)] if listed else []
         effects = tuple(Effect(TOTAL, (*where, *of), usd) for of, usd in counted.usd.items())
-        seeds = {*shown.billed(of_types), *_billed_as(known, {}, jobs), *counted.owed} if on else ()
+        open_ = {(kind, one) for kind, of in jobs.open.items() for one in of}
+        seeds = {*shown.billed(of_types), *open_, *counted.usd, *counted.owed} if on else ()
         looked = {one.scope for one in values} | {kind for kind, of in of_types.items() if of.whole}
         looked |= {shown.resources(kind) for kind, of in of_types.items() if of.listed}
+        looked |= {shown.owed_of(kind) for kind in shown.settled(of_types, jobs.open)}
         return Reading(
             self.name,
             target,
             now,
             samples=tuple(sample for sample in samples if sample.family in self._on),
-            looked=(*sorted({*looked, *jobs.open}), shown.OWED, LISTED),
+            looked=(*sorted({*looked, *jobs.open}), LISTED),
             failed=(*self._unknown(census, of_types), *unread),
             seeds=tuple(Effect(TOTAL, (*where, *of), 0.0) for of in sorted(seeds)),
             events=(Event(TIME, f"{'/'.join(where)}/{run}", now, target, effects),) if effects else (),
@@ -140,19 +149,33 @@ class Cost:
             },
         )
 
-    def _wanted(self, census: Census, kind: str, fleet: Fleet) -> Fleet:
-        """Return the resources of a type: nothing of those that are not wanted counts, nor while that is open."""
-        if kind == "endpoint" and self._selection.tags and not census.tags_at:
-            return Fleet(fleet.at, {name: structs.replace(one, on=None) for name, one in fleet.of.items()})
-        return Fleet(
-            fleet.at,
-            {
-                name: one
-                if self._selection.admits(census, kind, name.rpartition("/")[2])  # apps are in domains
-                else structs.replace(one, on=())
-                for name, one in fleet.of.items()
-            },
-        )
+    def _by_aws(self, target: Target, kind: str, fleet: Fleet, now: float, aws_now: float) -> Fleet:
+        """Return a fleet with the times of looks by AWS's clock: ours may be behind, and be set between two looks."""
+        at, late = self._late.get((target, kind), (-1.0, 0.0))
+        if at != fleet.at:
+            late = aws_now - now
+            self._late[target, kind] = fleet.at, late
+        if late == 0:
+            return fleet
+        of = {name: structs.replace(one, at=one.at + late) if one.at else one for name, one in fleet.of.items()}
+        return Fleet(fleet.at + late if fleet.at else 0.0, of)
+
+    def _wanted(self, census: Census, kind: str, fleet: Fleet, late: float) -> Fleet:
+        """Return the resources of a type: what is not wanted holds nothing, and what that is not known of is unknown.
+
+        AWS tells tags some minutes late, and they are listed seldom.
+        """
+        tagged = census.tags_at + late - TAGS_LATE if census.tags_at else -math.inf
+        by_tags = kind == "endpoint" and self._selection.tags
+
+        def wanted(name: str, one: Holding) -> Holding:
+            if by_tags and one.created >= tagged:
+                return structs.replace(one, on=None)
+            if self._selection.admits(census, kind, name.rpartition("/")[2]):  # apps are in domains
+                return one
+            return structs.replace(one, on=(), at=max(one.at, fleet.at))
+
+        return Fleet(fleet.at, {name: wanted(name, one) for name, one in fleet.of.items()})
 
     def _unknown(self, census: Census, of_types: Mapping[str, shown.Seen]) -> Iterator[Failure]:
         """Yield what is missing, in the class of what the inventory failed with, where that is one."""
@@ -206,13 +229,13 @@ def _count(
     wanted: Mapping[str, Fleet],
     jobs: _Jobs,
     known_prices: Mapping[Billed, tuple[Price, ...]],
-    clocks: tuple[float, float],
+    aws_now: float,
     *,
     counts: bool,
 ) -> _Counted:
-    """Count what has run since the last time: by AWS's clock (the second), for AWS says when something changed.
+    """Count what has run since the last time, by AWS's clock: it says when something changed.
 
-    If nothing `counts`, it is noted all the same, or it would count one day.
+    If nothing `counts`, all is to begin anew from now on, or it would count one day.
     """
     notes: dict[str, Any] = {}
     all_ran: dict[str, dict[str, hours.Ran]] = {}
@@ -220,14 +243,15 @@ def _count(
     usd: dict[Billed, float] = defaultdict(float)
     owed: dict[Billed, float] = defaultdict(float)
     owed |= {prices.billed(word): seconds for word, seconds in known.notes.get(_OWED, {}).items()}
-    for kind, listed in wanted.items():
-        fleet, note = _by_aws(listed, *clocks), known.notes.get(_RAN + kind, {})
-        as_of = note.get("as_of", fleet.at or clocks[1])
+    for kind, fleet in wanted.items():
+        note = known.notes.get(_RAN + kind, {})
+        as_of = note.get("as_of", fleet.at or aws_now)
         before = msgspec.convert(note.get("of", {}), dict[str, hours.Ran])
         ran, stretches = hours.count(kind, fleet, before, as_of)
         all_ran[kind] = ran
         all_as_of[kind] = max(as_of, fleet.at)
-        notes[_RAN + kind] = {"as_of": all_as_of[kind], "of": msgspec.to_builtins(ran)}
+        noted = {"as_of": all_as_of[kind], "of": msgspec.to_builtins(ran)}
+        notes[_RAN + kind] = noted if counts else {"as_of": aws_now, "of": {}}
         for of, start, end, number in stretches if counts else ():
             if of in known_prices:
                 usd[of] += number * sum(h * price for h, price in prices.pieces(known_prices[of], start, end))
@@ -242,14 +266,3 @@ def _count(
     notes[_OWED] = {prices.word(of): seconds for of, seconds in left.items()}
     notes[_SECONDS] = {**(paid or {}), **{prices.word(of): seconds for of, seconds in jobs.worked.items()}}
     return _Counted(notes, all_ran, all_as_of, {of: dollars for of, dollars in usd.items() if dollars}, left)
-
-
-def _by_aws(fleet: Fleet, now: float, aws_now: float) -> Fleet:
-    """Return a fleet with the times of looks by AWS's clock: ours may be behind."""
-    late = aws_now - now
-    if late == 0:
-        return fleet
-    of = {
-        name: structs.replace(one, at=min(one.at + late, aws_now)) if one.at else one for name, one in fleet.of.items()
-    }
-    return Fleet(min(fleet.at + late, aws_now) if fleet.at else 0.0, of)

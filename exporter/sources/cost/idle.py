@@ -42,7 +42,7 @@ def noted(known: Known, census: Census, before: Mapping[str, Used]) -> dict[str,
     for resource, meter in known.meters.items():
         name = _endpoint(resource, census)
         for (metric, stat), i in meter.position.items() if name in census.endpoints else ():
-            if metric in _METRICS and stat == "Sum":
+            if metric in _METRICS and stat == "Sum" and meter.alive and not meter.paused[i]:
                 one = totals.setdefault(name, Used(0.0, 0.0, float(meter.read_until[i])))
                 one.total += meter.total(i)
                 one.until = min(one.until, float(meter.read_until[i]))

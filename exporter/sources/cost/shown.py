@@ -7,7 +7,7 @@ as they were. What can't be looked at for long is left out of them, and told as 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from exporter.inventory import Census
@@ -83,20 +83,28 @@ def values(
             for instance_type, number in numbers.items():
                 yield from _of((kind, instance_type), number, known_prices, stands)
         for name, one in of.ran.items() if kind in LONG_LIVED else ():
-            priced = {
-                on: n * known_prices[kind, on][-1][1] for on, n in (one.on or {}).items() if (kind, on) in known_prices
-            }
-            if priced:
-                yield Value(OF_RESOURCE, (kind, name), sum(priced.values()), resources(kind), one.until + of.stands)
+            prices = {on: known_prices.get((kind, on)) for on in one.on or {}}
+            usd = [number * price[-1][1] for on, number in (one.on or {}).items() if (price := prices[on])]
+            if usd and all(prices.values()):  # or it would look cheap
+                yield Value(OF_RESOURCE, (kind, name), sum(usd), resources(kind), one.until + of.stands)
     for kind, by_type in jobs.items():
         told |= {(kind, one) for one in by_type}
         for instance_type, number in by_type.items():
             yield from _of((kind, instance_type), number, known_prices, until)
-    for what in owed.keys() - told:  # it does not run, and has yet to be counted
-        yield Value(UNPRICED, what, 0.0, OWED, until)
+    known = settled(of_types, jobs)
+    for what in owed.keys() - told:
+        if what[0] in known:  # it does not run, and has yet to be counted
+            yield Value(UNPRICED, what, 0.0, owed_of(what[0]), until)
 
 
-OWED = "owed"  # a scope
+def settled(of_types: Mapping[str, Seen], jobs: Collection[str]) -> set[str]:
+    """Return the types of which it is known what runs; of warm pools nothing is, and they are billed at their end."""
+    return {*(kind for kind, of in of_types.items() if of.whole), *jobs, "warm_pool"}
+
+
+def owed_of(kind: str) -> str:
+    """Return the scope of what ran and has no price yet."""
+    return f"{kind}/owed"
 
 
 def resources(kind: str) -> str:
@@ -123,12 +131,12 @@ def unused(
 ) -> Iterator[Value]:
     """Yield what an hour of all that nobody has used for long costs, of the types of which that can be told."""
     for kind, of in of_types.items():
-        since = {name: idle.since(kind, name, used, census, now) for name in of.ran}
-        if of.whole and all(at is not None for at in since.values()) and kind in idle.TOLD:
-            usd = 0.0
-            for name, at in since.items():
-                one = of.ran[name]
-                if at is not None and now - max(at, one.created) >= after:
-                    prices = ((n, known_prices.get((kind, on))) for on, n in (one.on or {}).items())
-                    usd += sum(n * price[-1][1] for n, price in prices if price)
+        running = {name: one for name, one in of.ran.items() if one.on}
+        since = {name: idle.since(kind, name, used, census, now) for name in running}
+        if not of.whole or kind not in idle.TOLD or None in since.values():
+            continue
+        idling = [one for name, one in running.items() if now - max(since[name] or 0.0, one.created) >= after]
+        held = [(number, known_prices.get((kind, on))) for one in idling for on, number in (one.on or {}).items()]
+        if all(price for _, price in held):
+            usd = sum(number * price[-1][1] for number, price in held if price)
             yield Value(IDLE, (kind,), usd, f"{kind}/idle", now + of.stands)
