@@ -120,7 +120,7 @@ def test_committed_figures_are_of_all_kernels():
 
 
 def test_a_file_of_a_trail_takes_no_more_memory_when_it_is_larger():
-    small, large = took(records=2_000), took(records=20_000)
-    assert (small.counted, large.counted) == (500, 5_000)
-    assert large.size > 9 * small.size > 4e6
+    small, large = took(records=4_000), took(records=40_000)
+    assert (small.counted, large.counted) == (1_000, 10_000)
+    assert large.size > 9 * small.size > 9e6
     assert large.above < min(40e6, small.above + 6e6)

@@ -12,7 +12,7 @@ HOURS, ENDPOINTS = 2, 50  # one before the turn of a month, one after
 
 @pytest.mark.slow(20)
 def test_a_month_without_dollars_ends_and_the_next_one_keeps_its_limit():
-    usd = 1.4 * floor(ENDPOINTS)  # which does not know of log groups
+    usd = 1.3 * floor(ENDPOINTS)
     life = run("spent", HOURS, ENDPOINTS, usd)
     assert tell(life, usd, HOURS) == []
     (_, first), *others = life["stages"]

@@ -20,7 +20,7 @@ from exporter.model import DAY, MINUTE
 REGIONS = ("ap-south-1", "eu-west-1", "us-east-1")
 ENDPOINTS = 53  # in each region: with all that is shown of one, 5,000 series
 LIMIT = 1000
-RESTARTS = 3  # it held for 50, which take two minutes
+RESTARTS = 5  # it held for 50, which take two minutes
 
 
 def crowded_world():

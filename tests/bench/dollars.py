@@ -56,6 +56,7 @@ PLANTED = (
     "planted-busy-2",
 )
 ERRORS = "sagemaker_endpoint_invocation_5xx_errors_total"
+WITHOUT_LOGS = "families: {exclude: ['sagemaker_log_group_*']}"  # the floor knows of no log groups
 
 
 def floor(endpoints):
@@ -91,7 +92,8 @@ def run(name, hours, endpoints, usd):
     world = default_world(seed=1, endpoints=endpoints - len(PLANTED), begin=begin)
     errors = plant(world, begin, end, random.Random(1))
     stop(world, end)
-    street = Street(world, text="" if name == "no limit" else f"limits: {{usd_per_month: {usd}}}", now=begin)
+    limit = "" if name == "no limit" else f"limits: {{usd_per_month: {usd}}}"
+    street = Street(world, text=f"{WITHOUT_LOGS}\n{limit}", now=begin)
     before = {"all month": usd * (JANUARY - hours / 2) / JANUARY, "spent": usd}.get(name, 0.0)
     if before:
         street.ledger.apply(Reading("cloudwatch_metrics", street.target, begin, notes={"month": ["2026-01", before]}))

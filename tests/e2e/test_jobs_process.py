@@ -49,7 +49,7 @@ def totals(path):
     return +changes, +ends
 
 
-@pytest.mark.slow(65)
+@pytest.mark.slow(90)
 def test_killed_at_any_instant_each_end_of_a_job_counts_once(aws, started, tmp_path):
     past, luck = Past(SPEED), random.Random(11)
     world = World(seed=3, repeated=0)
@@ -67,7 +67,7 @@ def test_killed_at_any_instant_each_end_of_a_job_counts_once(aws, started, tmp_p
         time.sleep(luck.uniform(1.0, 5.0))
         daemon.kill()
         daemon.start()
-    end = now + 2 * HOUR
+    end = now + 3 * HOUR
     wait_until(lambda: fake.now() > end, 120, "the end of all jobs")
     expected, firsts = Counter(), Counter()
     for change in world.job_changes(ACCOUNT, REGION, now, fake.now()):
