@@ -14,6 +14,8 @@ from worlds import T0, examples
 from exporter.aws import AwsError
 from exporter.aws.operations import OPERATIONS
 from exporter.catalogue.enums import ENUMS
+from exporter.catalogue.jobs import FACTS, INSTANCES, OPEN
+from exporter.catalogue.training_jobs import POOLS
 from exporter.config import parse
 from exporter.demo import World
 from exporter.demo.jobs import Work, life
@@ -24,7 +26,7 @@ from exporter.model import DAY, HOUR, MINUTE, Known
 from exporter.sources.quotas import RETRY_AFTER, WAITS
 from exporter.sources.quotas.answers import MOST, limits
 from exporter.sources.quotas.names import Meaning, meaning
-from exporter.sources.quotas.usage import FACTS, INSTANCES, JOBS, POOLS, Counts, count_of
+from exporter.sources.quotas.usage import Counts, count_of
 
 WHERE = ACCOUNT, REGION
 NOW = float(T0)
@@ -532,17 +534,17 @@ LISTED = {("training", "InProgress"): 1.0}
     ids=["on demand", "spot", "both", "one of several types may be either", "or is the same", "it alone", "not told"],
 )
 def test_spot_is_told_apart_where_it_can_be(jobs, on_demand, spot_ones):
-    known = told(**{JOBS: LISTED, INSTANCES: {("training", "ml.a"): 4.0}, FACTS: spot(*jobs)})
+    known = told(**{OPEN: LISTED, INSTANCES: {("training", "ml.a"): 4.0}, FACTS: spot(*jobs)})
     found = [counted(known, what, "ml.a") for what in ("on_demand_training", "spot_training", "training")]
     assert found == pytest.approx([on_demand, spot_ones, 4.0], nan_ok=True)
     assert [counted(known, what, "ml.b") for what in ("on_demand_training", "spot_training")] == [0.0, 0.0]
 
 
 def test_of_warm_pools_it_is_known_where_there_are_none():
-    known = told(**{JOBS: LISTED, POOLS: {("ml.a", "Available"): 2.0}})
+    known = told(**{OPEN: LISTED, POOLS: {("ml.a", "Available"): 2.0}})
     assert math.isnan(counted(known, "warm_pool", "ml.a"))
     assert counted(known, "warm_pool", "ml.b") == 0.0
-    several = told(**{JOBS: LISTED, POOLS: {("", "InUse"): 1.0}})
+    several = told(**{OPEN: LISTED, POOLS: {("", "InUse"): 1.0}})
     assert math.isnan(counted(several, "warm_pool", "ml.b")), "of several types, of any"
 
 
@@ -555,7 +557,7 @@ def test_of_warm_pools_it_is_known_where_there_are_none():
     ],
 )
 def test_what_nobody_tells_of_jobs_is_not_known(text):
-    known = told(**{JOBS: LISTED, INSTANCES: {("training", "ml.a"): 4.0}, FACTS: spot(("ml.a", "true"))})
+    known = told(**{OPEN: LISTED, INSTANCES: {("training", "ml.a"): 4.0}, FACTS: spot(("ml.a", "true"))})
     for what in ("training", "on_demand_training", "spot_training", "warm_pool", "processing"):
         assert counted(known, what, "ml.a", text) is None
     assert counted(told(), "training") is None, "not listed yet"

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from exporter.catalogue.rows import JOBS, told
 
+OPEN = "sagemaker_jobs"  # of a type whose jobs are known there is a number for each status, if only 0
+INSTANCES = "sagemaker_job_instances"
+FACTS = "sagemaker_job_info"
+BILLABLE_SECONDS = "sagemaker_job_billable_instance_seconds_total"
+
 ROWS = (
     told(
         JOBS,
@@ -18,7 +23,7 @@ ROWS = (
     told(
         JOBS,
         "gauge",
-        "sagemaker_jobs",
+        OPEN,
         "Jobs that have not ended, by status.",
         ("job_type", "status"),
         "job_types: open statuses only",
@@ -69,7 +74,7 @@ ROWS = (
     told(
         JOBS,
         "counter",
-        "sagemaker_job_billable_instance_seconds_total",
+        BILLABLE_SECONDS,
         "Time that AWS bills for instances of ended jobs, each job counted as billable time multiplied by its number of instances.",
         ("job_type", "instance_type"),
         "BillableTimeInSeconds x InstanceCount for training, otherwise the run time",
@@ -87,7 +92,7 @@ ROWS = (
     told(
         JOBS,
         "gauge",
-        "sagemaker_job_instances",
+        INSTANCES,
         "Instances that jobs not yet ended hold or wait for, by type.",
         ("job_type", "instance_type"),
         "InstanceType, InstanceCount of open jobs",
@@ -96,7 +101,7 @@ ROWS = (
     told(
         JOBS,
         "info",
-        "sagemaker_job_info",
+        FACTS,
         "Facts about a job that has not ended, always 1.",
         ("job_type", "job_name", "instance_type", "spot", "parent_type", "parent_name"),
         "Describe of open jobs; TuningJobArn, AutoMLJobArn, LabelingJobArn, MonitoringScheduleArn",

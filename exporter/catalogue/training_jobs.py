@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from exporter.catalogue.rows import JOBS, PERCENT, Shape, gauge, told
 
+POOLS = "sagemaker_training_job_warm_pools"
+POOL_SECONDS = "sagemaker_training_job_warm_pool_billable_instance_seconds_total"
+
 HOST = Shape(namespaces=("/aws/sagemaker/TrainingJobs",), dimensions={"Host": ("training_job_name", "host")})
 JOB = Shape(namespaces=("/aws/sagemaker/TrainingJobs",), dimensions={"TrainingJobName": "training_job_name"})
 
@@ -133,7 +136,7 @@ ROWS = (
     told(
         JOBS,
         "gauge",
-        "sagemaker_training_job_warm_pools",
+        POOLS,
         "Warm pools that ended training jobs keep or have handed on, by status.",
         ("instance_type", "status"),
         "ListTrainingJobs WarmPoolStatusEquals Available and InUse only",
@@ -142,7 +145,7 @@ ROWS = (
     told(
         JOBS,
         "counter",
-        "sagemaker_training_job_warm_pool_billable_instance_seconds_total",
+        POOL_SECONDS,
         "Time that AWS bills for instances kept in warm pools, counted when a pool ends.",
         ("instance_type",),
         "WarmPoolStatus.ResourceRetainedBillableTimeInSeconds x InstanceCount",

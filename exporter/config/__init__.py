@@ -22,16 +22,16 @@ import msgspec
 from msgspec import structs
 
 from exporter.catalogue import log_rules
+from exporter.catalogue.jobs import BILLABLE_SECONDS
 from exporter.catalogue.logs import MATCHES
 from exporter.catalogue.resources import TAGS_INFO
 from exporter.config.faults import faults
 from exporter.config.settings import Account, AuditSettings, Config, Families, Labels, Limits, Queue, Resources
 from exporter.config.sources import CloudTrail, CloudWatchLogs, JobEvents, LogRule, Quotas, Sources
-from exporter.config.words import JOB_SECONDS, FamilyGlob
+from exporter.config.words import FamilyGlob
 from exporter.strict import read, text_of
 
 __all__ = [
-    "JOB_SECONDS",
     "Account",
     "AuditSettings",
     "CloudTrail",
@@ -89,8 +89,9 @@ def doubts(config: Config) -> Iterator[str]:
     if config.sources.cost.enabled:
         if not config.sources.inventory.enabled:
             yield "sources.cost holds jobs alone: what else runs is not known, since sources.inventory is not enabled"
-        if not {"job_polling", "job_events"} & config.sources.enabled or not config.on(JOB_SECONDS):
-            why = "families.exclude names their seconds" if not config.on(JOB_SECONDS) else "no source tells of them"
+        counted = config.on(BILLABLE_SECONDS)
+        if not {"job_polling", "job_events"} & config.sources.enabled or not counted:
+            why = "no source tells of them" if counted else "families.exclude names their seconds"
             yield f"sources.cost holds no jobs: {why}"
     for name, source in sources.items():
         if source.enabled and getattr(source, "every", 60.0) < 10:

@@ -18,7 +18,6 @@ from exporter.strict import About, Seconds, close
 TOLD = tuple(name for name, row in CATALOGUE.items() if row.source != "own")  # families that can be switched
 ASKED = tuple(name for name, row in CATALOGUE.items() if row.ask)
 DATAPOINTS = "GetMetricData.datapoints"
-JOB_SECONDS = "sagemaker_job_billable_instance_seconds_total"  # of which the cost of jobs is made
 LIMITED = (  # what can be called, and so be limited
     *sorted(
         {

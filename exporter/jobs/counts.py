@@ -20,6 +20,8 @@ from typing import NamedTuple
 from msgspec import structs
 
 from exporter.catalogue import CATALOGUE
+from exporter.catalogue.jobs import BILLABLE_SECONDS
+from exporter.catalogue.training_jobs import POOL_SECONDS
 from exporter.jobs.failures import REASONS, failed, failure
 from exporter.jobs.identities import entered, identity
 from exporter.jobs.job import Job, Step
@@ -37,12 +39,10 @@ DURATION = "sagemaker_job_duration_seconds"
 STARTUP = "sagemaker_job_startup_seconds"
 FAILURES = "sagemaker_job_failures_total"
 RUN_SECONDS = "sagemaker_job_run_instance_seconds_total"
-BILLABLE_SECONDS = "sagemaker_job_billable_instance_seconds_total"
 PHASE_CHANGES = "sagemaker_training_job_phase_changes_total"
 PHASE_SECONDS = "sagemaker_training_job_phase_seconds"
 MISSED = "sagemaker_exporter_missed_events_total"
 INTERRUPTIONS = "sagemaker_training_job_spot_interruptions_total"
-POOL_SECONDS = "sagemaker_training_job_warm_pool_billable_instance_seconds_total"
 TOKENS = "sagemaker_training_job_billable_tokens_total"
 RULES = "sagemaker_training_job_rule_evaluations_total"
 EXECUTIONS = "sagemaker_pipeline_execution_state_changes_total"

@@ -25,7 +25,9 @@ from msgspec import structs
 
 from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
-from exporter.config import JOB_SECONDS, Config
+from exporter.catalogue.jobs import BILLABLE_SECONDS, INSTANCES, OPEN
+from exporter.catalogue.training_jobs import POOL_SECONDS
+from exporter.config import Config
 from exporter.inventory import Census, Fleet, Holding, Inventory, Selection, fleets
 from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.cost import hours, idle, prices, shown
@@ -37,9 +39,6 @@ TOTAL = "sagemaker_cost_usd_total"
 UPDATED = "sagemaker_cost_price_updated_timestamp_seconds"
 
 JOBS = {"training": "training_job", "processing": "processing_job", "transform": "transform_job"}
-POOL_SECONDS = "sagemaker_training_job_warm_pool_billable_instance_seconds_total"
-JOB_INSTANCES = "sagemaker_job_instances"
-OPEN_JOBS = "sagemaker_jobs"  # tells of a type of job, if only that there is none, as long as that is known
 
 TAGS_LATE = 300.0  # seconds after which an endpoint that has tags is told to have them
 
@@ -202,9 +201,9 @@ def _forgotten(known: Known) -> dict[str, Any]:
 
 def _open_jobs(known: Known) -> dict[str, dict[str, float]]:
     """Return instances of open jobs, of the types of which it is known how many there are."""
-    told = {labels[2] for labels in known.values(OPEN_JOBS)}
+    told = {labels[2] for labels in known.values(OPEN)}
     found: dict[str, dict[str, float]] = {billed: {} for name, billed in JOBS.items() if name in told}
-    for (_, _, job_type, instance_type), number in known.values(JOB_INSTANCES).items():
+    for (_, _, job_type, instance_type), number in known.values(INSTANCES).items():
         if JOBS.get(job_type) in found:
             found[JOBS[job_type]][instance_type] = number
     return found
@@ -212,7 +211,7 @@ def _open_jobs(known: Known) -> dict[str, dict[str, float]]:
 
 def _worked(known: Known) -> dict[Billed, float]:
     """Return the instance-seconds of ended jobs, and of warm pools, that have been counted so far."""
-    jobs = known.values(JOB_SECONDS).items()
+    jobs = known.values(BILLABLE_SECONDS).items()
     found = {(JOBS[labels[2]], labels[3]): seconds for labels, seconds in jobs if labels[2] in JOBS}
     return found | {("warm_pool", labels[2]): seconds for labels, seconds in known.values(POOL_SECONDS).items()}
 

@@ -26,6 +26,8 @@ from msgspec import structs
 
 from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
+from exporter.catalogue.jobs import FACTS, INSTANCES, OPEN
+from exporter.catalogue.training_jobs import POOL_SECONDS, POOLS
 from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection, Things
 from exporter.jobs import (
@@ -95,7 +97,7 @@ class JobPolling:
         self._selection = Selection(config.resources)
         self._on = {name for name, row in CATALOGUE.items() if self.name in row.sources and config.on(name)}
         self._wants = Wants(
-            pools=bool(self._on & {POOLS, counts.POOL_SECONDS}),
+            pools=bool(self._on & {POOLS, POOL_SECONDS}),
             rules=counts.RULES in self._on,
             steps=bool(self._on & {counts.STEPS, counts.CACHE_HITS}),
             final_values=FINAL_VALUE in self._on,
@@ -331,7 +333,6 @@ class JobPolling:
 
 
 _LAST_END = "sagemaker_job_last_end_timestamp_seconds"
-POOLS = "sagemaker_training_job_warm_pools"
 FINAL_VALUE = "sagemaker_training_job_final_value"
 RECOMMENDED = (
     "sagemaker_recommender_job_recommended_model_latency_seconds",
@@ -348,8 +349,8 @@ def _of_type(name: str, jobs: Iterable[Job]) -> Iterator[Value]:
         statuses[job.status] += 1
         for instance, count in job.instances:
             instances[instance] += count
-    yield from (("sagemaker_jobs", (name, status), float(number)) for status, number in statuses.items())
-    yield from (("sagemaker_job_instances", (name, one), float(number)) for one, number in instances.items())
+    yield from ((OPEN, (name, status), float(number)) for status, number in statuses.items())
+    yield from ((INSTANCES, (name, one), float(number)) for one, number in instances.items())
 
 
 def _of_job(job: Job) -> Iterator[Value]:
@@ -357,7 +358,7 @@ def _of_job(job: Job) -> Iterator[Value]:
     who = (job.job_type, job.name)
     instance = job.instances[0][0] if len(job.instances) == 1 else ""
     spot = "true" if job.spot else "false"
-    yield "sagemaker_job_info", (*who, instance, spot, job.parent_type, job.parent_name), 1.0
+    yield FACTS, (*who, instance, spot, job.parent_type, job.parent_name), 1.0
     for status in dict.fromkeys(
         (*(spelled(JOB_TYPES[job.job_type], one) for one in JOB_TYPES[job.job_type].open), job.status)
     ):

@@ -10,19 +10,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from exporter.catalogue.jobs import FACTS, INSTANCES, OPEN
+from exporter.catalogue.training_jobs import POOLS
 from exporter.config import Config
 from exporter.inventory import Census, known_since, running
 from exporter.model import Known
 
-JOBS, INSTANCES = "sagemaker_jobs", "sagemaker_job_instances"
-FACTS, POOLS = "sagemaker_job_info", "sagemaker_training_job_warm_pools"
 FOR_JOBS: Mapping[str, tuple[str, ...]] = {  # what is counted of jobs, and the families by which they are known
-    "training": (JOBS, INSTANCES),
-    "on_demand_training": (JOBS, INSTANCES, FACTS),
-    "spot_training": (JOBS, INSTANCES, FACTS),
-    "warm_pool": (JOBS, POOLS),
-    "processing": (JOBS, INSTANCES),
-    "transform": (JOBS, INSTANCES),
+    "training": (OPEN, INSTANCES),
+    "on_demand_training": (OPEN, INSTANCES, FACTS),
+    "spot_training": (OPEN, INSTANCES, FACTS),
+    "warm_pool": (OPEN, POOLS),
+    "processing": (OPEN, INSTANCES),
+    "transform": (OPEN, INSTANCES),
 }
 _INSTANCES_OF = ("endpoint", "notebook_instance", "cluster")  # of these, instances are counted; of others, things
 _THINGS = ("domain", "user_profile", "space", "mlflow_tracking_server", "pipeline", "monitoring_schedule")
@@ -100,7 +100,7 @@ def count_of(counts: Mapping[str, Count], counted: str) -> Count | None:
 
 def _of_jobs(known: Known, now: float) -> Iterator[tuple[str, Count]]:
     """Yield what is known of jobs; of a type that has been listed there is a number for each status, if only 0."""
-    listed = {job_type for _, _, job_type, _ in known.values(JOBS)}
+    listed = {job_type for _, _, job_type, _ in known.values(OPEN)}
     instances: dict[str, dict[str, float]] = defaultdict(dict)
     for (_, _, job_type, instance_type), number in known.values(INSTANCES).items():
         instances[job_type][instance_type] = number
