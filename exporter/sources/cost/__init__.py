@@ -42,8 +42,7 @@ JOBS = {"training": "training_job", "processing": "processing_job", "transform":
 
 TAGS_LATE = 300.0  # seconds after which an endpoint that has tags is told to have them
 
-_RAN, _SECONDS, _OWED = "ran/", "seconds", "owed"
-_RUN = "run"
+_RAN, _SECONDS, _OWED, _RUN = "ran/", "seconds", "owed", "run"
 _OFF = "off"  # nothing counted in the last run: what has run up to the next one does not count either
 _STAYS = {*NOTES, _RUN, _OWED}  # of the notes, when what was counted is forgotten: a run is never counted twice
 
@@ -53,6 +52,11 @@ class _Jobs(NamedTuple):
 
     open: dict[str, dict[str, float]]
     worked: dict[Billed, float]
+
+    @property
+    def held(self) -> set[Billed]:
+        """What open jobs hold."""
+        return {(kind, one) for kind, of in self.open.items() for one in of}
 
 
 class _Counted(NamedTuple):
@@ -124,17 +128,14 @@ class Cost:
         ]
         samples += [Sample(UPDATED, where, listed, scope=LISTED)] if listed else []
         effects = tuple(Effect(TOTAL, (*where, *of), usd) for of, usd in counted.usd.items())
-        open_ = {(kind, one) for kind, of in jobs.open.items() for one in of}
-        seeds = {*shown.billed(of_types), *open_, *counted.usd, *counted.owed} if on else ()
-        looked = {one.scope for one in values} | {kind for kind, of in of_types.items() if of.whole}
-        looked |= {shown.resources(kind) for kind, of in of_types.items() if of.listed}
-        looked |= {shown.owed_of(kind) for kind in shown.settled(of_types, jobs.open)}
+        seeds = {*shown.billed(of_types), *jobs.held, *counted.usd, *counted.owed} if on else ()
+        looked = {one.scope for one in values} | shown.looked(of_types, jobs.open)
         return Reading(
             self.name,
             target,
             now,
             samples=tuple(sample for sample in samples if sample.family in self._on),
-            looked=(*sorted({*looked, *jobs.open}), LISTED),
+            looked=(*sorted(looked), LISTED),
             failed=(*self._unknown(census, of_types), *unread),
             seeds=tuple(Effect(TOTAL, (*where, *of), 0.0) for of in sorted(seeds)),
             events=(Event(TIME, f"{'/'.join(where)}/{run}", now, target, effects),) if effects else (),
@@ -219,8 +220,7 @@ def _worked(known: Known) -> dict[Billed, float]:
 def _billed_as(known: Known, wanted: Mapping[str, Fleet], jobs: _Jobs) -> set[Billed]:
     """Return all that a price is needed for."""
     held = ((kind, on) for kind, fleet in wanted.items() for one in fleet.of.values() for on, _ in one.on or ())
-    of_jobs = ((kind, one) for kind, of in jobs.open.items() for one in of)
-    return {*held, *of_jobs, *jobs.worked, *map(prices.billed, known.notes.get(_OWED, {}))}
+    return {*held, *jobs.held, *jobs.worked, *map(prices.billed, known.notes.get(_OWED, {}))}
 
 
 def _count(
@@ -256,12 +256,12 @@ def _count(
                 usd[of] += number * sum(h * price for h, price in prices.pieces(known_prices[of], start, end))
             else:
                 owed[of] += number * (end - start)
-    paid = known.notes.get(_SECONDS)
-    for of, seconds in jobs.worked.items() if counts and paid is not None else ():
-        owed[of] += max(0.0, seconds - (paid or {}).get(prices.word(of), 0.0))
+    paid = known.notes.get(_SECONDS, {})
+    for of, seconds in jobs.worked.items() if counts and _SECONDS in known.notes else ():
+        owed[of] += max(0.0, seconds - paid.get(prices.word(of), 0.0))
     for of in [of for of in owed if of in known_prices]:
         usd[of] += owed.pop(of) / HOUR * known_prices[of][-1][1]
     left = {of: seconds for of, seconds in owed.items() if seconds}
     notes[_OWED] = {prices.word(of): seconds for of, seconds in left.items()}
-    notes[_SECONDS] = {**(paid or {}), **{prices.word(of): seconds for of, seconds in jobs.worked.items()}}
+    notes[_SECONDS] = {**paid, **{prices.word(of): seconds for of, seconds in jobs.worked.items()}}
     return _Counted(notes, all_ran, all_as_of, {of: dollars for of, dollars in usd.items() if dollars}, left)

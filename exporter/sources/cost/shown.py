@@ -102,6 +102,13 @@ def settled(of_types: Mapping[str, Seen], jobs: Collection[str]) -> set[str]:
     return {*(kind for kind, of in of_types.items() if of.whole), *jobs, "warm_pool"}
 
 
+def looked(of_types: Mapping[str, Seen], jobs: Collection[str]) -> set[str]:
+    """Return the scopes that are seen whole: what is not shown of them now is gone."""
+    whole = {kind for kind, of in of_types.items() if of.whole}
+    single = {resources(kind) for kind, of in of_types.items() if of.listed}
+    return {*whole, *jobs, *single, *map(owed_of, settled(of_types, jobs))}
+
+
 def owed_of(kind: str) -> str:
     """Return the scope of what ran and has no price yet."""
     return f"{kind}/owed"
