@@ -153,7 +153,7 @@ def _demo(options: Options) -> int:
 
     account, region = "123456789012", "us-east-1"
     clock = SystemClock(options.clock)
-    world = default_world(endpoints=50, accounts=(account,), regions=(region,), begin=clock.local(), tried_out=True)
+    world = default_world(endpoints=50, accounts=(account,), regions=(region,), begin=clock.local(), shown=True)
     fake = FakeAws(world, clock.local)
     options.begin = options.begin or -3600.0
     options.listen = options.listen or ["127.0.0.1:10940"]

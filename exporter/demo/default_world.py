@@ -27,7 +27,7 @@ from exporter.demo.quotas import code_of
 from exporter.demo.resources import Component, EndpointConfig, EndpointState, Role, ScalableTarget, Serverless, Variant
 from exporter.demo.resources import arn as arn_of
 from exporter.demo.rules import Road
-from exporter.demo.series import Schedule
+from exporter.demo.series import Lateness, Schedule
 from exporter.demo.traffic import Surge, chance, number_of
 from exporter.demo.world import World
 
@@ -48,6 +48,9 @@ QUEUE = "sagemaker-events"
 
 TRAIL_BUCKET, TRAIL_QUEUE = "demo-trail", "trail"
 """Into which CloudTrail writes its files, and the queue, of the first account and region, that hears of them."""
+
+IN_TIME = Lateness(late_by=(120, 180))
+"""Late enough to be looked for again, and never so late that a gauge leaves: a page shows all, whenever it is read."""
 
 BEST_EFFORT = Road(lost=0.05, repeated=0.05, redelivered=0.05, late=0.05, latest=600.0)
 
@@ -146,16 +149,17 @@ def default_world(
     begin: float | None = None,
     spelling: int = 0,
     *,
-    tried_out: bool = False,
+    shown: bool = False,
 ) -> World:
     """Return a world with so many endpoints in each region of each account, as it stands at `begin` (default: now).
 
     Events, API calls among them, come into a queue there, as well as EventBridge can; a trail of all accounts and
     regions has a bucket. All of it has published for a day or more before.
     `spelling`: which of the names is in use where AWS's own pages disagree (0: the likely one). Every account has a
-    role `sagemaker-exporter` that anybody may assume.
+    role `sagemaker-exporter` that anybody may assume. `shown`: as the demo shows it, with an endpoint that somebody
+    tries out and deletes, and no metric later than `IN_TIME`.
     """
-    world = World(seed)
+    world = World(seed, lateness=IN_TIME if shown else None)
     now = int(time.time() if begin is None else begin)
     for account in accounts:
         world.add_role(account, Role("sagemaker-exporter"))
@@ -166,7 +170,7 @@ def default_world(
                 per_minute = kind.per_minute * (0.2 + 2 * chance(site.number("traffic"), nth))
                 created = now - DAY * (1 + nth * 7 % 40)
                 site.open_endpoint(endpoint_name(nth), created, replace(kind, per_minute=per_minute))
-            if tried_out:  # and one that somebody tries out and deletes, as an audit can tell
+            if shown:  # as an audit can tell
                 world.add_endpoint(account, region, TRIED_OUT, now + 20)
                 world.delete_endpoint(account, region, TRIED_OUT, now + 100)
             site.run_jobs()

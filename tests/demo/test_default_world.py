@@ -15,6 +15,7 @@ from exporter.demo import QUEUE, TRAIL_BUCKET, TRAIL_QUEUE, FakeAws, access_key,
 from exporter.demo.events import events
 from exporter.demo.jobs import JOB_TYPES
 from exporter.demo.names import NAMES
+from exporter.demo.series import Generated
 from exporter.demo.thing_shapes import APIS as THING_APIS
 from exporter.demo.thing_shapes import View
 from exporter.demo.things import KINDS as THINGS
@@ -350,6 +351,21 @@ def test_the_same_seed_gives_the_same_world():
     assert prints(3) == prints(3)
     for one, other in zip(prints(3), prints(4), strict=True):
         assert one != other
+
+
+def test_what_the_demo_shows_is_never_so_late_that_a_gauge_leaves():
+    """A `_max` leaves six minutes after its period and is read each minute, when that has ended two minutes ago."""
+    place = default_world(begin=NOW, shown=True).region(ACCOUNT, REGION)
+    steady = [
+        series
+        for series in place.listing
+        if isinstance(series, Generated) and series.behaviour.steady and series.schedule.period == 60
+        if series.schedule.activity(NOW - 600) and series.schedule.activity(NOW + 1260).last >= NOW + 1200  # jobs end
+    ]
+    assert len(steady) > 200
+    for now in range(NOW + 7, NOW + 1207, 60):
+        for series in steady:
+            assert series.points(now - 360, now - 180, now), (series.metric, series.dimensions, now)
 
 
 def test_accounts_and_regions_each_have_their_own():
