@@ -318,6 +318,7 @@ class Daemon:
         self._targets: dict[Login, Target] = {}
         self._ignored: dict[Login, str] = {}  # what is not read, since it is another target, and why
         self._entries: dict[Target, list[Entry]] = {}
+        self._ending: dict[Target, list[Entry]] = {}  # what was still running, by a configuration of before
         self._roads: dict[str, tuple[QueueSettings, Road]] = {}
         self._asked: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()  # by signals
         self._stopping = threading.Event()
@@ -413,11 +414,15 @@ class Daemon:
         before, known = self._entries, self._targets
         for entry in (*self._waiting.values(), *(one for entries in before.values() for one in entries)):
             self._scheduler.remove(entry)
+        for target, entries in before.items():
+            self._ending.setdefault(target, []).extend(entries)
+        still = {target: [one for one in entries if one.running] for target, entries in self._ending.items()}
+        self._ending = {target: entries for target, entries in still.items() if entries}
         self._waiting, self._entries, self._targets, self._ignored = {}, {}, {}, {}
         for login in logins:
             if login in known:
                 self._parts.expect(known[login])
-                self._add_target(login, known[login], before[known[login]])
+                self._add_target(login, known[login])
         for target in before.keys() - self._entries.keys():  # before others log in: one of them may be the same
             self._parts.forget(target)
         for login in logins:
@@ -499,12 +504,12 @@ class Daemon:
                 self._tally.set("ignored_targets", value=float(len(self._ignored)))
                 _log.error("the configuration is wrong: %s", why)
 
-    def _add_target(self, login: Login, target: Target, before: Sequence[Entry] = ()) -> None:
-        """Run the sources on a target, each once its run of `before` has ended: one of the two would undo the other."""
+    def _add_target(self, login: Login, target: Target) -> None:
+        """Run the sources on a target, each once its runs of before have ended: one of two would undo the other."""
         entries: list[Entry] = []
         for source, every in self._parts.sources:
             entry = Entry(source.name, every, partial(self._parts.collection.run, source, target), target)
-            last = [one for one in before if one.name == source.name]
+            last = [one for one in self._ending.get(target, ()) if one.name == source.name]
             first = [one for one in entries if one.name in _AFTER.get(source.name, ())]
             entry.may = partial(self._may_run, source.name, target, last, first)
             entries.append(entry)

@@ -10,6 +10,7 @@ import pytest
 from street import ACCOUNT, REGION, PluggedSessions
 from worlds import T0, FakeClock, values, wait_for
 
+from exporter.aws import AwsError
 from exporter.catalogue.resources import TAGS_INFO
 from exporter.config import parse
 from exporter.daemon import Daemon, Parts
@@ -367,6 +368,37 @@ def test_a_run_of_before_ends_before_the_next_one_begins(running, monkeypatch):
     one.ticks(2)
     assert waits.runs
     assert one.shown(INVOCATIONS) == {}
+
+
+@pytest.mark.parametrize("between", [here(), here(ELSEWHERE)], ids=["the same target", "another one meanwhile"])
+def test_a_run_of_before_ends_first_after_however_many_reloads(running, monkeypatch, between):
+    one = running()
+    one.ticks(3)
+    begun, free = threading.Event(), threading.Event()
+    _, metrics, *_ = one.parts.sources
+
+    def slow(*_):
+        begun.set()
+        assert free.wait(30)
+        raise AwsError("transient", "the run of before")
+
+    monkeypatch.setattr(metrics[0], "read", slow)
+    one.clock.forward(MINUTE)
+    one.daemon._scheduler.tick()
+    assert begun.wait(30)
+    for text in (between, here() + f"families: {{exclude: [{INVOCATIONS}]}}\n"):
+        assert one.reload(text) is None
+    for _ in range(3):  # where a login comes first
+        one.clock.forward(MINUTE)
+        one.daemon._scheduler.tick()
+        wait_for(lambda: not one.daemon._waiting)
+    _, waits, *_ = one.daemon._entries[Target(ACCOUNT, REGION)]
+    assert waits.name == metrics[0].name
+    assert not waits.running
+    assert not waits.runs
+    free.set()
+    one.ticks(3)
+    assert waits.runs
 
 
 def test_a_login_that_is_no_longer_wanted_is_given_up(running):
