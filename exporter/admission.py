@@ -266,7 +266,8 @@ class Sieve:
     """Takes out of readings what has no place, for sources that learn only by reading what there is. Thread-safe.
 
     A group is here what a source shows of one resource: what has one value in the first label after the target's, but
-    for facts about any kind of resource, which have its name in the second.
+    for facts about any kind of resource, which have its name in the second. Each series of a breakdown is a group by
+    itself: there may be many, and new ones must not take those that are there with them.
     """
 
     def __init__(self, admission: Admission) -> None:
@@ -379,8 +380,10 @@ def _without(reading: Reading, refused: Callable[[Sample | Effect], bool], fed: 
 
 
 def _group(orders: Mapping[str, Order], one: Sample | Effect) -> _Group:
-    place = _NAMED_BY.get(one.family, 2)
-    return orders[one.family], one.labels[place] if len(one.labels) > place else ""
+    of, place = orders[one.family], _NAMED_BY.get(one.family, 2)
+    if of is Order.BREAKDOWN:
+        return of, "\n".join((one.family, *one.labels[2:]))
+    return of, one.labels[place] if len(one.labels) > place else ""
 
 
 def _families(orders: Mapping[str, Order], series: Iterable[Sample | Effect]) -> Callable[[_Group], Mapping[str, int]]:

@@ -641,3 +641,24 @@ def test_a_preset_that_is_added_counts_from_then_on():
     street.fake.world.log(*WHERE, FIRST, "a/b", T0 + 400, f"{TRACEBACK} {OOM}")
     street.cycle(5 * MINUTE)
     assert counted(street) == {(FIRST, "python_traceback"): 2.0, (FIRST, "cuda_out_of_memory"): 1.0}
+
+
+def test_streams_that_there_is_no_room_for_take_nothing_else_off_the_page():
+    """A hundred jobs at once, where `limits.series` is near: the count of their log group goes on."""
+    world = a_world(TRAINING)
+    street = a_street(world, RULES.replace("web:", "limits: {series: 60}\nweb:"))
+    street.cycle()
+    for n in range(105):
+        world.log(*WHERE, TRAINING, f"j{max(0, n - 4)}/a", T0 + 1 + n * 4, TRACEBACK)
+        if n in {4, 104}:
+            street.cycle(5 * MINUTE)
+    street.cycle(5 * MINUTE)
+    shown = values(street.ledger.snapshot(), MATCHES)
+    assert {labels[3]: value for labels, value in shown.items()} == {
+        "cuda_out_of_memory": 0.0,
+        "python_traceback": 105.0,
+        "by_job": 105.0,
+    }
+    by_stream = {labels[6]: value for labels, value in values(street.ledger.snapshot(), BY_STREAM).items()}
+    assert by_stream["j0"] == 5.0, "what was there stays"
+    assert len(by_stream) < 60

@@ -118,5 +118,6 @@ ROWS = (
         "FilterLogEvents logStreamName",
         on=False,
         stable=False,
+        base=MATCHES,
     ),
 )

@@ -216,6 +216,7 @@ class More(TypedDict, total=False):
     breakdowns: tuple[str, ...]
     label_pattern: str
     adds: bool
+    base: str
 
 
 def _labels(ask: Question) -> tuple[str, ...]:
