@@ -348,6 +348,10 @@ class Metered(Protocol):
         """Say whether a counter is shown."""
 
 
+def _none(kind: str, identities: list[str]) -> set[str]:  # noqa: ARG001 - it is asked for any
+    return set()
+
+
 def _nothing(family: str) -> Mapping[tuple[str, ...], float]:  # noqa: ARG001 - it is asked for any
     return {}
 
@@ -358,6 +362,8 @@ class Known(NamedTuple):
     And of things, whoever has seen them: their `runs`, lists of times and statuses, by their names; of jobs that have
     ended a short while ago their `lives`: see `Reading`. `values` returns what all sources have told of a family on the
     target, by its label values: totals as they are counted, without first zeros, and whether or not they are shown.
+    `counted` returns which events of a kind have been counted, by their identities, so that a source that finds
+    millions again need not hold them.
     """
 
     notes: Mapping[str, Any] = {}
@@ -366,6 +372,7 @@ class Known(NamedTuple):
     runs: Mapping[str, Any] = {}
     lives: Mapping[str, Life] = {}
     values: Callable[[str], Mapping[tuple[str, ...], float]] = _nothing
+    counted: Callable[[str, list[str]], set[str]] = _none
 
 
 class Turn(NamedTuple):

@@ -495,6 +495,34 @@ def test_an_event_that_two_sources_tell_of_is_counted_once(world):
     assert world.ledger.apply(polled).events == {"repeated": 1, "counted": 1}
 
 
+def test_who_asks_is_told_which_events_are_counted(world):
+    world.ledger.apply(road(world.clock, event("a"), event("b")))
+    known = world.ledger.known("job_events", HERE)
+    assert known.counted("job", ["b", "c"]) == {"b"}
+    assert known.counted("cloudtrail/call", ["b"]) == set()
+    world.restart()
+    assert world.ledger.known("job_events", HERE).counted("job", ["b", "c"]) == {"b"}
+
+
+def test_nobody_is_told_of_what_may_not_stay(tmp_path, monkeypatch):
+    """A source that skipped an event because its count was just being written would lose it, if that was refused."""
+    made = World(lambda: SqliteStore(tmp_path / "ledger.db"))
+    known, told = made.ledger.known("job_events", HERE), []
+    asks = threading.Thread(target=lambda: told.append(known.counted("job", ["a"])))
+
+    def refuse(notes):
+        asks.start()
+        asks.join(0.2)  # it waits for the end of this
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(made.store, "_write_notes", refuse)
+    with pytest.raises(LedgerError):
+        made.ledger.apply(road(made.clock, event("a")))
+    asks.join(30)
+    assert told == [set()]
+    made.ledger.close()
+
+
 def test_event_counter_stands_at_zero_first(world):
     world.ledger.apply(road(world.clock, event("a", seconds=90.0)))
     assert world.value(JOBS, JOB) == 0.0

@@ -125,6 +125,7 @@ class Ledger:
                 runs=self._books.notes.get((RUNS, target), {}),
                 lives=self._books.notes.get((LIVES, target), {}),
                 values=partial(self._values, target),
+                counted=self._store.seen,
             )
 
     def _values(self, target: Target | None, family: str) -> Mapping[tuple[str, ...], float]:

@@ -56,7 +56,8 @@ class MemoryStore:
 
     def seen(self, kind: str, identities: list[str]) -> set[str]:
         """Return which of the identities of a kind have been committed."""
-        return self._identities.get(kind, {}).keys() & set(identities)
+        kept = self._identities.get(kind, {})
+        return {identity for identity in identities if identity in kept}
 
     def remembered(self) -> Mapping[str, Remembered]:
         """Return what is known of the identities, by kind."""

@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import sqlite3
+import threading
 from collections import Counter as Tallies
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -78,6 +79,7 @@ class SqliteStore:
         self._path = path
         self._ids: dict[Resource, int] = {}
         self._remembered: dict[str, Remembered] = {}
+        self._commits = threading.Lock()  # or who asks what has been seen would see what may not stay
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _refuse_read_only(path)
@@ -141,7 +143,7 @@ class SqliteStore:
     def commit(self, changes: Changes) -> None:
         """Write everything or nothing; raise `LedgerError` for nothing."""
         try:
-            with self._transaction():
+            with self._commits, self._transaction():
                 fresh = self._write_meters(changes.meters)
                 self._write_totals(changes.totals)
                 remembered = self._write_identities(changes)
@@ -218,7 +220,8 @@ class SqliteStore:
             for first in range(0, len(identities), _MANY):
                 some = identities[first : first + _MANY]
                 query = f"SELECT identity FROM identities WHERE kind = ? AND identity IN ({','.join('?' * len(some))})"  # noqa: S608 - question marks
-                found.update(identity for (identity,) in self._db.execute(query, (kind, *some)))
+                with self._commits:
+                    found.update(identity for (identity,) in self._db.execute(query, (kind, *some)).fetchall())
         except sqlite3.Error as error:
             raise LedgerError(f"the ledger {self._path} can't be read: {error}") from error
         return found

@@ -82,7 +82,7 @@ class State(NamedTuple):
 
 
 class Store(Protocol):
-    """Where commits go. One process owns a store, and one thread at a time uses it."""
+    """Where commits go. One process owns a store, and one thread at a time uses it, but where it says otherwise."""
 
     persistent: bool
 
@@ -93,7 +93,7 @@ class Store(Protocol):
         """Write everything or nothing; raise `LedgerError` for nothing."""
 
     def seen(self, kind: str, identities: list[str]) -> set[str]:
-        """Return which of the identities of a kind have been committed."""
+        """Return which of the identities of a kind have been committed. Any thread may ask."""
 
     def remembered(self) -> Mapping[str, Remembered]:
         """Return what is known of the identities that have been committed, by kind. Any thread may ask."""
