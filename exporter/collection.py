@@ -368,8 +368,9 @@ class Collection:
             if kind == _TOLD_AS.get(reading.source, kind):
                 self._tally.add("events_total", *where, reading.source, outcome, amount=count)
         self._tally.take([tally for event in applied.counted for tally in event.tallies])
-        if applied.lost_seconds:
-            self._tally.add("lost_seconds_total", *where, reading.source, amount=applied.lost_seconds)
+        lost = applied.lost_seconds + reading.lost_seconds
+        if lost:
+            self._tally.add("lost_seconds_total", *where, reading.source, amount=lost)
 
     def _tell_of_events(self, source: str, counted: Sequence[Event]) -> None:
         """Tell how late events were counted, and of the newest one."""

@@ -259,7 +259,8 @@ class Reading(Struct, frozen=True):
     the source has run and listed completely, by which a resource that is not asked for very long is forgotten. A
     `volatile` reading is shown without a commit. A source that reads no counters of CloudWatch says in `read_until`
     until when it has read and counted everything, and in `behind` whether it has left something for the next run; None:
-    it has, if that is before the reading.
+    it has, if that is before the reading. `lost_seconds` are of time that nobody can read any more: told once the
+    reading is committed.
     """
 
     source: str
@@ -288,6 +289,7 @@ class Reading(Struct, frozen=True):
     volatile: bool = False
     read_until: float | None = None
     behind: bool | None = None
+    lost_seconds: float = 0.0
 
 
 class Forecast(NamedTuple):

@@ -49,7 +49,6 @@ HORIZON = 45 * DAY  # what is older is never counted, whoever tells of it
 MOST_CALLS = 100  # for the history in one run: 20 s at 5 a second; the rest follows in the next one
 ONE_BY_ONE = 20  # histories; more of a kind are listed together, which is given up at half of their price
 
-_LOST = "sagemaker_exporter_lost_seconds_total"
 _TRACK = "alarm/"  # notes of tracks, by name
 _HISTORY = "DescribeAlarmHistory"
 _FOR_ALL = {"denied", "throttled"}  # what the next history would meet too
@@ -110,7 +109,7 @@ class CloudWatchAlarms:
             events=tuple(changes.events),
             not_before=max(changes.begun, now - HORIZON),
             notes=changes.notes,
-            tallies=tuple(changes.tallies),
+            lost_seconds=changes.lost_seconds,
             read_until=changes.read_until(),
         )
 
@@ -232,7 +231,7 @@ class _Changes:
         self.seeds: list[Effect] = []
         self.ended: list[Effect] = []
         self.events: list[Event] = []
-        self.tallies: list[Effect] = []
+        self.lost_seconds = 0.0
 
     def look(self, ours: Mapping[str, Alarm]) -> None:
         """Learn how all alarms stand."""
@@ -263,9 +262,7 @@ class _Changes:
         if until is None:
             track, lost = tracks.settle(track, self.now)
         self.tracks[name] = track
-        if lost:
-            where = (self.target.account_id, self.target.region, CloudWatchAlarms.name)
-            self.tallies.append(Effect(_LOST, where, lost))
+        self.lost_seconds += lost
 
     def later(self, name: str) -> None:
         """Let an alarm whose history could not be read wait, and others go before it."""
