@@ -17,9 +17,10 @@ from exporter.catalogue.logs import BY_STREAM, MATCHES
 from exporter.demo import World
 from exporter.demo.logs import INFREQUENT, Chatter, numbered
 from exporter.inventory import Census, Listing
+from exporter.ledger import LedgerError
 from exporter.ledger.memory import MemoryStore
 from exporter.ledger.sqlite import SqliteStore
-from exporter.model import DAY, HOUR, MINUTE
+from exporter.model import DAY, HOUR, MINUTE, Reading
 
 WHERE = ACCOUNT, REGION
 TRAINING, FIRST, SECOND = (f"/aws/sagemaker/{name}" for name in ("TrainingJobs", "Endpoints/first", "Endpoints/second"))
@@ -103,8 +104,19 @@ def write(world, luck, at, late):
 
 
 @settings(max_examples=examples(12), deadline=None)
-@given(seed=st.integers(0, 2**32), outage=st.sampled_from([0, 3 * HOUR, 4 * DAY]), faults=st.booleans())
-def test_counts_are_the_truth_whatever_is_late_repeated_refused_or_killed(seed, outage, faults):
+@given(
+    seed=st.integers(0, 2**32),
+    outage=st.sampled_from([0, 3 * HOUR, 4 * DAY]),
+    faults=st.booleans(),
+    on_a_page=st.sampled_from([10_000, 7]),
+)
+def test_counts_are_the_truth_whatever_is_late_repeated_refused_or_killed(seed, outage, faults, on_a_page):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("exporter.demo.log_calls.MOST_EVENTS", on_a_page)
+        counts_are_the_truth(seed, outage, faults)
+
+
+def counts_are_the_truth(seed, outage, faults):
     luck = random.Random(seed)
     world = a_world()
     world.repeated = 0.5
@@ -530,8 +542,6 @@ def test_what_groups_leave_behind_is_forgotten():
         street.fake.world.delete_log_group(*WHERE, name, street.true.now())
         for hours in (1, 26, 1):
             street.cycle(hours * HOUR)
-    (source,) = street.sources
-    assert source._matches._served == {street.target: {}}
     assert not any(name.startswith("search/") for name in street.ledger.known("cloudwatch_logs", street.target).notes)
 
 
@@ -641,6 +651,283 @@ def test_a_preset_that_is_added_counts_from_then_on():
     street.fake.world.log(*WHERE, FIRST, "a/b", T0 + 400, f"{TRACEBACK} {OOM}")
     street.cycle(5 * MINUTE)
     assert counted(street) == {(FIRST, "python_traceback"): 2.0, (FIRST, "cuda_out_of_memory"): 1.0}
+
+
+# -- passes that take long, and stand in for each other ----------------------------------------------------------------
+
+
+LONG = "ERROR " + "x" * 600_000  # one on a page
+
+
+def searches_of(street):
+    notes = street.ledger.known("cloudwatch_logs", street.target).notes
+    return {name.partition("@")[2]: note for name, note in notes.items() if name.startswith("search/")}
+
+
+def checkpoint(street):
+    """Return up to when all has been read, since T0, and whether something was left for the next run."""
+    return own(street, "checkpoint_timestamp_seconds")["cloudwatch_logs"] - T0, bool(
+        own(street, "catching_up")["cloudwatch_logs"]
+    )
+
+
+def test_a_wide_pass_that_another_one_made_needless_is_made_again_in_its_time():
+    """Of a log group that is new, the pass of the run reads what the wide ones have only half read."""
+    world = a_world(FIRST)
+    street = a_street(world, rule())
+    for _ in range(20):
+        street.cycle(10 * MINUTE)
+    world.add_log_group(*WHERE, SECOND, street.true.now() + 10)
+    for n in range(2):
+        world.log(*WHERE, SECOND, "main/i-1", street.true.now() + 20 + n, LONG)
+    for _ in range(3):
+        street.cycle(5 * MINUTE)
+    assert counted(street) == {(SECOND, "one"): 2.0}
+    assert not searches_of(street)[SECOND]["going"]
+    street.cycle(2 * HOUR)
+    world.log(*WHERE, SECOND, "main/i-1", street.true.now() + 60, "ERROR", 20 * MINUTE)
+    for _ in range(13):
+        street.cycle(5 * MINUTE)
+    assert counted(street) == {(SECOND, "one"): 3.0}, "what comes late is found within the hour"
+
+
+def test_what_was_denied_for_long_is_caught_up_page_by_page_and_late_events_after_it():
+    world = a_world(FIRST)
+    street = a_street(world, rule())
+    street.fake.faults.add("deny", operation="FilterLogEvents")
+    for _ in range(26):
+        street.cycle(HOUR)
+    for n in range(3):
+        world.log(*WHERE, FIRST, "main/i-1", T0 + 20 * HOUR + n, LONG)
+    street.fake.faults.clear()
+    for _ in range(4):
+        street.cycle(5 * MINUTE)
+    assert counted(street) == {(FIRST, "one"): 3.0}
+    for day in range(3):
+        for late in (40 * MINUTE, 100 * MINUTE, 6 * HOUR, 20 * HOUR):
+            world.log(*WHERE, FIRST, "main/i-1", street.true.now() + 60, "ERROR", late)
+        for _ in range(24):
+            street.cycle(HOUR)
+        if day == 1:
+            street.kill()
+            street.start()
+    settle(street)
+    assert counted(street) == {(FIRST, "one"): 15.0}
+
+
+def test_a_pass_that_an_earlier_version_left_dead_is_let_go():
+    street = a_street(a_world(FIRST), rule())
+    street.cycle(HOUR)
+    note = searches_of(street)[FIRST]
+    dead = {"start": T0 - HOUR, "end": T0, "began": T0, "at": 0, "asked": 0, "token": ""}
+    note["going"] = dict.fromkeys(note["done"], dead)
+    note.pop("served")
+    name = f"search/one@{FIRST}"
+    street.ledger.apply(Reading("cloudwatch_logs", street.target, street.true.now(), notes={name: note}))
+    street.fake.world.log(*WHERE, FIRST, "a/b", street.true.now() + 60, "ERROR", 100 * MINUTE)
+    for _ in range(4):
+        street.cycle(HOUR)
+    assert counted(street) == {(FIRST, "one"): 1.0}
+
+
+def test_the_checkpoint_is_no_further_than_a_long_pass_has_read():
+    world = a_world(FIRST)
+    street = a_street(world, rule(pages_per_cycle=2))
+    street.cycle()
+    for n in range(8):
+        world.log(*WHERE, FIRST, "main/i-1", T0 + 1 + n, LONG)
+    seen = []
+    for _ in range(5):
+        began = street.true.now()
+        street.cycle(5 * MINUTE)
+        read, behind = checkpoint(street)
+        assert behind == (read < street.true.now() - T0 - 1), "both say the same"
+        seen.append(read)
+        world.log(*WHERE, FIRST, "main/i-1", began + 5 * MINUTE + 1, "ERROR")
+    unread = truth_of(world, T0 + seen[-1])
+    assert seen == sorted(seen)
+    assert seen[0] == 0.0
+    assert counted(street)[FIRST, "one"] >= truth_of(world, T0) - unread
+
+
+def truth_of(world, since):
+    return len(world.log_matches(*WHERE, FIRST, "ERROR", since, T0 + 9 * DAY))
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["one process", "a process for each run"])
+def test_groups_that_cannot_be_read_keep_none_waiting(anew):
+    """Some are denied, one times out; whose turn it is is known to the next process."""
+    denied = [f"/aws/sagemaker/Endpoints/e-{n:02d}" for n in range(12)]
+    world = a_world(*denied, FIRST, TRAINING)
+    street = a_street(world, rule(pages_per_cycle=10))
+
+    def break_it():
+        call = street.aws.call
+
+        def broken(target, operation, **asked):
+            if asked.get("logGroupName") in denied and operation == "FilterLogEvents":
+                raise AwsError("denied", "no")
+            if asked.get("logGroupName") == FIRST and operation == "FilterLogEvents":
+                raise AwsError("transient", "timed out")
+            return call(target, operation, **asked)
+
+        street.aws.call = broken
+
+    break_it()
+    street.cycle()
+    for n in range(30):
+        world.log(*WHERE, TRAINING, "a/b", street.true.now() + 1, "ERROR")
+        if anew:
+            street.kill()
+            street.start()
+            break_it()
+        street.cycle(5 * MINUTE if n else 26 * HOUR)
+        read = counted(street).get((TRAINING, "one"), 0.0)
+        assert read >= n - 5, "each search has its turn within two runs"
+    for _ in range(2):
+        street.cycle(5 * MINUTE)
+    assert counted(street) == {(TRAINING, "one"): 30.0}
+
+
+def test_one_page_for_each_process_is_enough_for_all_passes():
+    world = a_world(FIRST)
+    street = a_street(world, rule(pages_per_cycle=1))
+    street.cycle()
+    for n in range(60):
+        if n < 20:
+            world.log(*WHERE, FIRST, "a/b", street.true.now() + 1, "ERROR", 30 * MINUTE)
+        street.kill()
+        street.start()
+        street.cycle(5 * MINUTE)
+    assert counted(street) == {(FIRST, "one"): 20.0}
+
+
+def test_a_round_takes_as_long_as_is_forecast():
+    """40 groups, 2 pages a run: 100 minutes, wide passes included, since these stand in for those of the run."""
+    street = a_street(a_world(*(f"/aws/sagemaker/Endpoints/e-{n:02d}" for n in range(40))), rule(pages_per_cycle=2))
+    street.cycle()
+    (source,) = street.sources
+    source.survey(street.target, street.true.now())
+    *_, told = source.forecast({street.target: street.inventory.census(street.target)}, 0.0, 0.0).every
+    assert told == 100 * MINUTE
+    ages = []
+    for n in range(12 * 30):
+        street.cycle(5 * MINUTE)
+        ages += [street.true.now() - T0 - checkpoint(street)[0]] if n > 12 * 4 else []
+    assert max(ages) <= told
+
+
+def test_groups_are_searched_while_nobody_can_list_them():
+    world = a_world(FIRST)
+    street = a_street(world, rule())
+    street.cycle()
+    street.fake.faults.add("deny", operation="DescribeLogGroups")
+    world.log(*WHERE, FIRST, "a/b", street.true.now() + 1, "ERROR")
+    for _ in range(24):
+        street.cycle(HOUR)
+    assert street.runs[-1].outcome != "ok"
+    assert counted(street) == {(FIRST, "one"): 1.0}
+    assert checkpoint(street)[1] is False
+    street.fake.faults.clear()
+    world.add_log_group(*WHERE, SECOND, street.true.now() - 20 * HOUR)
+    world.log(*WHERE, SECOND, "a/b", street.true.now() - 10 * HOUR, "ERROR")
+    for _ in range(2):
+        street.cycle(5 * MINUTE)
+    assert counted(street) == {(FIRST, "one"): 1.0, (SECOND, "one"): 1.0}, "one that came meanwhile is new"
+
+
+def test_what_is_lost_is_told_once_though_the_disk_refuses(monkeypatch):
+    store = MemoryStore()
+    street = a_street(a_world(FIRST, retention=3), rule(), store=store)
+    street.cycle()
+    street.true.forward(10 * DAY)
+
+    def refuse(changes):
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "commit", refuse)
+        for _ in range(3):
+            street.cycle(5 * MINUTE)
+    assert own(street, "lost_seconds_total").get("cloudwatch_logs", 0) == 0
+    street.cycle(5 * MINUTE)
+    assert own(street, "lost_seconds_total")["cloudwatch_logs"] == pytest.approx(7 * DAY, abs=HOUR)
+
+
+def test_what_was_counted_before_takes_no_place_of_a_stream():
+    """A day's pass reads again what has left: new streams must find their places free."""
+    world = a_world(TRAINING)
+    street = a_street(world)
+    street.cycle()
+    for n in range(450):
+        world.log(*WHERE, TRAINING, f"old-{n:03d}/algo-1-1", T0 + 4 * HOUR + n, TRACEBACK)
+    for _ in range(30):
+        street.cycle(HOUR)
+    for n in range(200):
+        world.log(*WHERE, TRAINING, f"new-{n:03d}/algo-1-1", street.true.now() + 5, TRACEBACK)
+        if n % 10 == 9:
+            street.cycle(HOUR)
+    for _ in range(4):
+        street.cycle(5 * MINUTE)
+    by_stream = counted(street, BY_STREAM)
+    assert len(by_stream) == 200
+    assert all(labels[4] != "other" for labels in by_stream)
+
+
+@pytest.mark.parametrize("text", ["NCCL WARNINGS_TO_STDERR=0", "NCCL WARN: no route"])
+@pytest.mark.parametrize("presets", ["nccl_error", "python_traceback, nccl_error"])
+def test_a_preset_counts_the_same_whichever_others_are_on(presets, text):
+    world = a_world(TRAINING)
+    street = a_street(world, f"{{web: {{zero_hold: 0s}}, sources: {{cloudwatch_logs: {{presets: [{presets}]}}}}}}")
+    street.cycle()
+    world.log(*WHERE, TRAINING, "a/b", T0 + 10, f"{TRACEBACK} {text}")
+    street.cycle(5 * MINUTE)
+    expected = len(world.log_matches(*WHERE, TRAINING, any_of(PRESETS["nccl_error"].phrases), T0, T0 + DAY))
+    assert counted(street).get((TRAINING, "nccl_error"), 0.0) == expected == ("no route" in text)
+
+
+@pytest.mark.parametrize("hours", [3, 20, 26])
+def test_what_is_written_while_a_group_is_excluded_does_not_count(hours):
+    world = a_world(FIRST, SECOND)
+    street = a_street(world, rule())
+    street.cycle()
+    text = street.text
+    street.kill()
+    street.start(f"{text[:-1]}, resources: {{exclude: [second]}}}}")
+    street.cycle(5 * MINUTE)
+    for group in (FIRST, SECOND):
+        world.log(*WHERE, group, "a/b", street.true.now() + 60, "ERROR")
+    for _ in range(hours):
+        street.cycle(HOUR)
+    street.kill()
+    street.start(text)
+    street.cycle(5 * MINUTE)
+    world.log(*WHERE, SECOND, "a/b", street.true.now() + 60, "ERROR")
+    for _ in range(3):
+        street.cycle(5 * MINUTE)
+    assert counted(street) == {(FIRST, "one"): 1.0, (SECOND, "one"): 1.0}
+
+
+def test_a_group_that_is_deleted_between_listing_and_search_holds_nothing_back():
+    rules = ", ".join(
+        f"{{name: {name.lower()}, group: '/aws/sagemaker/*', pattern: {name}}}" for name in ("ERROR", "WARN")
+    )
+    street = a_street(
+        a_world(FIRST, SECOND), f"{{web: {{zero_hold: 0s}}, sources: {{cloudwatch_logs: {{rules: [{rules}]}}}}}}"
+    )
+    street.cycle()
+    call = street.aws.call
+
+    def broken(target, operation, **asked):
+        if operation == "FilterLogEvents" and asked["logGroupName"] == SECOND:
+            raise AwsError("absent", "ResourceNotFoundException")
+        return call(target, operation, **asked)
+
+    street.aws.call = broken
+    street.cycle(5 * MINUTE)
+    read, behind = checkpoint(street)
+    assert not behind
+    assert read == pytest.approx(street.true.now() - T0, abs=1)
 
 
 def test_streams_that_there_is_no_room_for_take_nothing_else_off_the_page():

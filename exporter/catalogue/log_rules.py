@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 PREFIX = "/aws/sagemaker/"
@@ -116,6 +117,18 @@ PRESETS = {
     ),
 }
 """By name. Case matters to CloudWatch, so a phrase stands as the frameworks write it."""
+
+
+def has_any(phrases: tuple[str, ...], message: str) -> bool:
+    """Say whether any of these phrases stands in a message, not as a part of longer words."""
+    return any(phrase in message and _as_words(phrase).search(message) for phrase in phrases)
+
+
+@lru_cache
+def _as_words(phrase: str) -> re.Pattern[str]:
+    before = r"(?<!\w)" if re.match(r"\w", phrase) else ""
+    after = r"(?!\w)" if re.search(r"\w\Z", phrase) else ""
+    return re.compile(f"{before}{re.escape(phrase)}{after}")
 
 
 def any_of(phrases: tuple[str, ...]) -> str:

@@ -138,7 +138,8 @@ class CloudWatchLogs(Struct, frozen=True, kw_only=True):
         Pages,
         About(
             "How many pages of FilterLogEvents are read in one run on a target, over all groups and rules. A search of "
-            "a group takes one at least, and one search does for all presets. What is left is read in the next runs."
+            "a group takes one at least, and one search does for all presets. What is left is read in the next runs, "
+            "as is what comes after 50,000 new matches."
         ),
     ] = 50
     overlap: Annotated[

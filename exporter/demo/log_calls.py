@@ -129,8 +129,8 @@ def filter_log_events(call: Call) -> dict[str, Any]:
     place = call.resumed(_wrong_token(), "nextToken")
     if place and call.now > place[0] + TOKEN_LIVES:
         raise _wrong_token()
-    after, shown = map(tuple, place[1:]) if place else (_FIRST, _FIRST)
-    again = shown != _FIRST and _repeats(call, after)
+    after, shown = map(tuple, place[1:3]) if place else (_FIRST, _FIRST)
+    again = shown != _FIRST and not place[3] and _repeats(call, after)  # a page of one event would never end
     after = shown if again else after
     start = max(start, after[0], _kept_since(call, group))
     page: list[Event] = []
@@ -143,7 +143,7 @@ def filter_log_events(call: Call) -> dict[str, Any]:
         matched = matching(event.message)
         bytes_ = EVENT_OVERHEAD + len(event.message.encode())
         if looked_at == LOOKED_AT or (matched and page and (len(page) >= most or size + bytes_ > MOST_BYTES)):
-            return {"events": [_event(one) for one in page], "nextToken": call.token([call.now, last, shown])}
+            return {"events": [_event(one) for one in page], "nextToken": call.token([call.now, last, shown, again])}
         looked_at += 1
         last = order
         if matched:

@@ -13,7 +13,7 @@ and which of them a message has is told here. CloudWatch alone decides what matc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from exporter.aws import Aws, AwsError, read_as
@@ -26,6 +26,7 @@ from exporter.sources.cloudwatch_logs.groups import (
     FILTERS,
     LAST_EVENT,
     Asked,
+    Groups,
     LogGroup,
     Value,
     shown,
@@ -62,24 +63,29 @@ class CloudWatchLogs:
         self._matches = Matches(aws, self._rules, settings, begin)
         self._asked = [one for one in (FILTERS, LAST_EVENT) if one.family in self._on]
         self._when: dict[Target, dict[tuple[str, str], float]] = {}  # a call about a group was last made
-        self._found: dict[Target, list[LogGroup]] = {}  # by the last survey
+        self._found: dict[Target, Sequence[LogGroup]] = {}  # by the last survey
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Do nothing: what was read is still there."""
 
     def read(self, target: Target, known: Known, now: float) -> Reading:
-        """List groups, ask about each what is due, search them. Raises `AwsError` if nothing could be listed at all."""
+        """List groups, ask about each what is due, search them."""
         failed: list[Failure] = []
         looked: list[str] = []
         samples: list[Sample] = []
         census = self._inventory.census(target)
-        groups = self._list(target, census)
-        looked.append(GROUPS)
-        values = [value for group in groups for value in shown(group)]
-        samples += self._samples(target, values, GROUPS, now + self._last_good)
-        for asked in self._asked:
-            samples += self._ask_about(target, asked, groups, now, looked, failed)
-        looked += self._left(known, {group.log_group_name for group in groups})
+        try:
+            groups = self._list(target, census)
+        except AwsError as error:
+            groups = Groups((), None)
+            failed.append(Failure(GROUPS, error.error_class, str(error)))
+        else:
+            looked.append(GROUPS)
+            values = [value for group in groups.wanted for value in shown(group)]
+            samples += self._samples(target, values, GROUPS, now + self._last_good)
+            for asked in self._asked:
+                samples += self._ask_about(target, asked, groups.wanted, now, looked, failed)
+            looked += self._left(known, {group.log_group_name for group in groups.wanted})
         matched = self._matches.read(target, known, groups, census, self._aws.now() + 0.8 * self._every)
         return Reading(
             self.name,
@@ -94,6 +100,7 @@ class CloudWatchLogs:
             not_before=now - matched.horizon,
             notes=matched.notes,
             tallies=tuple(matched.tallies),
+            lost_seconds=matched.lost_seconds,
             read_until=None if matched.read_until is None else min(matched.read_until, now),
             behind=matched.behind,
         )
@@ -101,7 +108,7 @@ class CloudWatchLogs:
     def survey(self, target: Target, now: float) -> tuple[Failure, ...]:  # noqa: ARG002 - groups have no age here
         """List all groups."""
         try:
-            self._found[target] = self._list(target, self._inventory.census(target))
+            self._found[target] = self._list(target, self._inventory.census(target)).wanted
         except AwsError as error:
             return (Failure(GROUPS, error.error_class, str(error)),)
         return ()
@@ -127,11 +134,12 @@ class CloudWatchLogs:
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
-    def _list(self, target: Target, census: Census) -> list[LogGroup]:
-        """Return the groups of resources that are wanted, and those that are of no single one."""
+    def _list(self, target: Target, census: Census) -> Groups:
+        """Return all groups: wanted are those of resources that are, and those that are of no single one."""
         pages = self._aws.pages(target, "DescribeLogGroups", logGroupNamePrefix=log_rules.PREFIX, limit=PAGE)
         listed = [group for page in pages for group in read_as(LogGroup, page["logGroups"])]
-        return list({group.log_group_name: group for group in listed if self._wanted(census, group)}.values())
+        by_name = {group.log_group_name: group for group in listed}
+        return Groups([group for group in by_name.values() if self._wanted(census, group)], frozenset(by_name))
 
     def _wanted(self, census: Census, group: LogGroup) -> bool:
         kind, name = log_rules.resource_of(group.log_group_name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -38,6 +38,13 @@ class LogGroup(Struct, rename="camel"):
         """For how long it keeps its events (s)."""
         days = self.retention_in_days
         return days * DAY if days is not None and days > 0 else math.inf
+
+
+class Groups(NamedTuple):
+    """The log groups that are wanted, and the names of all that there are: None where they could not be listed."""
+
+    wanted: Sequence[LogGroup]
+    names: frozenset[str] | None
 
 
 class SubscriptionFilter(Struct, rename="camel"):

@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import math
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -21,8 +21,8 @@ from exporter.config import CloudWatchLogs, LogRule
 from exporter.inventory import Census
 from exporter.model import DAY, HOUR, MINUTE, Effect, Event, Failure, Known, Reading, Target
 from exporter.sources.cloudwatch_logs import passes
-from exporter.sources.cloudwatch_logs.groups import STANDARD, LogGroup
-from exporter.sources.cloudwatch_logs.passes import Progress, Search
+from exporter.sources.cloudwatch_logs.groups import STANDARD, Groups, LogGroup
+from exporter.sources.cloudwatch_logs.passes import Progress, Search, Taken
 
 KIND = f"{SOURCE}/match"  # of its events
 HORIZON = 45 * DAY  # what is older is never counted
@@ -37,8 +37,9 @@ QUIET = 2 * HOUR  # and for how long before it nothing has come into a group tha
 _BEGUN, _LISTED, _STREAMS = "begun", "listed", "streams"
 _SEARCH = "search/"  # notes of the progress of searches, by name and log group
 _EVENTS = "sagemaker_exporter_events_total"
-_LOST = "sagemaker_exporter_lost_seconds_total"
 _FOLDED = "sagemaker_exporter_label_values_folded_total"
+
+Counted = Callable[[str, list[str]], set[str]]
 
 
 class LogEvent(Struct, rename="camel"):
@@ -94,11 +95,17 @@ class Rules:
         """Return the rules for which a search counts."""
         return (name,) if name else tuple(self._covering(group))
 
-    def matched(self, group: str, name: str, message: str) -> Iterable[str]:
-        """Return which of them an event has matched that CloudWatch has found."""
-        if name:
-            return (name,)
-        return [one for one in self._covering(group) if any(text in message for text in self._presets[one].phrases)]
+    def matched(self, group: str, name: str, message: str) -> Sequence[str]:
+        """Return which of them an event has matched that CloudWatch has found: none, if it can't be told.
+
+        Of several presets those whose phrases stand in the message as words; where none does, for AWS does not document
+        where a word ends, those whose phrases are in it anyhow.
+        """
+        rules = self.of(group, name)
+        if len(rules) == 1:  # CloudWatch has decided
+            return rules
+        found = [one for one in rules if log_rules.has_any(self._presets[one].phrases, message)]
+        return found or [one for one in rules if any(text in message for text in self._presets[one].phrases)]
 
     def labels(self, name: str) -> Sequence[str]:
         """Return the labels that a rule asks for."""
@@ -116,7 +123,13 @@ class Matched:
     """What a run has found on a target, and what is to be noted of it."""
 
     def __init__(
-        self, target: Target, rules: Rules, begun: Mapping[str, float], streams: dict[str, float], now: float
+        self,
+        target: Target,
+        rules: Rules,
+        begun: Mapping[str, float],
+        streams: dict[str, float],
+        counted: Counted,
+        now: float,
     ) -> None:
         self.horizon = float(HORIZON)
         self.failed: list[Failure] = []
@@ -127,26 +140,28 @@ class Matched:
         self.read_until: float | None = None
         self.behind = False
         self.unparsed = 0
-        self.lost = 0.0
+        self.repeated = 0
+        self.lost_seconds = 0.0
         self.folded: dict[tuple[str, str], None] = {}  # labels and values that there was no place for
         self.streams = streams  # by labels, when the newest event of each was, or it was found
         self._now = now
-        self._target, self._rules, self._begun = target, rules, begun
+        self._target, self._rules, self._begun, self._counted = target, rules, begun, counted
+        self._identities: set[str] = set()  # of `events`
         self._effects: dict[tuple[str, str, str], tuple[Effect, ...]] = {}
 
     @property
     def tallies(self) -> Iterator[Effect]:
         """What is told of the run itself."""
         where = (self._target.account_id, self._target.region, SOURCE)
-        if self.unparsed:
-            yield Effect(_EVENTS, (*where, "unparsed"), float(self.unparsed))
-        if self.lost:
-            yield Effect(_LOST, where, self.lost)
+        for outcome, number in (("unparsed", self.unparsed), ("repeated", self.repeated)):
+            if number:
+                yield Effect(_EVENTS, (*where, outcome), float(number))
         yield from (Effect(_FOLDED, (label,)) for label, _ in self.folded)
 
-    def take(self, search: Search, events: Sequence[Any], start: int, end: int) -> int:
-        """Take the events of a page in; return the time of the newest (ms)."""
+    def take(self, search: Search, events: Sequence[Any], start: int, end: int) -> Taken:
+        """Take the events of a page in: hold those that have not been counted."""
         newest = 0
+        found: dict[str, tuple[float, str, str]] = {}
         for given in events:
             try:
                 one = msgspec.convert(given, LogEvent)
@@ -158,14 +173,23 @@ class Matched:
                 continue
             newest = max(newest, one.timestamp)
             at = one.timestamp / 1000
-            for rule in self._rules.matched(search.group, search.name, one.message):
+            matched = self._rules.matched(search.group, search.name, one.message)
+            self.unparsed += not matched
+            for rule in matched:
                 if at >= self._begun[rule] and at >= search.begun:
                     name = _identity(self._target, search.group, one.event_id, rule)
-                    effects = self._counted(search.group, rule, one.log_stream_name, at)
-                    self.events.append(Event(KIND, name, at, self._target, effects))
-        return newest
+                    self.repeated += name in found or name in self._identities
+                    found[name] = at, rule, one.log_stream_name
+        new = found.keys() - self._identities
+        known = self._counted(KIND, list(new))  # nearly all of a wide pass: these need not be held
+        self.repeated += len(known)
+        for name in (one for one in found if one in new and one not in known):
+            at, rule, stream = found[name]
+            self.events.append(Event(KIND, name, at, self._target, self._effects_at(search.group, rule, stream, at)))
+        self._identities |= new - known
+        return Taken(newest, len(new) - len(known))
 
-    def _counted(self, group: str, rule: str, stream: str, at: float) -> tuple[Effect, ...]:
+    def _effects_at(self, group: str, rule: str, stream: str, at: float) -> tuple[Effect, ...]:
         """Return what an event adds to: one object for all of a stream, since there may be thousands."""
         key = (group, rule, stream if self._rules.labels(rule) else "")
         known = self._effects.get(key)
@@ -199,43 +223,47 @@ class Matches:
         self._pages = settings.pages_per_cycle
         self._overlap = settings.overlap
         self._begin = max(begin, -EARLIEST)
-        self._served: dict[Target, dict[tuple[str, str, float], float]] = {}  # when each pass last had a page
         self._folded: set[tuple[str, str]] = set()  # labels and values that have been told of
 
-    def read(self, target: Target, known: Known, groups: Sequence[LogGroup], census: Census, limit: float) -> Matched:
-        """Search what is due until `limit`, and return what was found."""
+    def read(self, target: Target, known: Known, groups: Groups, census: Census, limit: float) -> Matched:
+        """Search what is due until `limit`, and return what was found.
+
+        Where groups could not be listed, those are searched that have been: new ones come late, nothing is lost.
+        """
         now = self._aws.now()
         noted: Mapping[str, Any] = known.notes.get(_BEGUN, {})
+        before = {name: _progress(note) for name, note in known.notes.items() if name.startswith(_SEARCH)}
+        wanted = groups.wanted if groups.names is not None else _searched(before)
         first = now if _LISTED in known.notes else now + self._begin
         begun = {  # time, pattern, whether it is a preset: another one of its name is counted from now on
             name: [min(noted[name][0], now) if name in noted and list(noted[name][1:]) == rule else first, *rule]
             for name, rule in self._rules.all.items()
         }
         since: dict[str, float] = {name: note[0] for name, note in begun.items()}
-        found = Matched(target, self._rules, since, dict(known.notes.get(_STREAMS, {})), now)
-        before = {name: _progress(note) for name, note in known.notes.items() if name.startswith(_SEARCH)}
-        searches = self._searches(groups, before, since, known.notes.get(_LISTED), now)
-        self._end(target, found, before, searches, noted, known.values(BY_STREAM), now)
-        by_name = {group.log_group_name: group for group in groups}
+        found = Matched(target, self._rules, since, dict(known.notes.get(_STREAMS, {})), known.counted, now)
+        searches = self._searches(wanted, before, since, known.notes.get(_LISTED), now)
+        self._end(target, found, before, searches, noted, groups.names or (), now)
+        self._end_streams(found, known.values(BY_STREAM), now)
+        by_name = {group.log_group_name: group for group in wanted}
         for search, progress in searches.items():
             progress.gone = 0.0
             passes.hold_back(progress, now)
             group = by_name[search.group]
             kept_since = now - min(HORIZON, group.retention)
             if progress.until < kept_since:
-                found.lost += max(0.0, kept_since - max(progress.until, group.created or 0.0))
+                found.lost_seconds += max(0.0, kept_since - max(progress.until, group.created or 0.0))
                 progress.until = kept_since
             here = (target.account_id, target.region, search.group)
             rules = self._rules.of(search.group, search.name)
             found.seeds += [Effect(MATCHES, (*here, rule), 0.0) for rule in rules]
-        found.failed += self._rules.unsearchable(groups)
+        found.failed += self._rules.unsearchable(wanted)
         due = self._awake(searches, census, now)
-        served = self._served.get(target, {})
-        run = passes.Run(lambda search, asked: self._ask(target, search, asked), found.take, self._aws.now, served)
+        run = passes.Run(lambda search, asked: self._ask(target, search, asked), found.take, self._aws.now)
         run.over(due, self._overlap, now - HORIZON, self._pages, limit)
         found.failed += run.failed
-        self._note(found, searches, begun, now)
-        self._served[target] = {one: at for one, at in served.items() if _named(*one[:2]) in found.notes}
+        self._note(found, searches, begun)
+        if groups.names is not None:
+            found.notes[_LISTED] = now
         if self._rules.all:
             late = [one.until for search, one in searches.items() if search not in due or search[:2] in run.behind]
             found.read_until = min(late, default=math.inf)
@@ -294,12 +322,12 @@ class Matches:
         before: Mapping[str, Progress],
         searches: Mapping[Search, Progress],
         noted: Mapping[str, Any],
-        standing: Container[tuple[str, ...]],
+        there: Container[str],
         now: float,
     ) -> None:
-        """End the counts of rules that are no more, and a day later those of log groups that are no more.
+        """End the counts of rules that are no more, and a day later those of log groups that are searched no more.
 
-        A place of a stream whose count is not `standing` was taken by an event that had been counted before.
+        Of those that are `there` all the same, and are not wanted, nothing counts meanwhile.
         """
         presets = {name for name, note in noted.items() if note[2]}
         removed = presets - self._rules.presets
@@ -309,22 +337,29 @@ class Matches:
             here = (target.account_id, target.region, group)
             gone = set() if name else removed
             if note not in current:
-                progress.gone = progress.gone or now
-                over = not self._rules.exists(name) or now >= progress.gone + DAY
-                found.notes[note] = None if over else msgspec.to_builtins(progress, str_keys=True)
+                left = passes.begin(now, now) if group in there else progress
+                left.gone = progress.gone or now
+                over = not self._rules.exists(name) or now >= left.gone + DAY
+                found.notes[note] = None if over else msgspec.to_builtins(left, str_keys=True)
                 gone = (presets if not name else {name}) if over else gone
             found.ended += [Effect(MATCHES, (*here, rule)) for rule in gone]
+
+    def _end_streams(self, found: Matched, standing: Container[tuple[str, ...]], now: float) -> None:
+        """End the counts of streams that are a day old, and of those that no rule asks for.
+
+        A place whose count is not `standing` is held by nothing: what was to count could not be.
+        """
         for place, at in list(found.streams.items()):
             labels = tuple(msgspec.json.decode(place, type=list[str]))
             if at < now - DAY or labels not in standing or not self._rules.labels(labels[3]):
                 del found.streams[place]
                 found.ended.append(Effect(BY_STREAM, labels))
 
-    def _note(self, found: Matched, searches: Mapping[Search, Progress], begun: Mapping[str, Any], now: float) -> None:
+    def _note(self, found: Matched, searches: Mapping[Search, Progress], begun: Mapping[str, Any]) -> None:
         found.notes |= {
             _named(*search[:2]): msgspec.to_builtins(progress, str_keys=True) for search, progress in searches.items()
         }
-        found.notes |= {_BEGUN: begun, _LISTED: now, _STREAMS: found.streams}
+        found.notes |= {_BEGUN: begun, _STREAMS: found.streams}
 
 
 def switched_off(target: Target, known: Known, now: float) -> Reading:
@@ -338,6 +373,11 @@ def switched_off(target: Target, known: Known, now: float) -> Reading:
     for place in known.notes.get(_STREAMS, {}):
         ended += [Effect(BY_STREAM, tuple(msgspec.json.decode(place, type=list[str])))]
     return Reading(SOURCE, target, now, ended=tuple(ended), notes=dict.fromkeys(known.notes))
+
+
+def _searched(before: Mapping[str, Progress]) -> list[LogGroup]:
+    """Return the log groups that are searched, as far as is known where nobody could list them."""
+    return [LogGroup(name) for name in dict.fromkeys(_parts(note)[0] for note, one in before.items() if not one.gone)]
 
 
 def _progress(note: Any) -> Progress:

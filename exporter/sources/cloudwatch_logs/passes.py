@@ -15,8 +15,9 @@ from the newest event that was read, whose millisecond is read again.
       now - 3 h |---------- every hour -------->|
     |------------------- every day ------------>|
 
-All passes that are due take turns, a page each, the one first that has waited longest: a search with ten thousand pages
-takes as long as it takes, and the others do not wait for it.
+All searches take turns, a page each, the one first that has waited longest, in whichever process: a search with ten
+thousand pages takes as long as it takes, and the others do not wait for it. A pass that has read all that
+another one was to read stands in for it: where a page is enough, that of an hour spares that of the run.
 
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
@@ -36,14 +37,22 @@ from exporter.model import DAY, HOUR, Failure
 
 NEW = 0.0  # the reach of the pass of each run
 WIDE = {3.0 * HOUR: float(HOUR), 48.0 * HOUR: float(DAY)}  # how far back (s) is searched how often (s)
-IN_A_ROW = 3  # failures, after which a run asks no more: the next would meet the same
+IN_A_ROW = 3  # log groups that fail, after which a run asks no more: the next would meet the same
 DENIED = float(HOUR)  # by so much later is the next turn of what may not be read: a policy may name some log groups
-MOST = 50_000  # events of one run, that are held until they are committed
+MOST = 50_000  # new events of one run, that are held until they are committed
 
 Ask = Callable[["Search", dict[str, Any]], dict[str, Any]]
-Take = Callable[
-    ["Search", Sequence[Any], int, int], int
-]  # events of a page, and the times asked for; the newest of them
+
+
+class Taken(NamedTuple):
+    """What came of the events of a page: the time of the newest (ms), and how many are held."""
+
+    newest: int
+    held: int
+
+
+Take = Callable[["Search", Sequence[Any], int, int], Taken]
+"""Takes the events of a page, given the first and last times that were asked for (ms)."""
 
 
 class Going(Struct):
@@ -65,8 +74,9 @@ class Progress(Struct):
     """How far a search is: a note, by which the next process goes on.
 
     What CloudWatch had taken in by `until` has been read. `done` is when the last complete pass of each wide reach
-    began, `going` are those that are not complete. `gone` is since when its log group has not been listed. What is
-    older than `since` does not count: a rule has come to the log group then.
+    began, `going` are those that are not complete, `served` is when one of each reach last had a page. `gone` is since
+    when there has been nothing to search. What is older than `since` does not count: a rule has come to the log group
+    then.
     """
 
     until: float
@@ -74,6 +84,7 @@ class Progress(Struct):
     going: dict[float, Going] = {}
     gone: float = 0.0
     since: float = 0.0
+    served: dict[float, float] = {}
 
 
 def begin(until: float, since: float = 0.0) -> Progress:
@@ -90,6 +101,9 @@ class Search(NamedTuple):
     begun: float
 
 
+_Id = tuple[str, str, float]  # group and name of a search, and the reach of a pass
+
+
 class _Pass(NamedTuple):
     search: Search
     progress: Progress
@@ -98,35 +112,33 @@ class _Pass(NamedTuple):
 
 
 class Run:
-    """One run over the searches of a target: changes their progress as it reads. `clock` tells AWS's time.
+    """One run over the searches of a target: changes their progress as it reads. `clock` tells AWS's time."""
 
-    `served` says when each pass last had a page; it may be forgotten at a restart.
-    """
-
-    def __init__(
-        self, ask: Ask, take: Take, clock: Callable[[], float], served: dict[tuple[str, str, float], float]
-    ) -> None:
+    def __init__(self, ask: Ask, take: Take, clock: Callable[[], float]) -> None:
         self.failed: list[Failure] = []
         self.pages = 0
         self.behind: set[tuple[str, str]] = set()  # groups and names of what has not been read up to this run
-        self._ask, self._take, self._clock, self._served = ask, take, clock, served
-        self._events = self._in_a_row = 0
+        self._ask, self._take, self._clock = ask, take, clock
+        self._now = -math.inf
+        self._held = 0
         self._refused: Tallies[str] = Tallies()  # by name of the search
         self._accepted: set[str] = set()
-        self._absent: set[str] = set()  # log groups
-        self._denied: set[str] = set()
-        self._restarted: set[tuple[str, str, float]] = set()  # passes whose token was refused
+        self._absent: set[str] = set()  # log groups: not there,
+        self._denied: set[str] = set()  # not to be read,
+        self._failing: dict[str, None] = {}  # or not now; since the last one that could be read
+        self._left: set[str] = set()  # log groups that are asked no more in this run
+        self._restarted: set[_Id] = set()  # passes whose token was refused
+        self._covered: set[_Id] = set()  # and those that another one has made needless
 
     def over(
         self, searches: Mapping[Search, Progress], overlap: float, oldest: float, pages: int, limit: float
     ) -> None:
         """Search, with so many pages at most, until `limit`; nothing before `oldest`."""
-        now = self._clock()
+        now = self._now = self._clock()
         due = [one for search, progress in searches.items() for one in _due(search, progress, overlap, oldest, now)]
-        due.sort(key=lambda one: (self._served.get(_id(one), -math.inf), one.progress.until))
-        self.behind = {one.search[:2] for one in due if one.reach == NEW}
+        due.sort(key=_waited)
         queue = deque(due)
-        while queue and self.pages < pages and self._events < MOST and self._clock() < limit:
+        while queue and self.pages < pages and self._held < MOST and self._clock() < limit:
             one = queue.popleft()
             if self._passed_over(one):
                 continue
@@ -136,21 +148,28 @@ class Run:
                 if not self._goes_on(one, error, queue):
                     break
                 continue
-            self._in_a_row = 0
+            self._failing.clear()
             self._accepted.add(one.search.name)
             if more:
                 queue.append(one)
-            else:
-                self._complete(one, overlap, max(one.search.begun, oldest))
-        later = self._clock() + DENIED
-        self._served.update((_id(one), later) for one in due if one.search.group in self._denied)
+                continue
+            self._complete(one, overlap, max(one.search.begun, oldest))
+            if one.reach == NEW and one.going.began < now:  # one of an earlier run: what has come since is not read
+                queue.append(one._replace(going=_new(one.search, one.progress, overlap, oldest, now)))
+        for one in due:
+            if one.search.group in self._denied:
+                one.progress.served[one.reach] = self._clock() + DENIED
+        self.behind = {
+            search[:2]
+            for search, progress in searches.items()
+            if search.group not in self._absent and (progress.until < now or _overdue(progress, now))
+        }
 
     def _passed_over(self, one: _Pass) -> bool:
         """Say whether a pass need not be read in this run: what it would find is known, or it would be refused."""
         name = one.search.name
-        read_by_another = one.reach != NEW and one.progress.done[one.reach] >= one.going.began
         refused = self._refused[name] >= IN_A_ROW and name not in self._accepted
-        return read_by_another or refused or one.search.group in self._absent | self._denied
+        return refused or _id(one) in self._covered or one.search.group in self._left
 
     def _page(self, one: _Pass) -> bool:
         """Read the next page of a pass; return whether there are more."""
@@ -160,7 +179,7 @@ class Run:
         end = math.ceil(going.end * 1000)
         token = {"nextToken": going.token} if going.token else {}
         self.pages += 1
-        self._served[_id(one)] = self._clock()
+        one.progress.served[one.reach] = self._clock()
         answer = self._ask(search, {"startTime": going.asked, "endTime": end, **token})
         events = answer["events"]
         following = answer.get("nextToken") or ""
@@ -171,8 +190,9 @@ class Run:
         if following and following == going.token:
             self._without_token(one)
             raise AwsError("transient", "FilterLogEvents: the pages do not end")
-        self._events += len(events)
-        going.at = max(going.at, self._take(search, events, going.asked, end))
+        taken = self._take(search, events, going.asked, end)
+        self._held += taken.held
+        going.at = max(going.at, taken.newest)
         going.token = following
         if following:
             one.progress.going[one.reach] = going
@@ -192,7 +212,7 @@ class Run:
             return True
         if error.error_class == "absent":  # deleted since it was listed, which the next listing tells
             self._absent.add(search.group)
-            self.behind.discard(search[:2])
+            self._left.add(search.group)
             return True
         if error.error_class == "bug":
             self._refused[search.name] += 1
@@ -201,11 +221,12 @@ class Run:
                 self.failed.append(Failure(scope, "bug", f"{search.group}: {error}"))
             return True
         self.failed.append(Failure(scope, error.error_class, str(error)))
+        self._left.add(search.group)  # its other passes would meet the same, and take the turns of others
         if error.error_class == "denied" and not error.login:
             self._denied.add(search.group)
             return True
-        self._in_a_row += 1
-        return error.error_class != "throttled" and self._in_a_row < IN_A_ROW
+        self._failing[search.group] = None
+        return error.error_class != "throttled" and len(self._failing) < IN_A_ROW
 
     def _without_token(self, one: _Pass) -> None:
         """Let a pass go on from the newest event that was read."""
@@ -213,20 +234,49 @@ class Run:
         one.progress.going[one.reach] = one.going
 
     def _complete(self, one: _Pass, overlap: float, first: float) -> None:
-        """Learn that a pass has come to its end: with it, all that are less wide. None begins before `first`."""
+        """Learn that a pass has come to its end, and which others have nothing left to read.
+
+        None begins before `first`. What another one has read is going no more, or it would stand in the way of the next
+        of its reach for ever.
+        """
         progress, going = one.progress, one.going
         progress.going.pop(one.reach, None)
         if going.start <= max(progress.until - overlap, first) or one.reach == NEW:
             progress.until = max(progress.until, going.began)
+            self._cover(one, NEW)
         for reach in WIDE:
             if going.start <= max(_from(progress, reach, going.began), first):
                 progress.done[reach] = max(going.began, progress.done[reach])
-        if one.reach == NEW:
-            self.behind.discard(one.search[:2])
+                self._cover(one, reach)
+
+    def _cover(self, one: _Pass, reach: float) -> None:
+        """Let a pass stand in for that of another reach, if that began no later: it has had its turn."""
+        other = one.progress.going.get(reach)
+        began = other.began if other else self._now
+        if reach != one.reach and began <= one.going.began:
+            one.progress.going.pop(reach, None)
+            one.progress.served[reach] = self._clock()
+            self._covered.add((*one.search[:2], reach))
 
 
-def _id(one: _Pass) -> tuple[str, str, float]:
+def _id(one: _Pass) -> _Id:
     return (*one.search[:2], one.reach)
+
+
+def _waited(one: _Pass) -> tuple[float, ...]:
+    """Return a key by which those come first that have waited longest.
+
+    Searches take turns, and the passes of each: of those that have waited equally long the widest, which may stand in
+    for the others.
+    """
+    progress = one.progress
+    last = max(progress.served.values(), default=-math.inf)
+    return last, progress.served.get(one.reach, -math.inf), -one.reach, progress.until
+
+
+def _new(search: Search, progress: Progress, overlap: float, oldest: float, now: float) -> Going:
+    """Return the pass of a run, at its beginning."""
+    return Going(max(search.begun, oldest, min(progress.until, now) - overlap), now, now)
 
 
 def _due(search: Search, progress: Progress, overlap: float, oldest: float, now: float) -> Iterator[_Pass]:
@@ -234,10 +284,13 @@ def _due(search: Search, progress: Progress, overlap: float, oldest: float, now:
     begun = max(search.begun, oldest)
     for reach in progress.going.keys() - {NEW, *WIDE}:
         del progress.going[reach]
-    new = Going(max(begun, min(progress.until, now) - overlap), now, now)
-    yield _Pass(search, progress, NEW, structs.replace(progress.going.get(NEW, new)))
+    new = progress.going.get(NEW) or _new(search, progress, overlap, oldest, now)
+    yield _Pass(search, progress, NEW, structs.replace(new))
     for reach, every in WIDE.items():
         going = progress.going.get(reach)
+        if going and going.began <= progress.done[reach]:  # as an earlier version may have left it
+            del progress.going[reach]
+            going = None
         if going is None and now >= progress.done[reach] + every:
             going = Going(max(begun, _from(progress, reach, now)), now, now)
         if going:
@@ -249,11 +302,17 @@ def _from(progress: Progress, reach: float, now: float) -> float:
     return min(now, progress.done[reach] + WIDE[reach]) - reach
 
 
+def _overdue(progress: Progress, now: float) -> bool:
+    """Say whether a wide pass should have ended by when the next one is due."""
+    return any(now >= progress.done[reach] + 2 * every for reach, every in WIDE.items())
+
+
 def hold_back(progress: Progress, now: float) -> None:
     """Let nothing have been read in the future, where AWS's clock had been taken for another one."""
     progress.until = min(progress.until, now)
     progress.since = min(progress.since, now)
     progress.done = {reach: min(done, now) for reach, done in progress.done.items()}
+    progress.served = {reach: min(at, now + DENIED) for reach, at in progress.served.items()}
 
 
 def rest(progress: Progress, quiet: tuple[float, float]) -> bool:
