@@ -367,6 +367,7 @@ def _without(reading: Reading, refused: Callable[[Sample | Effect], bool], fed: 
     """Return the fields of a reading that change where something is refused: an event is seen all the same."""
     return {
         "samples": tuple(sample for sample in reading.samples if not refused(sample)),
+        "left_out": tuple({*reading.left_out, *(one.scope for one in reading.samples if refused(one))}),
         "seeds": tuple(effect for effect in reading.seeds if not refused(effect)),
         "events": tuple(
             structs.replace(event, effects=tuple(effect for effect in event.effects if not refused(effect)))

@@ -253,6 +253,7 @@ class Reading(Struct, frozen=True):
     and out of sight, until it is seeded or counted again, when it is in `hidden`. Events before `not_before` are too
     old to count, and so are runs that begin before it; things in `unseen` are forgotten with what was seen of them.
     `lives` tell when jobs whose hosts CloudWatch measures, by type and name, ended (True), or began anew under a name.
+    Of the scopes in `left_out` something was looked at and may not be shown: `limits.series`.
     `notes` is the source's own state (None removes a note), committed with the rest.
     `receipts` are confirmed at the origin once the reading is committed: a queue deletes what it has delivered only
     then. `tallies` tell of the run itself and last as long as the process. `attended` is for how long (seconds, in all)
@@ -290,6 +291,7 @@ class Reading(Struct, frozen=True):
     read_until: float | None = None
     behind: bool | None = None
     lost_seconds: float = 0.0
+    left_out: tuple[str, ...] = ()
 
 
 class Forecast(NamedTuple):
@@ -354,6 +356,10 @@ def _none(kind: str, identities: list[str]) -> set[str]:  # noqa: ARG001 - it is
     return set()
 
 
+def _never(source: str, scope: str) -> float:  # noqa: ARG001 - it is asked for any
+    return 0.0
+
+
 def _nothing(family: str) -> Mapping[tuple[str, ...], float]:  # noqa: ARG001 - it is asked for any
     return {}
 
@@ -365,7 +371,8 @@ class Known(NamedTuple):
     ended a short while ago their `lives`: see `Reading`. `values` returns what all sources have told of a family on the
     target, by its label values: totals as they are counted, without first zeros, and whether or not they are shown.
     `counted` returns which events of a kind have been counted, by their identities, so that a source that finds
-    millions again need not hold them.
+    millions again need not hold them. `looked` returns when another source last looked at all of a scope, in this
+    process, and 0 if it has not: so that what has no value is known to be nothing.
     """
 
     notes: Mapping[str, Any] = {}
@@ -375,6 +382,7 @@ class Known(NamedTuple):
     lives: Mapping[str, Life] = {}
     values: Callable[[str], Mapping[tuple[str, ...], float]] = _nothing
     counted: Callable[[str, list[str]], set[str]] = _none
+    looked: Callable[[str, str], float] = _never
 
 
 class Turn(NamedTuple):

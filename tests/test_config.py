@@ -972,6 +972,15 @@ def test_a_queue_that_nobody_reads_is_doubted():
             ["sources.cost holds no jobs: families.exclude names their seconds"],
         ),
         (
+            "families: {exclude: [sagemaker_job_instances]}",
+            ["sources.cost does not tell what open jobs cost an hour: families.exclude names sagemaker_job_instances"],
+        ),
+        (
+            f"queues: {{q: {{url: '{QUEUE}'}}}}\n"
+            "sources: {job_polling: {enabled: false}, job_events: {enabled: true, queue: q}}",
+            ["sources.cost does not tell what open jobs cost an hour: nobody follows them"],
+        ),
+        (
             "sources: {inventory: {enabled: false}}",
             ["sources.cost holds jobs alone: what else runs is not known, since sources.inventory is not enabled"],
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from itertools import pairwise
 
@@ -10,7 +11,8 @@ import pytest
 from furnished import furnish
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cost import WHERE, dollars, street_of, told, world_with_prices
+from msgspec import structs
+from test_cost import HOURLY, WHERE, dollars, street_of, told, world_with_prices
 from worlds import T0, examples
 
 from exporter.demo import World
@@ -19,6 +21,7 @@ from exporter.demo.resources import Variant
 from exporter.inventory import Census, Fleet, Holding
 from exporter.model import DAY, HOUR, MINUTE, Known, Resource, Target
 from exporter.sources.cost import hours, switched_off
+from exporter.sources.job_polling.passes import Passes
 
 ACCOUNT, REGION = WHERE
 IDLE = "sagemaker_cost_idle_hourly_usd"
@@ -513,4 +516,240 @@ def test_a_warm_pool_costs_what_training_does():
     assert {effect.labels[2:]: effect.amount for effect in event.effects} == pytest.approx(
         {("warm_pool", "ml.m5.xlarge"): 0.46}
     )
+    street.kill()
+
+
+# -- what is not known is not shown as nothing -------------------------------------------------------------------------
+
+
+def training(world, name, at, instances=1, lasts=9 * DAY):
+    lives = life("training", "Completed", lasts=lasts, waits=10)
+    world.add_job(ACCOUNT, REGION, "training", name, at, lives=lives, work=Work("ml.m5.xlarge", instances))
+
+
+def test_jobs_that_nobody_could_describe_make_their_sum_unknown_and_not_small():
+    world = world_with_prices()
+    training(world, "known", T0 - 600)
+    street = street_of(world)
+    street.cycle()
+    street.fake.faults.add("deny", operation="DescribeTrainingJob")
+    training(world, "unknown", street.true.now() + 30, 9)
+    street.cycle(5 * MINUTE)
+    assert told(street, HOURLY) == {("training_job", "ml.m5.xlarge"): 0.23}, "as it was"
+    for _ in range(7):
+        street.cycle(5 * MINUTE)
+    assert told(street, HOURLY) == {}, "and not for ever"
+    street.kill()
+    street.start()
+    street.cycle()
+    assert told(street, HOURLY) == {}
+    street.fake.faults.clear()
+    for _ in range(2):
+        street.cycle(5 * MINUTE)
+    assert told(street, HOURLY) == pytest.approx({("training_job", "ml.m5.xlarge"): 2.3})
+    street.kill()
+
+
+def test_after_a_restart_all_jobs_are_in_their_sum_or_there_is_none():
+    world = world_with_prices()
+    for n in range(200):
+        training(world, f"job-{n}", T0 - 600)
+    street = street_of(world)
+    seen = []
+    for n in range(5):
+        street.cycle()
+        seen.append(told(street, HOURLY).get(("training_job", "ml.m5.xlarge")))
+        if n == 2:
+            street.kill()
+            street.start()
+    assert seen == pytest.approx([None, 46.0, 46.0, 46.0, 46.0]), "what they are on is noted"
+    street.kill()
+
+
+def test_jobs_that_have_yet_to_be_listed_make_their_sum_unknown(monkeypatch):
+    monkeypatch.setattr(Passes.run, "__defaults__", (math.inf, 2))  # pages in a run
+    world = world_with_prices(listed_after=(0, 0), repeated=0.0)
+    training(world, "old", T0 - 9 * DAY, 8, lasts=20 * DAY)
+    training(world, "new", T0 - 600)
+    for n in range(250):
+        training(world, f"over-{n}", T0 - 8 * DAY + n, lasts=30)
+    street = street_of(world)
+    seen = []
+    for _ in range(4):
+        street.cycle()
+        seen.append(told(street, HOURLY).get(("training_job", "ml.m5.xlarge")))
+    assert seen[0] is None
+    assert seen[-1] == pytest.approx(9 * 0.23)
+    assert set(seen) == {None, seen[-1]}, "never a part of it"
+    street.kill()
+
+
+@pytest.mark.parametrize(
+    ("excluded", "shown"),
+    [("sagemaker_jobs", True), ("sagemaker_job_instances", False)],
+    ids=["what is not needed", "what is"],
+)
+def test_a_family_that_is_off_is_not_a_count_of_nothing(excluded, shown):
+    world = world_with_prices()
+    training(world, "job", T0 - 600)
+    lives = life("training", "Completed", lasts=9 * DAY, waits=10)
+    world.add_job(ACCOUNT, REGION, "training", "dear", T0 - 600, lives=lives, work=Work("ml.new.large", 5))
+    ended = life("training", "Completed", lasts=920, waits=10)
+    world.add_job(ACCOUNT, REGION, "training", "over", T0 - 600, lives=ended, work=Work("ml.new.large", 5))
+    street = street_of(world, text=f"families: {{exclude: [{excluded}]}}")
+    for _ in range(8):
+        street.cycle(5 * MINUTE)
+    assert told(street, HOURLY) == ({("training_job", "ml.m5.xlarge"): 0.23} if shown else {})
+    unpriced = told(street, "sagemaker_cost_unpriced_instances")
+    assert unpriced == ({("training_job", "ml.new.large"): 5.0} if shown else {})
+    street.kill()
+
+
+def test_a_job_that_could_not_be_described_in_time_costs_what_it_has_used():
+    world = world_with_prices()
+    street = street_of(world)
+    street.cycle()
+    street.kill()
+    training(world, "job", street.true.now() + 600, 4, lasts=10 * HOUR + 110)
+    street.true.forward(20 * HOUR)
+    street.start()
+    street.fake.faults.add("deny", operation="DescribeTrainingJob")
+    for n in range(5):
+        street.cycle(5 * MINUTE)
+        if n == 3:
+            street.kill()
+            street.start()
+    assert dollars(street) == {}
+    street.fake.faults.clear()
+    for _ in range(36):
+        street.cycle(5 * MINUTE)
+    assert dollars(street) == pytest.approx({("training_job", "ml.m5.xlarge"): 4 * 10 * 0.23}, rel=0.01)
+    street.kill()
+
+
+def test_a_price_that_can_not_be_read_is_not_replaced_by_that_of_something_else():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+    world.prices.put(REGION, "AsyncInf:ml.m5.xlarge", T0 - 900 * DAY, 0.99)
+    street = street_of(world)
+    street.cycle()
+    pages = street.aws.pages
+
+    def broken(target, operation, **asked):
+        for page in pages(target, operation, **asked):
+            if operation == "GetProducts":
+                entries = [one.replace('"USD":"0.23', '"USD":"n/a') for one in page["PriceList"]]
+                yield {**page, "PriceList": entries}
+            else:
+                yield page
+
+    street.aws.pages = broken
+    for _ in range(2):
+        street.cycle(25 * HOUR)
+    assert told(street, HOURLY) == {("endpoint", "ml.m5.xlarge"): 0.23}
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 50 * 0.23})
+    assert any("price list" in one.detail for one in street.runs[-1].failures)
+    street.kill()
+
+
+def test_when_prices_were_read_is_shown_no_longer_once_the_source_is_off():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+    street = street_of(world)
+    street.cycle()
+    updated = "sagemaker_cost_price_updated_timestamp_seconds"
+    assert told(street, updated)
+    street.sources = street.sources[:-1]
+    street.cycle(HOUR)
+    assert told(street, updated) == {}
+    street.kill()
+
+
+def test_time_in_which_the_source_was_off_does_not_count_though_nobody_could_look_then():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+    street = street_of(world)
+    street.cycle()
+    street.cycle(HOUR)
+    street.fake.faults.add("deny", operation="ListEndpoints")
+    street.ledger.apply(switched_off(street.target, street.ledger.known("cost", street.target), street.clock.now()))
+    *others, cost = street.sources
+    street.sources = tuple(others)
+    for _ in range(10):
+        street.cycle(HOUR)
+    street.sources = (*others, type(cost)(street.aws, street.inventory, street.config))  # which knows an old census
+    street.cycle()
+    street.fake.faults.clear()
+    street.cycle()
+    street.cycle(HOUR)
+    assert dollars(street)["endpoint", "ml.m5.xlarge"] == pytest.approx(0.23 * 2, abs=0.23 / 30)
+    street.kill()
+
+
+def test_an_app_of_which_nobody_tells_lately_is_not_idle():
+    street = street_of(furnish(World()), text=IDLE_TOO.replace("1h", "6h"))
+    street.cycle(HOUR)
+    assert told(street, IDLE) == {("app",): 0.0}
+    street.fake.faults.add("deny", operation="DescribeApp")
+    seen = []
+    for _ in range(8):
+        street.cycle(HOUR)
+        seen.append(told(street, IDLE))
+    assert all(one in ({("app",): 0.0}, {}) for one in seen)
+    assert seen[-1] == {}
+    street.kill()
+
+
+def test_an_endpoint_whose_components_nobody_can_list_is_not_idle():
+    watched = Watched()
+    assert watched.idle(5.0) == 0.0
+    watched.street.fake.faults.add("deny", operation="ListInferenceComponents")
+    assert [watched.idle(5.0) for _ in range(3)] == [0.23, None, None]
+    watched.street.kill()
+
+
+def test_an_endpoint_is_not_idle_by_the_calls_of_one_variant_alone():
+    watched = Watched()
+    both = (Variant("AllTraffic"), Variant("green"))
+    watched.street.fake.world.add_endpoint(ACCOUNT, REGION, "two", T0 - DAY, variants=both)
+    one = structs.replace(VARIANT, dimensions=(("EndpointName", "two"), ("VariantName", "AllTraffic")))
+    for _ in range(3):
+        watched.street.cycle(HOUR)
+        now = watched.street.clock.now()
+        meters = {VARIANT: Counters(5.0, now), one: Counters(5.0, now)}
+        reading = watched.street.sources[-1].read(watched.street.target, Known(notes=watched.notes, meters=meters), now)
+        watched.notes = {name: note for name, note in reading.notes.items() if note is not None}
+        assert [one.value for one in reading.samples if one.family == IDLE and one.labels[2] == "endpoint"] == []
+    watched.street.kill()
+
+
+def test_a_price_holds_by_the_clock_of_aws():
+    """It is learnt with the list of the next day, whatever day it is by our clock."""
+    counted = []
+    for off in (0.0, -5.0 * DAY):
+        world = world_with_prices()
+        world.add_endpoint(ACCOUNT, REGION, "churn", T0 - 30 * DAY)
+        world.prices.put(REGION, "Host:ml.m5.xlarge", T0 + 2 * HOUR, 0.5)
+        street = street_of(world)
+        street.clock.off = off
+        street.cycle()
+        for _ in range(27):
+            street.cycle(HOUR)
+        assert told(street, HOURLY) == {("endpoint", "ml.m5.xlarge"): 0.5}
+        counted.append(dollars(street)["endpoint", "ml.m5.xlarge"])
+        street.kill()
+    assert counted[1] == pytest.approx(counted[0])
+
+
+def test_jobs_that_have_no_place_on_the_page_are_not_shown_as_none():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+    training(world, "job", T0 - 600)
+    street = street_of(world, text="limits: {series: 200}")
+    for _ in range(3):
+        street.cycle(5 * MINUTE)
+    assert told(street, "sagemaker_job_instances") == {}
+    assert told(street, HOURLY) == {("endpoint", "ml.m5.xlarge"): 0.23}
+    assert told(street, "sagemaker_cost_unpriced_instances") == {}
+    assert street.ledger.known("cost", street.target).looked("job_polling", "training/size") == 0.0
     street.kill()

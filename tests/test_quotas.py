@@ -14,7 +14,7 @@ from worlds import T0, examples
 from exporter.aws import AwsError
 from exporter.aws.operations import OPERATIONS
 from exporter.catalogue.enums import ENUMS
-from exporter.catalogue.jobs import FACTS, INSTANCES, OPEN
+from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOLS
 from exporter.config import parse
 from exporter.demo import World
@@ -504,7 +504,11 @@ def test_an_answer_is_read_as_aws_means_it():
 def told(**families):
     """Return what the ledger knows of these families, the target's labels left out."""
     values = {name: {(*WHERE, *labels): value for labels, value in of.items()} for name, of in families.items()}
-    return Known(values=lambda family: values.get(family, {}))
+    looked = {scope_of("training", what) for what, name in ((SIZE, INSTANCES), (KEPT, POOLS)) if name in families}
+    return Known(
+        values=lambda family: values.get(family, {}),
+        looked=lambda source, scope: NOW - 60 if source == "job_polling" and scope in looked else 0.0,
+    )
 
 
 def counted(known, what, instance_type="", text=""):
@@ -515,9 +519,6 @@ def counted(known, what, instance_type="", text=""):
 def spot(*jobs):
     """Return facts about training jobs: instance type and whether it is spot."""
     return {("training", f"j{n}", one, is_spot, "none", ""): 1.0 for n, (one, is_spot) in enumerate(jobs)}
-
-
-LISTED = {("training", "InProgress"): 1.0}
 
 
 @pytest.mark.parametrize(
@@ -534,17 +535,17 @@ LISTED = {("training", "InProgress"): 1.0}
     ids=["on demand", "spot", "both", "one of several types may be either", "or is the same", "it alone", "not told"],
 )
 def test_spot_is_told_apart_where_it_can_be(jobs, on_demand, spot_ones):
-    known = told(**{OPEN: LISTED, INSTANCES: {("training", "ml.a"): 4.0}, FACTS: spot(*jobs)})
+    known = told(**{INSTANCES: {("training", "ml.a"): 4.0}, FACTS: spot(*jobs)})
     found = [counted(known, what, "ml.a") for what in ("on_demand_training", "spot_training", "training")]
     assert found == pytest.approx([on_demand, spot_ones, 4.0], nan_ok=True)
     assert [counted(known, what, "ml.b") for what in ("on_demand_training", "spot_training")] == [0.0, 0.0]
 
 
 def test_of_warm_pools_it_is_known_where_there_are_none():
-    known = told(**{OPEN: LISTED, POOLS: {("ml.a", "Available"): 2.0}})
+    known = told(**{POOLS: {("ml.a", "Available"): 2.0}})
     assert math.isnan(counted(known, "warm_pool", "ml.a"))
     assert counted(known, "warm_pool", "ml.b") == 0.0
-    several = told(**{OPEN: LISTED, POOLS: {("", "InUse"): 1.0}})
+    several = told(**{POOLS: {("", "InUse"): 1.0}})
     assert math.isnan(counted(several, "warm_pool", "ml.b")), "of several types, of any"
 
 
@@ -553,14 +554,18 @@ def test_of_warm_pools_it_is_known_where_there_are_none():
     [
         "sources: {job_polling: {enabled: false}}",
         "families: {exclude: [sagemaker_job_instances, sagemaker_training_job_warm_pools]}",
-        "families: {exclude: [sagemaker_jobs]}",
     ],
 )
 def test_what_nobody_tells_of_jobs_is_not_known(text):
-    known = told(**{OPEN: LISTED, INSTANCES: {("training", "ml.a"): 4.0}, FACTS: spot(("ml.a", "true"))})
+    known = told(**{INSTANCES: {("training", "ml.a"): 4.0}, FACTS: spot(("ml.a", "true")), POOLS: {}})
     for what in ("training", "on_demand_training", "spot_training", "warm_pool", "processing"):
         assert counted(known, what, "ml.a", text) is None
     assert counted(told(), "training") is None, "not listed yet"
+    assert counted(told(**{INSTANCES: {}}), "training") == 0.0, "looked at, and there is nothing"
+    late = told(**{INSTANCES: {}})._replace(looked=lambda *_: NOW - HOUR)
+    assert counted(late, "training") is None, "not lately"
+    ahead = told(**{INSTANCES: {}})._replace(looked=lambda *_: NOW + HOUR)
+    assert counted(ahead, "training") is None, "our clock was set back since: it may have been long ago"
 
 
 def test_things_are_counted_while_their_listing_is_fresh():

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from exporter.catalogue.rows import JOBS, told
 
-OPEN = "sagemaker_jobs"  # of a type whose jobs are known there is a number for each status, if only 0
+OPEN = "sagemaker_jobs"
 INSTANCES = "sagemaker_job_instances"
 FACTS = "sagemaker_job_info"
 BILLABLE_SECONDS = "sagemaker_job_billable_instance_seconds_total"
+NUMBER, SIZE, KEPT = (
+    "number",
+    "size",
+    "kept",
+)  # of a type: its jobs, the instances they are on, and what ended ones keep
+
+
+def scope_of(job_type: str, what: str) -> str:
+    """Return the scope in which `job_polling` tells a sum of a type, which it looks at only when that lacks nothing."""
+    return f"{job_type}/{what}"
+
 
 ROWS = (
     told(

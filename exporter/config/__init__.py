@@ -22,7 +22,7 @@ import msgspec
 from msgspec import structs
 
 from exporter.catalogue import log_rules
-from exporter.catalogue.jobs import BILLABLE_SECONDS
+from exporter.catalogue.jobs import BILLABLE_SECONDS, INSTANCES
 from exporter.catalogue.logs import MATCHES
 from exporter.catalogue.resources import TAGS_INFO
 from exporter.config.faults import faults
@@ -93,6 +93,9 @@ def doubts(config: Config) -> Iterator[str]:
         if not {"job_polling", "job_events"} & config.sources.enabled or not counted:
             why = "no source tells of them" if counted else "families.exclude names their seconds"
             yield f"sources.cost holds no jobs: {why}"
+        elif not config.sources.job_polling.enabled or not config.on(INSTANCES):
+            why = f"families.exclude names {INSTANCES}" if config.sources.job_polling.enabled else "nobody follows them"
+            yield f"sources.cost does not tell what open jobs cost an hour: {why}"
     for name, source in sources.items():
         if source.enabled and getattr(source, "every", 60.0) < 10:
             yield f"sources.{name}.every is {source.every:g}s: CloudWatch's data is a minute old, and each run costs"

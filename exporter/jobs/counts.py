@@ -31,8 +31,9 @@ from exporter.model import DAY, Effect, Event, Life, Target
 STATE, START, END, PHASE = "job_events/state", "job_events/start", "job_events/end", "job_events/phase"
 POOL, RULE, STEP = "job_events/pool", "job_events/rule", "job_events/step"
 EXECUTION = "job_events/execution"  # the state of one, by its pipeline: the name of that is not told by everybody
+WORK = "job_events/work"  # what a job has used up: only Describe tells, maybe long after its end
 HEARD = "job_events/heard"  # that an event told of a change, or that none did for so long that it is missed
-KINDS = (STATE, START, END, PHASE, POOL, RULE, STEP, EXECUTION, HEARD)
+KINDS = (STATE, START, END, PHASE, POOL, RULE, STEP, EXECUTION, WORK, HEARD)
 
 CHANGES = "sagemaker_job_state_changes_total"
 DURATION = "sagemaker_job_duration_seconds"
@@ -188,7 +189,7 @@ def phases(target: Target, job: Job) -> Iterator[Event]:
 
 
 def end(target: Target, job: Job, now: float) -> Iterator[Event]:
-    """Yield what is known of a job at its end, all at once: `job` is what Describe told, or all there is without it."""
+    """Yield what is known of a job at its end: `job` is what Describe told, or all there is without it."""
     who = identity(target, job)
     if not who or not ended(job):
         return
@@ -198,14 +199,26 @@ def end(target: Target, job: Job, now: float) -> Iterator[Event]:
         effects.append(_observed(DURATION, (*where, job.status), max(0.0, at - job.created)))
     if failed(job):
         effects.append(Effect(FAILURES, (*where, failure(job))))
+    if job.job_type == "monitoring_execution":
+        effects.append(Effect(MONITORED, (*where[:2], job.under, job.status)))
+    yield Event(END, who, at, target, tuple(effects))
+    yield from work(target, job, now)
+
+
+def work(target: Target, job: Job, now: float) -> Iterator[Event]:
+    """Yield what an ended job has used up, as far as Describe has told: its end may have counted without that."""
+    who = identity(target, job)
+    if not who or not ended(job):
+        return
+    where = (target.account_id, target.region, job.job_type)
+    effects: list[Effect] = []
     for family, seconds in ((RUN_SECONDS, job.run_seconds), (BILLABLE_SECONDS, job.billable_seconds)):
         if seconds is not None:
             effects += [Effect(family, (*where, instance), seconds * count) for instance, count in job.instances]
     if job.billable_tokens is not None:
         effects.append(Effect(TOKENS, where[:2], float(job.billable_tokens)))
-    if job.job_type == "monitoring_execution":
-        effects.append(Effect(MONITORED, (*where[:2], job.under, job.status)))
-    yield Event(END, who, at, target, tuple(effects))
+    if effects:
+        yield Event(WORK, who, since(job, now), target, tuple(effects))
 
 
 def pool(target: Target, job: Job, now: float) -> Iterator[Event]:

@@ -126,12 +126,17 @@ class Ledger:
                 lives=self._books.notes.get((LIVES, target), {}),
                 values=partial(self._values, target),
                 counted=self._store.seen,
+                looked=partial(self._looked, target),
             )
 
     def _values(self, target: Target | None, family: str) -> Mapping[tuple[str, ...], float]:
         with self._state:
             counters, found = self._board.values((family, target), self._clock.now())
         return {**{labels: meter.total(i) * scale for labels, meter, i, scale in counters}, **found}
+
+    def _looked(self, target: Target | None, source: str, scope: str) -> float:
+        with self._state:
+            return self._board.looked(source, target, scope)
 
     def notes(self, source: str) -> Mapping[Target | None, Mapping[str, Any]]:
         """Return the notes of a source on all targets that it has ever had, configured or not."""

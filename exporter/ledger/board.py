@@ -75,6 +75,7 @@ class Board:
         self._totals: dict[Face, dict[tuple[str, ...], Total]] = {}
         self._shelves: dict[Face, _Shelf] = {}
         self._scopes: dict[tuple[str, Target | None], dict[str, set[tuple[Face, tuple[str, ...], str]]]] = {}
+        self._looked: dict[tuple[str, Target | None], dict[str, float]] = {}  # when each scope last was
         self._zeros: dict[Spot | Key, _Zero] = {}
         self._unserved = _Zero(0, None)  # shared by all that are new, thousands at a start
         self._newly_served: dict[Spot | Key, float] = {}
@@ -126,6 +127,8 @@ class Board:
     def put(self, reading: Reading) -> None:
         """Show samples; within the scopes that were read whole, drop the others."""
         scopes = self._scopes.setdefault((reading.source, reading.target), {})
+        looked = self._looked.setdefault((reading.source, reading.target), {})
+        looked |= {**dict.fromkeys(reading.looked, reading.at), **dict.fromkeys(reading.left_out, 0.0)}
         gone = {entry for scope in reading.looked for entry in scopes.pop(scope, ())}
         for column in reading.columns:
             self._shelf((column.family, reading.target)).put(column)
@@ -149,6 +152,10 @@ class Board:
     def scopes(self, source: str, target: Target | None) -> frozenset[str]:
         """Return the scopes of which a source has samples on a target."""
         return frozenset(self._scopes.get((source, target), ()))
+
+    def looked(self, source: str, target: Target | None, scope: str) -> float:
+        """Return when a source last looked at all of a scope, in this process; 0: it has not."""
+        return self._looked.get((source, target), {}).get(scope, 0.0)
 
     def _face(self, resource: Resource, counters: Iterable[Counter]) -> None:
         """Learn under which families the counters of a shape are shown."""

@@ -25,7 +25,7 @@ from msgspec import structs
 
 from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
-from exporter.catalogue.jobs import BILLABLE_SECONDS, INSTANCES, OPEN
+from exporter.catalogue.jobs import BILLABLE_SECONDS, INSTANCES, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOL_SECONDS
 from exporter.config import Config
 from exporter.inventory import Census, Fleet, Holding, Inventory, Selection, fleets
@@ -39,6 +39,10 @@ TOTAL = "sagemaker_cost_usd_total"
 UPDATED = "sagemaker_cost_price_updated_timestamp_seconds"
 
 JOBS = {"training": "training_job", "processing": "processing_job", "transform": "transform_job"}
+
+JOB_POLLING = "job_polling"  # the source that looks at open jobs
+
+JUST_NOW = 300.0  # seconds before the first run: a look of then is where the count begins, and none that is older
 
 TAGS_LATE = 300.0  # seconds after which an endpoint that has tags is told to have them
 
@@ -106,9 +110,9 @@ class Cost:
             kind: self._wanted(census, kind, self._by_aws(target, kind, fleet, now, aws_now), aws_now - now)
             for kind, fleet in fleets(census).items()
         }
-        jobs = _Jobs(_open_jobs(known), _worked(known))
+        jobs = _Jobs(self._open_jobs(known, now), _worked(known))
         in_use = _billed_as(known, wanted, jobs)
-        listed, known_prices, unread, noted = self._lists.prices(target, known.notes, in_use, now)
+        listed, known_prices, unread, noted = self._lists.prices(target, known.notes, in_use, aws_now)
         on = TOTAL in self._on
         counted = _count(known, wanted, jobs, known_prices, aws_now, counts=on and not known.notes.get(_OFF))
         of_types = {
@@ -126,7 +130,8 @@ class Cost:
             Sample(one.family, (*where, *one.labels), one.value, scope=one.scope, until=one.until + now - aws_now)
             for one in values
         ]
-        samples += [Sample(UPDATED, where, listed, scope=LISTED)] if listed else []
+        if listed:
+            samples += [Sample(UPDATED, where, listed, scope=LISTED, until=now + self._last_good)]
         effects = tuple(Effect(TOTAL, (*where, *of), usd) for of, usd in counted.usd.items())
         seeds = {*shown.billed(of_types), *jobs.held, *counted.usd, *counted.owed} if on else ()
         looked = {one.scope for one in values} | shown.looked(of_types, jobs.open)
@@ -148,6 +153,18 @@ class Cost:
                 **noted,
             },
         )
+
+    def _open_jobs(self, known: Known, now: float) -> dict[str, dict[str, float]]:
+        """Return instances of open jobs, of the types of which it is known lately how many there are."""
+        found: dict[str, dict[str, float]] = {}
+        for name, billed in JOBS.items():
+            looked = known.looked(JOB_POLLING, scope_of(name, SIZE))
+            if looked <= now < looked + self._last_good:
+                found[billed] = {}
+        for (_, _, job_type, instance_type), number in known.values(INSTANCES).items():
+            if JOBS.get(job_type) in found:
+                found[JOBS[job_type]][instance_type] = number
+        return found
 
     def _by_aws(self, target: Target, kind: str, fleet: Fleet, now: float, aws_now: float) -> Fleet:
         """Return a fleet with the times of looks by AWS's clock: ours may be behind, and be set between two looks."""
@@ -200,16 +217,6 @@ def _forgotten(known: Known) -> dict[str, Any]:
     return dict.fromkeys(name for name in known.notes if name not in _STAYS)
 
 
-def _open_jobs(known: Known) -> dict[str, dict[str, float]]:
-    """Return instances of open jobs, of the types of which it is known how many there are."""
-    told = {labels[2] for labels in known.values(OPEN)}
-    found: dict[str, dict[str, float]] = {billed: {} for name, billed in JOBS.items() if name in told}
-    for (_, _, job_type, instance_type), number in known.values(INSTANCES).items():
-        if JOBS.get(job_type) in found:
-            found[JOBS[job_type]][instance_type] = number
-    return found
-
-
 def _worked(known: Known) -> dict[Billed, float]:
     """Return the instance-seconds of ended jobs, and of warm pools, that have been counted so far."""
     jobs = known.values(BILLABLE_SECONDS).items()
@@ -244,7 +251,7 @@ def _count(
     owed |= {prices.billed(word): seconds for word, seconds in known.notes.get(_OWED, {}).items()}
     for kind, fleet in wanted.items():
         note = known.notes.get(_RAN + kind, {})
-        as_of = note.get("as_of", fleet.at or aws_now)
+        as_of = note.get("as_of", fleet.at if aws_now - fleet.at < JUST_NOW else aws_now)
         before = msgspec.convert(note.get("of", {}), dict[str, hours.Ran])
         ran, stretches = hours.count(kind, fleet, before, as_of)
         all_ran[kind] = ran

@@ -39,15 +39,19 @@ def noted(known: Known, census: Census, before: Mapping[str, Used]) -> dict[str,
     if not census.endpoints_at:
         return dict(before)
     totals: dict[str, Used] = {}
+    counted: dict[str, set[str]] = {}  # variants
     for resource, meter in known.meters.items():
         name = _endpoint(resource, census)
         for (metric, stat), i in meter.position.items() if name in census.endpoints else ():
             if metric in _METRICS and stat == "Sum" and meter.alive and not meter.paused[i]:
                 one = totals.setdefault(name, Used(0.0, 0.0, float(meter.read_until[i])))
+                counted.setdefault(name, set()).add(dict(resource.dimensions).get("VariantName", ""))
                 one.total += meter.total(i)
                 one.until = min(one.until, float(meter.read_until[i]))
     found = {name: one for name, one in before.items() if name in census.endpoints}
     for name, one in totals.items():
+        if not {variant.name for variant in census.endpoints[name].variants} <= counted[name]:
+            continue  # by those that are not counted it may be used
         stood = found.get(name)
         one.since = stood.since if stood and stood.total == one.total else one.until
         found[name] = one
@@ -59,10 +63,12 @@ def since(kind: str, name: str, used: Mapping[str, Used], census: Census, now: f
     if kind == "app":
         app = census.things.get("app", Things()).by_key.get(name)
         told = app.told.get("DescribeApp") if app else None
-        active = told.items[0].get("LastUserActivityTimestamp") if told and told.items else None
+        if told is None or not told.items or now - told.at >= LATELY:  # its user may be active since
+            return None
+        active = told.items[0].get("LastUserActivityTimestamp")
         return None if active is None else float(active)
     one = used.get(name)
-    if one is None or now - one.until >= LATELY:
+    if one is None or now - min(one.until, census.components_at) >= LATELY:  # whose invocations are those of endpoints
         return None
     return one.since + now - one.until  # as much time as is known to be without any
 

@@ -58,7 +58,10 @@ class Lists:
         return len(regions) * PAGES_OF_LIST * HOUR / LIST_EVERY
 
     def prices(self, target: Target, noted: Mapping[str, Any], in_use: set[Billed], now: float) -> Listed:
-        """Return what is known of prices; they are read once a day, or when one is missing that was not asked for."""
+        """Return what is known of prices at a time by AWS's clock: it says from when they hold.
+
+        They are read once a day, or when one is missing that was not asked for.
+        """
         found = {billed(one): tuple(map(tuple, known)) for one, known in noted.get(PRICES, {}).items()}
         at = noted.get(LISTED, 0.0)
         unlisted = set(map(billed, noted.get(UNLISTED, ())))

@@ -38,7 +38,7 @@ _MLFLOW = re.compile(r".*mlflow.*[:-](?P<type>small|medium|large)", re.IGNORECAS
 MOST_PAGES = 1000  # of a list: a region's has some forty
 MOST_USD = 10_000.0  # an hour; the dearest instance costs a hundredth of it: what is above is a mistake
 
-List = Mapping[tuple[str, str], Price]  # by word of the usage type, and instance type
+List = Mapping[tuple[str, str], Price | None]  # by word of the usage type, and instance type; None: unreadable
 
 
 def read(aws: Aws, target: Target, now: float) -> tuple[List, int]:
@@ -49,7 +49,7 @@ def read(aws: Aws, target: Target, now: float) -> tuple[List, int]:
     filters = [{"Type": "TERM_MATCH", "Field": "regionCode", "Value": target.region}]
     pages = aws.pages(target, "GetProducts", ServiceCode=SERVICE, Filters=filters, FormatVersion="aws_v1")
     found: dict[tuple[str, str], Price] = {}
-    unreadable = 0
+    unreadable: list[tuple[str, str] | None] = []
     for number, page in enumerate(pages):
         if number == MOST_PAGES:
             raise AwsError("transient", "GetProducts: the pages do not end")
@@ -57,19 +57,20 @@ def read(aws: Aws, target: Target, now: float) -> tuple[List, int]:
         if not isinstance(entries, list):
             raise AwsError("transient", "GetProducts: unreadable answer: PriceList is no list")
         for text in entries:
+            what = None
             try:
                 what = _priced(text)
                 prices = _prices(text) if what else ()
             except _UNREADABLE:
-                unreadable += 1
+                unreadable.append(what)
                 continue
             for price in prices:
                 if what and price[0] <= now:  # a coming one stands beside the one that holds
                     found[what] = max(found.get(what, price), price)
     if not found:
-        text = f"no instance has a price in USD, {unreadable} entries can't be read"
+        text = f"no instance has a price in USD, {len(unreadable)} entries can't be read"
         raise AwsError("transient", f"GetProducts: PriceList: {text}")
-    return found, unreadable
+    return {**{what: None for what in unreadable if what}, **found}, len(unreadable)
 
 
 def word(billed: Billed) -> str:
@@ -84,10 +85,13 @@ def billed(word: str) -> Billed:
 
 
 def find(prices: List, billed: Billed) -> Price | None:
-    """Return the price of an hour on an instance."""
+    """Return the price of an hour on an instance: none if the first entry about it can't be read.
+
+    The next one may be another price.
+    """
     resource_type, instance_type = billed
-    found = (prices.get((word, instance_type)) for word in USED_FOR[resource_type])
-    return next(filter(None, found), None)
+    words = (word for word in USED_FOR[resource_type] if (word, instance_type) in prices)
+    return next((prices[word, instance_type] for word in words), None)
 
 
 def learn(known: tuple[Price, ...], price: Price, now: float) -> tuple[Price, ...]:

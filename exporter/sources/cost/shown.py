@@ -6,6 +6,7 @@ as they were. What can't be looked at for long is left out of them, and told as 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
@@ -145,5 +146,5 @@ def unused(
         idling = [one for name, one in running.items() if now - max(since[name] or 0.0, one.created) >= after]
         held = [(number, known_prices.get((kind, on))) for one in idling for on, number in (one.on or {}).items()]
         if all(price for _, price in held):
-            usd = sum(number * price[-1][1] for number, price in held if price)
+            usd = math.fsum(number * price[-1][1] for number, price in held if price)
             yield Value(IDLE, (kind,), usd, f"{kind}/idle", now + of.stands)

@@ -26,7 +26,7 @@ from msgspec import structs
 
 from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
-from exporter.catalogue.jobs import FACTS, INSTANCES, OPEN
+from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, NUMBER, OPEN, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOL_SECONDS, POOLS
 from exporter.config import Config
 from exporter.inventory import Census, Inventory, Selection, Things
@@ -136,7 +136,7 @@ class JobPolling:
             target,
             now,
             samples=tuple(self._samples(target, kept, looked, now + self._last_good)),
-            looked=tuple(looked),
+            looked=(*looked, *(scope_of(*one) for name in looked for one in self._sums(kept, name))),
             failed=tuple(failed),
             seeds=(
                 *counts.zeros(target, (*counts.SEEDS, *parents.seeds()), self._on),
@@ -310,7 +310,10 @@ class JobPolling:
     # -- showing -----------------------------------------------------------------------------------------------------
 
     def _samples(self, target: Target, kept: _OfTarget, looked: Iterable[str], until: float) -> Iterator[Sample]:
-        """Yield what is shown of open jobs, by type: a type that could not be listed stays as it was."""
+        """Yield what is shown of open jobs, by type: a type that could not be listed stays as it was.
+
+        So do sums that lack something: of jobs that have yet to be listed, or to be described.
+        """
         where = (target.account_id, target.region)
         open_jobs: dict[str, list[Job]] = {name: [] for name in looked}
         more: dict[str, list[Value]] = {name: [] for name in looked}
@@ -322,14 +325,28 @@ class JobPolling:
                 more[job.job_type] += _after_all(job)
         if PIPELINES in more:
             more[PIPELINES] += kept.parents.values(open_jobs[PIPELINES])
-        if "training" in more:
-            more["training"] += _warm_pools(kept.book.kept)
         for name, jobs in open_jobs.items():
-            values = [*_of_type(name, jobs), *(value for job in jobs for value in _of_job(job)), *more[name]]
+            values = [*(value for job in jobs for value in _of_job(job)), *more[name]]
             values += [(_LAST_END, (name, status), at) for status, at in kept.book.last_end.get(name, {}).items()]
-            for family, labels, value in values:
+            sums = _of_type(name, jobs, kept.book.kept)
+            scoped = {name: values, **{scope_of(*one): sums[one[1]] for one in self._sums(kept, name)}}
+            for scope, family, labels, value in ((scope, *one) for scope, of in scoped.items() for one in of):
                 if value is not None and family in self._on:
-                    yield Sample(family, (*where, *labels), float(value), scope=name, until=until)
+                    yield Sample(family, (*where, *labels), float(value), scope=scope, until=until)
+
+    def _sums(self, kept: _OfTarget, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the sums of a type that lack nothing now, such as jobs that have yet to be listed, or to be described.
+
+        A sum that is off is not one of 0.
+        """
+        if kept.passes[name].behind:
+            return
+        known = {
+            (NUMBER, OPEN): True,
+            (SIZE, INSTANCES): kept.book.measured(name),
+            (KEPT, POOLS): name == "training" and kept.book.pooled,
+        }
+        yield from ((name, what) for (what, family), whole in known.items() if whole and family in self._on)
 
 
 _LAST_END = "sagemaker_job_last_end_timestamp_seconds"
@@ -341,16 +358,19 @@ RECOMMENDED = (
 )
 
 
-def _of_type(name: str, jobs: Iterable[Job]) -> Iterator[Value]:
-    """Yield how many jobs of a type there are, and how many instances they have."""
+def _of_type(name: str, jobs: Iterable[Job], kept: Iterable[Job]) -> dict[str, list[Value]]:
+    """Return how many jobs of a type there are, how many instances they have, and how many warm pools are kept."""
     statuses = Tallies(dict.fromkeys((spelled(JOB_TYPES[name], status) for status in JOB_TYPES[name].open), 0))
     instances: Tallies[str] = Tallies()
     for job in jobs:
         statuses[job.status] += 1
         for instance, count in job.instances:
             instances[instance] += count
-    yield from ((OPEN, (name, status), float(number)) for status, number in statuses.items())
-    yield from ((INSTANCES, (name, one), float(number)) for one, number in instances.items())
+    return {
+        NUMBER: [(OPEN, (name, status), float(number)) for status, number in statuses.items()],
+        SIZE: [(INSTANCES, (name, one), float(number)) for one, number in instances.items()],
+        KEPT: [*_warm_pools(kept)],
+    }
 
 
 def _of_job(job: Job) -> Iterator[Value]:

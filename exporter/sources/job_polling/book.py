@@ -21,7 +21,7 @@ from exporter.model import DAY, HOUR, MINUTE, Event, Target
 LAST_END = "ended"  # note of when a job last ended, by type and status
 OPEN = "open/"  # notes of jobs in the book, by identity
 SOONEST, LATEST = 1.0 * MINUTE, 15.0 * MINUTE  # between two Describes of a job; a twentieth of its age in between
-GIVE_UP = 10 * MINUTE  # after its end: what Describe has not told by then is not waited for
+GIVE_UP = 10 * MINUTE  # after its end: what Describe has not told by then is not waited for, but what it has used up
 LEFT = "left/"  # notes of jobs whose end is counted, but not all that they have left behind
 LEFT_FOR = DAY  # after its end: what has not come to an end by then never counts
 RECENT = "recent/"  # notes of jobs that show something after their end
@@ -31,7 +31,8 @@ POOL_OPEN = {"Available", "InUse"}
 
 BASIS = "basis"  # in such a note: see Followed
 
-_KEPT = ("job_type", "name", "status", "arn", "created", "started", "ended", "modified", "sent", "under")
+_LIFE = ("job_type", "name", "status", "arn", "created", "started", "ended", "modified", "sent", "under")
+_SIZE = ("instances", "spot")  # or sums would lack what can't be described any more
 
 
 class Wants(NamedTuple):
@@ -103,6 +104,19 @@ class Book:
         """Jobs that ended a short while ago, with what they show after their end."""
         return self._recent.values()
 
+    def measured(self, job_type: str) -> bool:
+        """Say whether it is known of all open jobs of a type on what they are."""
+        return JOB_TYPES[job_type].description is None or all(
+            one.described or one.job.instances
+            for one in self.followed.values()
+            if one.job.job_type == job_type and not one.over
+        )
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it is known of all jobs that may have a warm pool whether they do."""
+        return all(one.described for one in self.followed.values() if one.job.job_type == "training")
+
     def oldest(self, job_type: str) -> float:
         """Return when the oldest open job of a type was created: one that is not described has to be listed again."""
         return min((job.created or 0.0 for job in self.jobs if job.job_type == job_type), default=math.inf)
@@ -173,8 +187,8 @@ class Book:
 
     def _learn_left(self, who: str, job: Job, now: float) -> None:
         """Take in what Describe tells of what an ended job has left behind."""
-        self._count(counts.pool(self.target, job, now))
-        self._count(counts.rules(self.target, job, now))
+        for left in (counts.work, counts.pool, counts.rules):
+            self._count(left(self.target, job, now))
         if self._goes_on(job):
             self._leave(who, job, now)
         else:
@@ -229,7 +243,7 @@ class Book:
                 if now >= one.over + LEFT_FOR:
                     self._forget(who)
             elif one.over and one.refused and now >= one.over + GIVE_UP:
-                self._forget(who) if self._old(one.job) else self._close(who, now)
+                self._forget(who) if self._old(one.job) else self._close(who, now, untold=True)
 
     def tidy(self, listed: float, now: float) -> None:
         """Forget ended jobs that no listing shows again: those created long before what has yet to be listed.
@@ -267,8 +281,8 @@ class Book:
         self.followed[who] = one
         self.notes[OPEN + who] = {**_noted(one.job), **({BASIS: one.basis} if one.basis else {})}
 
-    def _close(self, who: str, now: float) -> None:
-        """Count the end of a job, by what is known of it now, and follow it no more."""
+    def _close(self, who: str, now: float, *, untold: bool = False) -> None:
+        """Count the end of a job, by what is known of it now, and follow it no more, but for what is `untold`."""
         job = self.followed[who].job
         self._count(counts.end(self.target, job, now))
         of_type, at = self.last_end.setdefault(job.job_type, {}), counts.since(job, now)
@@ -281,20 +295,24 @@ class Book:
         self._remember(who, job, now)
         for events in (counts.pool(self.target, job, now), counts.rules(self.target, job, now)):
             self._count(events)
-        if self._goes_on(job) or (self.wants.steps and job.job_type == "pipeline_execution" and at >= self._begun):
-            self._leave(who, job, now)
+        if (
+            untold
+            or self._goes_on(job)
+            or (self.wants.steps and job.job_type == "pipeline_execution" and at >= self._begun)
+        ):
+            self._leave(who, job, now, described=not untold)
 
     def _goes_on(self, job: Job) -> bool:
         """Say whether an ended job has left something behind that has yet to come to an end, and counts then."""
         pool = self.wants.pools and job.warm_pool is not None and job.warm_pool.status in POOL_OPEN
         return pool or (self.wants.rules and any(rule.status in counts.RULE_OPEN for rule in job.rules))
 
-    def _leave(self, who: str, job: Job, now: float) -> None:
+    def _leave(self, who: str, job: Job, now: float, *, described: bool = True) -> None:
         """Follow what an ended job has left behind: as often as a job that began when it ended."""
         over = counts.since(job, now)
         first = who not in self.followed
         due = now if first else now + min(LATEST, max(SOONEST, (now - over) / 20))
-        self.followed[who] = Followed(job, due, over, described=True, counted=True)
+        self.followed[who] = Followed(job, due, over, described=described, counted=True)
         if first:
             self.notes[LEFT + who] = _noted(job)
 
@@ -316,8 +334,8 @@ class Book:
 
 def _noted(job: Job) -> dict[str, Any]:
     """Return what the next process must know of a job in order to follow it."""
-    kept = {name: getattr(job, name) for name in _KEPT}
-    return {name: value for name, value in kept.items() if value not in {None, ""}}
+    kept = {name: getattr(job, name) for name in _LIFE + _SIZE}
+    return {name: value for name, value in kept.items() if value not in {None, "", ()}}
 
 
 def _merged(before: Job | None, job: Job) -> Job:

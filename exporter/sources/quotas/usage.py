@@ -10,19 +10,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from exporter.catalogue.jobs import FACTS, INSTANCES, OPEN
+from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOLS
 from exporter.config import Config
 from exporter.inventory import Census, known_since, running
 from exporter.model import Known
 
 FOR_JOBS: Mapping[str, tuple[str, ...]] = {  # what is counted of jobs, and the families by which they are known
-    "training": (OPEN, INSTANCES),
-    "on_demand_training": (OPEN, INSTANCES, FACTS),
-    "spot_training": (OPEN, INSTANCES, FACTS),
-    "warm_pool": (OPEN, POOLS),
-    "processing": (OPEN, INSTANCES),
-    "transform": (OPEN, INSTANCES),
+    "training": (INSTANCES,),
+    "on_demand_training": (INSTANCES, FACTS),
+    "spot_training": (INSTANCES, FACTS),
+    "warm_pool": (POOLS,),
+    "processing": (INSTANCES,),
+    "transform": (INSTANCES,),
 }
 _INSTANCES_OF = ("endpoint", "notebook_instance", "cluster")  # of these, instances are counted; of others, things
 _THINGS = ("domain", "user_profile", "space", "mlflow_tracking_server", "pipeline", "monitoring_schedule")
@@ -49,6 +49,8 @@ class Counts:
         settings = config.sources.inventory
         self._looks = settings.enabled
         self._age = settings.last_good or max(900.0, 3 * settings.every)
+        polling = config.sources.job_polling
+        self._job_age = polling.last_good or max(900.0, 3 * polling.every)
         self._jobs = {
             counted
             for counted, families in FOR_JOBS.items()
@@ -64,7 +66,7 @@ class Counts:
         """Return what is known of each that can be counted now."""
         found = dict(self._of_inventory(census, now)) if self._looks else {}
         if self._jobs:
-            found |= {name: count for name, count in _of_jobs(known, now) if name in self._jobs}
+            found |= {name: count for name, count in _of_jobs(known, now, self._job_age) if name in self._jobs}
         return found
 
     def _of_inventory(self, census: Census, now: float) -> Iterator[tuple[str, Count]]:
@@ -98,22 +100,28 @@ def count_of(counts: Mapping[str, Count], counted: str) -> Count | None:
     return counts.get(counted) or (counts.get("app") if counted.startswith("app/") else None)
 
 
-def _of_jobs(known: Known, now: float) -> Iterator[tuple[str, Count]]:
-    """Yield what is known of jobs; of a type that has been listed there is a number for each status, if only 0."""
-    listed = {job_type for _, _, job_type, _ in known.values(OPEN)}
+def _of_jobs(known: Known, now: float, age: float) -> Iterator[tuple[str, Count]]:
+    """Yield what is known lately of jobs."""
     instances: dict[str, dict[str, float]] = defaultdict(dict)
     for (_, _, job_type, instance_type), number in known.values(INSTANCES).items():
         instances[job_type][instance_type] = number
     until = now + _STANDS
-    for job_type in listed.intersection({"training", "processing", "transform"}):
-        yield job_type, Count(instances[job_type], until)
-    if "training" in listed:
+
+    def sees(job_type: str, what: str) -> bool:
+        looked = known.looked("job_polling", scope_of(job_type, what))
+        return looked <= now < looked + age
+
+    for job_type in ("training", "processing", "transform"):
+        if sees(job_type, SIZE):
+            yield job_type, Count(instances[job_type], until)
+    if sees("training", SIZE):
         spot = _spot(known)
         shares = {one: spot.get(one, spot.get("", math.nan)) for one in instances["training"]}
         by_spot = {one: number * shares[one] for one, number in instances["training"].items()}
         rest = {one: number - by_spot[one] for one, number in instances["training"].items()}
         yield "spot_training", Count(by_spot, until)
         yield "on_demand_training", Count(rest, until)
+    if sees("training", KEPT):
         pools = {one: math.nan for _, _, one, _ in known.values(POOLS)}  # of how many instances, nobody tells
         yield "warm_pool", Count(pools, until)
 
