@@ -554,6 +554,9 @@ def test_of_warm_pools_it_is_known_where_there_are_none():
     [
         "sources: {job_polling: {enabled: false}}",
         "families: {exclude: [sagemaker_job_instances, sagemaker_training_job_warm_pools]}",
+        "resources: {include: [prod-*]}",
+        "resources: {exclude: ['*-scratch']}",
+        "resources: {include: ['*'], exclude: ['*-scratch']}",
     ],
 )
 def test_what_nobody_tells_of_jobs_is_not_known(text):
@@ -566,6 +569,36 @@ def test_what_nobody_tells_of_jobs_is_not_known(text):
     assert counted(late, "training") is None, "not lately"
     ahead = told(**{INSTANCES: {}})._replace(looked=lambda *_: NOW + HOUR)
     assert counted(ahead, "training") is None, "our clock was set back since: it may have been long ago"
+
+
+@pytest.mark.parametrize("text", ["resources: {include: ['*']}", "resources: {tags: {team: ml-*}}"])
+def test_jobs_of_which_none_is_left_out_are_counted(text):
+    """Tags choose endpoints and components alone, which are counted as they are listed."""
+    known = told(**{INSTANCES: {("training", "ml.a"): 4.0}})
+    assert counted(known, "training", "ml.a", text) == 4.0
+
+
+@pytest.mark.parametrize("selected", ["include: [prod-*]", "exclude: [dev-*]", "tags: {team: ml}"])
+def test_what_is_not_wanted_is_used_all_the_same(selected):
+    """The limit is the account's: a share of what is wanted alone would promise room that there is not."""
+    room = Room(text=f"{{{ENABLED}, resources: {{{selected}}}}}")
+    room.endpoint("dev-churn")
+    room.job("training", "prod-fit", "ml.m5.xlarge", 1)
+    room.job("training", "dev-fit", "ml.m5.xlarge", 7)
+    shown = room.cycle()
+    assert shown["ml.m5.xlarge for endpoint usage"] == (8, 2, 0.25, "inventory")
+    jobs = shown.get("ml.m5.xlarge for training job usage")
+    assert jobs == ((8, 8, 1.0, "inventory") if "tags" in selected else None)
+    room.street.kill()
+
+
+def test_where_jobs_are_left_out_aws_tells_what_they_use():
+    room = Room(text=f"{{{ENABLED}, resources: {{include: [prod-*]}}}}")
+    room.world.count_usage(*WHERE, MADE)
+    room.job("training", "dev-fit", "ml.m5.xlarge", 7)
+    room.cycle()
+    assert room.cycle(HOUR)["Number of instances across all training jobs"] == (50, 7, 0.14, "usage_metric")
+    room.street.kill()
 
 
 def test_things_are_counted_while_their_listing_is_fresh():

@@ -239,7 +239,8 @@ class Quotas(Struct, frozen=True, kw_only=True):
     """Service quotas of SageMaker: their limits, and how much of those that are in use is used.
 
     Use is what AWS's usage metrics say, for a tenth of a cent for each hundred quotas, or what `inventory` and
-    `job_polling` see run, and then it is told each minute.
+    `job_polling` see run, and then it is told each minute. Limits are those of the whole account: where `resources`
+    includes or excludes by name, jobs are left out, and what they use is not known but by AWS's metrics.
     """
 
     enabled: Enabled = False

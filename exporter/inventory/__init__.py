@@ -92,6 +92,11 @@ class Selection:
         """Whether tags must be known to decide."""
         return bool(self._wanted.tags)
 
+    @property
+    def everything(self) -> bool:
+        """Whether no name is left out, of whatever: what is chosen by tags may be."""
+        return not self._wanted.exclude and (not self._wanted.include or "*" in self._wanted.include)
+
     def admits(self, census: Census, kind: str, name: str) -> bool:
         """Say whether a resource is wanted. Only endpoints and inference components can be chosen by tags."""
         wanted = self._wanted

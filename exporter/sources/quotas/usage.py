@@ -13,7 +13,7 @@ from typing import NamedTuple
 from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOLS
 from exporter.config import Config
-from exporter.inventory import Census, known_since, running
+from exporter.inventory import Census, Selection, known_since, running
 from exporter.model import Known
 
 FOR_JOBS: Mapping[str, tuple[str, ...]] = {  # what is counted of jobs, and the families by which they are known
@@ -51,11 +51,9 @@ class Counts:
         self._age = settings.last_good or max(900.0, 3 * settings.every)
         polling = config.sources.job_polling
         self._job_age = polling.last_good or max(900.0, 3 * polling.every)
-        self._jobs = {
-            counted
-            for counted, families in FOR_JOBS.items()
-            if config.sources.job_polling.enabled and all(map(config.on, families))
-        }
+        # A limit is the account's: jobs of which some are left out would look like less use than there is.
+        follows = polling.enabled and Selection(config.resources).everything
+        self._jobs = {counted for counted, families in FOR_JOBS.items() if follows and all(map(config.on, families))}
 
     def expects(self, counted: str, census: Census) -> bool:
         """Say whether somebody looks at it, so that it will be known."""
