@@ -23,7 +23,7 @@ from exporter.demo.quotas import code_of, table, used
 from exporter.demo.resources import EndpointConfig, Variant
 from exporter.inventory import Census, Thing, Things
 from exporter.model import DAY, HOUR, MINUTE, Known
-from exporter.sources.quotas import RETRY_AFTER, WAITS
+from exporter.sources.quotas import RETRY_AFTER, WAITS, Quotas
 from exporter.sources.quotas.answers import MOST, limits
 from exporter.sources.quotas.names import Meaning, meaning
 from exporter.sources.quotas.usage import Counts, count_of
@@ -449,6 +449,48 @@ def test_limits_that_can_not_be_listed_stand_for_three_hours(room):
     assert room.cycle(HOUR + 1) == {}
 
 
+def change_what_applies(street, monkeypatch, change, name):
+    """Have AWS list a quota in what applies as changed so."""
+    pages = street.aws.pages
+
+    def changed(target, operation, **asked):
+        for page in pages(target, operation, **asked):
+            if operation == "ListServiceQuotas":
+                yield {"Quotas": [{**one, **change} if one["QuotaName"] == name else one for one in page["Quotas"]]}
+            else:
+                yield page
+
+    monkeypatch.setattr(street.aws, "pages", changed)
+
+
+def test_of_a_quota_that_aws_lists_and_can_not_tell_the_default_is_not_the_limit(room, monkeypatch):
+    """A raised limit looked like its default, which may be used up twelve times."""
+    room.endpoint("churn", Variant(instances=24))
+    endpoints, all_of_them = "ml.m5.xlarge for endpoint usage", "Number of instances across active endpoints"
+    room.world.change_quota(*WHERE, code_of(endpoints), MADE, 100)
+    assert room.cycle()[endpoints] == (100, 24, 0.24, "inventory")
+    why = {"ErrorCode": "DEPENDENCY_SERVICE_ERROR", "ErrorMessage": "no"}
+    change_what_applies(room.street, monkeypatch, {"Value": None, "ErrorReason": why}, endpoints)
+    for _ in range(2):
+        assert room.cycle(HOUR)[endpoints] == (100, 24, 0.24, "inventory"), "the last one stands for its time"
+        assert (room.run.outcome, len(room.run.failures)) == ("partial", 1)
+    assert f"can't tell {code_of(endpoints)}: DEPENDENCY_SERVICE_ERROR" in room.run.failures[0].detail
+    street = room.street
+    street.sources = (*street.sources[:-1], Quotas(street.aws, street.inventory, street.config))  # a reload
+    assert room.cycle(MINUTE)[endpoints] == (100, 24, 0.24, "inventory"), "what is on the page stays for its time"
+    shown = room.cycle(HOUR)
+    assert (endpoints in shown, shown[all_of_them]) == (False, (200, 24, 0.12, "inventory")), "and no longer"
+    assert room.run.outcome == "partial"
+
+
+def test_a_quota_that_applies_to_single_resources_has_no_default_for_the_account(room, monkeypatch):
+    room.endpoint("churn")
+    endpoints = "ml.m5.xlarge for endpoint usage"
+    change_what_applies(room.street, monkeypatch, {"QuotaAppliedAtLevel": "RESOURCE"}, endpoints)
+    assert set(room.cycle()) == {"Number of instances across active endpoints"}
+    assert room.run.outcome == "ok"
+
+
 def test_a_broken_page_changes_nothing(room):
     room.endpoint("churn")
     before = room.cycle()
@@ -489,7 +531,8 @@ def test_an_answer_is_read_as_aws_means_it():
         {"QuotaCode": "L-5", "Value": 5.0, "UsageMetric": {}},
     ]
     found, failed = limits("ListServiceQuotas", [{"Quotas": listed[:2]}, {"Quotas": listed[2:]}], NOW)
-    assert list(found) == ["L-1", "L-4", "L-5"]
+    assert [code for code, one in found.items() if one] == ["L-1", "L-4", "L-5"]
+    assert [code for code, one in found.items() if not one] == ["L-2", "L-3"], "listed, without a limit of the account"
     assert found["L-1"].metric == ("AWS/Usage", "ResourceCount", (("a", "1"), ("b", "2")), "Maximum")
     assert (found["L-4"].metric, found["L-5"].metric) == (None, None), "calls are no stock; nothing is nothing"
     assert [(one.scope, one.error_class) for one in failed] == [("ListServiceQuotas", "transient")]

@@ -58,6 +58,7 @@ class _OfTarget:
     def __init__(self, now: float) -> None:
         self.since = now
         self.limits: dict[str, Limit] = {}
+        self.untold: frozenset[str] = frozenset()  # codes of those that are listed without one
         self.whole = False  # whether these are all that there are
         self.due = 0.0  # when they are listed again
         self.failed: list[Failure] = []  # in the last listing,
@@ -105,7 +106,8 @@ class Quotas:
             if named or (use and use.value > 0):
                 samples += self._samples(target, limit, use, now + self._last_good if named else 0.0)
         shown = {one.scope for one in samples}
-        over = {code for code in known.scopes if code in looked or (kept.whole and code not in kept.limits)}
+        listed = kept.limits.keys() | kept.untold
+        over = {code for code in known.scopes if code in looked or (kept.whole and code not in listed)}
         return Reading(
             self.name,
             target,
@@ -149,7 +151,9 @@ class Quotas:
         # Without these, a default may not be what applies: it would be a wrong limit.
         default = None if applied is None else self._pages(target, kept, "ListAWSDefaultServiceQuotas", _DEFAULT, now)
         kept.due = now + (min(self._every, RETRY_AFTER) if kept.failed else self._every)
-        fresh = {**(default or {}), **(applied or {})}
+        listed = {**(default or {}), **(applied or {})}  # of what applies but can't be told, the default is not it
+        fresh = {code: one for code, one in listed.items() if one}
+        kept.untold = frozenset(listed.keys() - fresh.keys())
         kept.whole = default is not None
         stays = {} if kept.whole and not kept.failed else kept.limits
         kept.limits = {code: one for code, one in {**stays, **fresh}.items() if now < one.at + self._last_good}
@@ -158,7 +162,7 @@ class Quotas:
 
     def _pages(
         self, target: Target, kept: _OfTarget, operation: str, asked: Mapping[str, Any], now: float
-    ) -> dict[str, Limit] | None:
+    ) -> dict[str, Limit | None] | None:
         """Return a whole listing; None, and a failure, if any page of it can't be had."""
         try:
             found, failed = limits(operation, self._aws.pages(target, operation, **asked), now)

@@ -37,17 +37,21 @@ class Limit(Struct, frozen=True):
     at: float
 
 
-def limits(operation: str, pages: Iterable[Mapping[str, Any]], now: float) -> tuple[dict[str, Limit], list[Failure]]:
+def limits(
+    operation: str, pages: Iterable[Mapping[str, Any]], now: float
+) -> tuple[dict[str, Limit | None], list[Failure]]:
     """Return the quotas of an account by their codes, and what AWS could not tell of one. Raises `AwsError`.
 
-    Quotas of single resources are left out: they have no use that is one number.
+    None: it is listed, without a limit of the account that one could show. AWS can't tell it, or it is one of single
+    resources, which has no use that is one number.
     """
-    found: dict[str, Limit] = {}
+    found: dict[str, Limit | None] = {}
     failed: list[Failure] = []
     for page in pages:
         if len(found) > MOST:
             raise AwsError("transient", f"{operation}: more than {MOST:,} quotas, as AWS would never list")
         for one in read_as(_Listed, page["Quotas"]):
+            found.setdefault(one.QuotaCode, None)
             if one.QuotaAppliedAtLevel == "RESOURCE":
                 continue
             if one.Value is None or not math.isfinite(one.Value):
