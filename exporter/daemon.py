@@ -158,6 +158,7 @@ class Parts:
         pacing = Pacing(
             listing.describe_every,
             listing.list_metrics_every,
+            listing.last_good or max(900.0, 3 * listing.every),
             tags=Selection(config.resources).tags,
             labels=frozenset(config.labelled),
             resources=listing.enabled,

@@ -167,6 +167,7 @@ class Street:
         pacing = Pacing(
             settings.describe_every,
             settings.list_metrics_every,
+            settings.last_good or max(900.0, 3 * settings.every),
             Selection(self.config.resources).tags,
             frozenset(self.config.labelled),
             kinds=wanted(self.config.on, counted(types.include, types.exclude), runs=runs or "cost" in self.named)

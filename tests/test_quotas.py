@@ -518,6 +518,24 @@ def test_use_that_nobody_has_seen_for_long_is_no_use_of_0(room):
     assert {endpoints, jobs} <= room.cycle(MINUTE).keys()
 
 
+def test_the_use_of_a_cluster_that_can_not_be_looked_at_any_more_is_not_told_for_ever(room):
+    cluster = room.world.add_thing(*WHERE, "cluster", "c", MADE, id="abcdefghijkl").resource
+    facts = {"InstanceType": "ml.p5.48xlarge", "TargetCount": 1}
+    room.world.add_thing(*WHERE, "cluster_instance_group", "g", MADE, parent=cluster, **facts)
+    facts = {"InstanceGroupName": "g", "InstanceType": "ml.p5.48xlarge"}
+    node = room.world.add_thing(*WHERE, "cluster_node", "i-1", MADE, parent=cluster, status="Running", **facts)
+    used = "ml.p5.48xlarge for cluster usage"
+    assert room.cycle()[used][1] == 1
+    room.fake.faults.add("deny", operation="DescribeCluster")
+    room.world.delete_thing(*WHERE, node, NOW + 60)
+    shown = [room.cycle(10 * MINUTE).get(used) for _ in range(24)]
+    assert shown[0][1] == 1
+    assert set(shown[20:]) == {None}, "what it is now nobody knows"
+    room.fake.faults.clear()
+    room.cycle(HOUR)
+    assert room.cycle(MINUTE).get(used) is None, "none any more"
+
+
 # -- literal answers and counts ----------------------------------------------------------------------------------------
 
 

@@ -292,6 +292,51 @@ def test_a_description_that_fails_keeps_the_last_one_and_is_tried_again(plans):
     assert described(plans) == 0
 
 
+@pytest.mark.parametrize(
+    ("pacing", "hours"), [({}, 3), ({"describe_every": 600.0}, 0.5), ({"describe_every": 60.0, "last_good": 7200.0}, 2)]
+)
+def test_what_can_not_be_described_any_more_is_told_for_a_time_and_then_unknown(pacing, hours):
+    """What AWS has told once would be true for ever, whatever becomes of the thing."""
+    account = Account("cluster", **pacing)
+    account.aws.items |= {
+        "ListClusters": [{"ClusterName": "c", "ClusterStatus": "InService", "CreationTime": 1}],
+        "ListClusterNodes": [node(), node("i-2")],
+        "DescribeCluster": {"InstanceGroups": [{"InstanceType": "ml.g5.xlarge", "CurrentCount": 2}]},
+    }
+    account.look()
+    account.aws.errors |= {"ListClusterNodes": "denied", "DescribeCluster": "denied"}
+    known = []
+    while account.now < T0 + (hours + 1) * HOUR:
+        found = account.things(60).by_key["c"].told["DescribeCluster"]
+        known += [account.now] if found.items else []
+        assert bool(found.items) == bool(found.at)
+    assert known[-1] == T0 + hours * HOUR
+    account.aws.asked()
+    account.look(HOUR)
+    assert account.aws.asked()["DescribeCluster"] == 1, "it is tried now and then"
+    account.aws.errors.clear()
+    assert account.things(HOUR).by_key["c"].told["DescribeCluster"].at == account.now
+
+
+def test_a_slow_round_of_very_many_things_makes_none_of_them_unknown():
+    account = Account("training_plan")
+    number, look = 16 * MOST_DESCRIBES, HOUR / 4  # all of them in four hours
+    account.aws.items["ListTrainingPlans"] = [{**plan(), "TrainingPlanName": f"p{n}"} for n in range(number)]
+    account.aws.items["DescribeTrainingPlan"] = DESCRIBED
+    for _ in range(16):
+        account.look(look)
+    account.aws.errors["DescribeTrainingPlan", "p0"] = "throttled"  # once, and it is the last one's turn then
+    told = []
+    for _ in range(24):
+        account.look(look)
+        if ("DescribeTrainingPlan", "throttled") in account.failures:
+            account.aws.errors.clear()
+        listed = account.inventory.census(HERE).things["training_plan"].by_key.values()
+        told.append(sum(bool(one.told["DescribeTrainingPlan"].items) for one in listed))
+    assert not account.aws.errors
+    assert set(told) == {number}
+
+
 def test_a_thing_that_goes_while_it_is_looked_at_is_no_failure(plans):
     plans.aws.errors["DescribeTrainingPlan"] = "absent"
     plans.look()

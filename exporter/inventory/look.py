@@ -25,6 +25,7 @@ class Pacing(NamedTuple):
 
     describe_every: float = HOUR
     list_metrics_every: float = 300.0
+    last_good: float = 900.0  # for how long stands what can't be looked at, at the least
     tags: bool = False  # whether endpoints and components are chosen by tags
     labels: frozenset[str] = frozenset()  # keys of the tags that are shown, of all kinds
     resources: bool = True  # False: only CloudWatch's listings

@@ -113,7 +113,27 @@ def _asked(look: Look, wanted: Wanted, things: Things) -> Things:
             thing = by_key[key]
             told = _ask(look, call, thing, state)
             by_key[key] = structs.replace(thing, told={**thing.told, call.operation: told})
-    return structs.replace(things, by_key=by_key)
+    oldest = look.now - _vouched_for(look, len(by_key))
+    return structs.replace(things, by_key={key: _not_too_old(thing, oldest) for key, thing in by_key.items()})
+
+
+def _vouched_for(look: Look, number: int) -> float:
+    """Return how long an answer tells how a thing is, if it can't be had anew (seconds): a thing may change unseen.
+
+    Where there are very many, a round of all of them takes longer than the pause between two answers about one.
+    """
+    round_of_all = -(-number // MOST_DESCRIBES) * (look.now - look.before.at)
+    return max(look.pacing.last_good, 3 * max(look.pacing.describe_every, round_of_all))
+
+
+def _not_too_old(thing: Thing, oldest: float) -> Thing:
+    """Return a thing without answers that are too old, and could not be had anew. A slow round is no failure."""
+    too_old = {
+        operation: Told(failed=one.failed, retry_at=one.retry_at)
+        for operation, one in thing.told.items()
+        if one.failed and one.at < oldest
+    }
+    return structs.replace(thing, told={**thing.told, **too_old}) if too_old else thing
 
 
 def _last_tried(told: Told | None) -> float:
