@@ -329,6 +329,62 @@ def test_a_configuration_that_could_not_be_described_is_tried_again(account):
     assert census.endpoints["churn"].variants[0].config["ModelName"] == "model-1"
 
 
+def configured(census, name="churn"):
+    """Return what the configuration of an endpoint tells of its variant, as far as it is known."""
+    (only,) = census.endpoints[name].variants
+    return only.config.get("InstanceType")
+
+
+def made_anew(account, instance_type, name="churn"):
+    """Make an endpoint and its configuration again, by the same names."""
+    account.world.delete_endpoint(*HERE, name, account.now + 10)
+    account.world.region(*HERE).configs.pop("c", None)
+    config = EndpointConfig("c", account.now + 20, (Variant(instance_type=instance_type),))
+    account.endpoint(name, at=account.now + 30, config=config)
+
+
+def test_a_configuration_that_was_made_anew_and_could_not_be_described_is_not_the_old_one(account):
+    """Once missed, it was never asked for again: the old type of instance was told, and its price, for ever."""
+    account.endpoint(config=EndpointConfig("c", T0 - DAY, (Variant(instance_type="ml.m5.xlarge"),)))
+    assert configured(account.look()) == "ml.m5.xlarge"
+    made_anew(account, "ml.g5.xlarge")
+    account.fake.faults.add("deny", operation="DescribeEndpointConfig")
+    for _ in range(3):
+        assert configured(account.look(60)) is None
+    account.fake.faults.clear()
+    assert configured(account.look(4 * RETRY_AFTER)) == "ml.g5.xlarge"
+    assert account.sent.count("DescribeEndpointConfig") == 1
+    account.look(HOUR)
+    assert account.sent.count("DescribeEndpoint") == 1
+    assert account.sent.count("DescribeEndpointConfig") == 0, "it is known as of now"
+
+
+def test_a_new_endpoint_has_no_older_configuration_of_the_same_name(account):
+    """One that is in use may be deleted, and goes on for the endpoint that has it."""
+    account.endpoint("old", config=EndpointConfig("c", T0 - DAY, (Variant(instance_type="ml.m5.xlarge"),)))
+    account.look()
+    config = EndpointConfig("c", T0 + 20, (Variant(instance_type="ml.g5.xlarge"),))
+    account.world.region(*HERE).configs.pop("c", None)
+    account.endpoint("new", at=T0 + 30, config=config)
+    census = account.look(60)
+    assert (configured(census, "old"), configured(census, "new")) == ("ml.m5.xlarge", "ml.g5.xlarge")
+    census = account.look(HOUR)
+    assert account.sent.count("DescribeEndpoint") == 2, "both are due"
+    assert (configured(census, "old"), configured(census, "new")) == ("ml.m5.xlarge", "ml.g5.xlarge")
+
+
+def test_a_configuration_that_could_not_be_described_is_unknown_for_what_has_changed_alone(account):
+    shared = EndpointConfig("c", T0 - DAY, (Variant(instance_type="ml.m5.xlarge"),))
+    account.endpoint("a", config=shared)
+    account.endpoint("b", config=shared)
+    account.look()
+    account.fake.faults.add("deny", operation="DescribeEndpointConfig")
+    account.world.update_endpoint(*HERE, "a", T0 + HOUR - 30, config=shared)
+    census = account.look(HOUR)
+    assert account.sent.count("DescribeEndpoint") == 2, "both are due"
+    assert (configured(census, "a"), configured(census, "b")) == (None, "ml.m5.xlarge")
+
+
 def test_one_failure_costs_nothing_else(account):
     account.endpoint()
     account.world.add_component(*HERE, Component("llama", "churn", "main", T0 - DAY))

@@ -26,6 +26,14 @@ class Variant(Struct, frozen=True):
     config: Mapping[str, Any]
 
 
+class Configured(Struct, frozen=True):
+    """A configuration of endpoints: DescribeEndpointConfig's answer, as of a time by AWS's clock."""
+
+    name: str
+    facts: Mapping[str, Any]
+    at: float
+
+
 class Endpoint(Struct, frozen=True):
     """An endpoint as listed; `facts` is DescribeEndpoint's answer, empty until there is one."""
 
@@ -39,6 +47,7 @@ class Endpoint(Struct, frozen=True):
     described_as: tuple[str, float] = ("", 0.0)  # status and time of change that the description belongs to
     failed: int = 0  # descriptions, one after the other,
     retry_at: float = 0.0  # and when the next one is worth it
+    configured: Configured | None = None  # None: its configuration is not known
 
     @property
     def publish_period(self) -> int:
@@ -161,7 +170,7 @@ class Census(Struct, frozen=True):
 
     endpoints: Mapping[str, Endpoint] = {}
     endpoints_at: float = 0.0
-    configs: Mapping[str, Mapping[str, Any]] = {}
+    configs: Mapping[str, Configured] = {}
     components: Mapping[str, Component] = {}
     components_at: float = 0.0
     scaling: tuple[ScalingBound, ...] = ()

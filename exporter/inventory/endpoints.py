@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from exporter.aws import AwsError, read_as
-from exporter.inventory.census import Component, Endpoint, ScalingBound, TagsOf, Variant
+from exporter.inventory.census import Component, Configured, Endpoint, ScalingBound, TagsOf, Variant
 from exporter.inventory.look import Look
 
 _OLDEST_FIRST: Mapping[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
@@ -45,24 +45,37 @@ def describe_endpoints(look: Look) -> None:
             endpoints[endpoint.name] = look.later(endpoint)
             continue
         name = facts.get("EndpointConfigName", "")
-        changed = endpoint.described_at and endpoint.described_as[1] != endpoint.modified  # maybe to an equal name
-        looked = structs.replace(endpoint, failed=0)
-        if name and (name not in configs or changed):
-            config = look.describe("DescribeEndpointConfig", _Described, EndpointConfigName=name)
-            if config is None:
-                looked = look.later(endpoint)  # what the endpoint itself says is shown all the same
-            else:
-                configs[name] = config
+        config = _configured(look, endpoint, name, configs) if name else None
+        # What the endpoint itself says is shown all the same.
+        looked = look.later(endpoint) if name and config is None else structs.replace(endpoint, failed=0)
         endpoints[endpoint.name] = structs.replace(
             looked,
             facts=facts,
-            variants=_variants(facts, configs.get(name, {})),
+            variants=_variants(facts, config.facts if config else {}),
+            configured=config,
             described_at=look.now,
             described_as=(endpoint.status, endpoint.modified),
         )
     used = {endpoint.facts.get("EndpointConfigName") for endpoint in endpoints.values()}
     look.seen["endpoints"] = endpoints
     look.seen["configs"] = {name: config for name, config in configs.items() if name in used}
+
+
+def _configured(look: Look, endpoint: Endpoint, name: str, configs: dict[str, Configured]) -> Configured | None:
+    """Return the configuration of an endpoint; None, and a failure, if it has to be described and can't be.
+
+    It can't be changed, but be deleted and made anew under its name: what was told of it before an endpoint was made,
+    or modified, need not be what that one has; and one that has it still goes on with it.
+    """
+    for known in (endpoint.configured, configs.get(name)):
+        if known and known.name == name and known.at >= endpoint.modified:
+            return known
+    at = look.aws.now()
+    told = look.describe("DescribeEndpointConfig", _Described, EndpointConfigName=name)
+    if told is None:
+        return None
+    configs[name] = Configured(name, told, at)
+    return configs[name]
 
 
 def list_components(look: Look) -> None:
