@@ -267,6 +267,27 @@ def test_what_is_listed_is_known_before_it_is_described(account, street, monkeyp
     assert census.listings[SAGEMAKER].metrics
 
 
+def test_when_our_clock_is_set_back_all_is_looked_at_as_often_as_before(street):
+    account = Account(street, labels=frozenset({"team"}))
+    account.endpoint()
+    account.world.add_component(*HERE, Component("llama", "churn", "main", T0 - DAY))
+    account.look()
+
+    def look(seconds):
+        account._street.true.time += seconds
+        account.fake.calls.clear()
+        return account.inventory.look(street.target, account.now - DAY)
+
+    census = look(60)
+    now = account.now - DAY
+    assert (census.at, census.endpoints_at, census.components_at, census.scaling_at, census.tags_at) == (now,) * 5
+    assert census.endpoints["churn"].described_at == census.components["llama"].described_at == now
+    look(300)
+    assert {"DescribeScalableTargets", "GetResources"} <= set(account.sent)
+    look(HOUR - 300)
+    assert {"DescribeEndpoint", "DescribeInferenceComponent"} <= set(account.sent)
+
+
 # -- what can't be looked at -------------------------------------------------------------------------------------------
 
 

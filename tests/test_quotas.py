@@ -536,6 +536,56 @@ def test_the_use_of_a_cluster_that_can_not_be_looked_at_any_more_is_not_told_for
     assert room.cycle(MINUTE).get(used) is None, "none any more"
 
 
+@pytest.mark.parametrize("off", [-6 * HOUR, -30 * DAY])
+def test_when_our_clock_is_set_back_quotas_go_on(room, off):
+    """Nothing was due, and nothing too old, until it was as late again by our clock."""
+    endpoints, notebooks = "ml.m5.xlarge for endpoint usage", "ml.t3.medium for notebook instance usage"
+    room.endpoint("churn")
+    room.world.add_thing(*WHERE, "domain", "lab", MADE, id="d-000000000001")
+    one = room.world.add_thing(*WHERE, "notebook_instance", "ann", MADE, InstanceType="ml.t3.medium")
+    room.cycle()
+    room.street.clock.off = off
+    room.world.count_usage(*WHERE, MADE)
+    room.world.change_quota(*WHERE, code_of(endpoints), NOW + 10 * MINUTE, 20)
+    room.world.change_thing(*WHERE, one, NOW + 10 * MINUTE, "Stopped")
+    assert {endpoints, notebooks} <= room.cycle(MINUTE).keys()
+    assert notebooks not in room.cycle(10 * MINUTE), "none is in use"
+    shown = room.cycle(HOUR)
+    assert shown[endpoints] == (20, 2, 0.1, "usage_metric")
+    assert shown["Total domains"] == (5, 1, 0.2, "usage_metric")
+    room.fake.faults.add("deny", operation="ListServiceQuotas")
+    room.fake.faults.add("deny", operation="GetMetricData")
+    for _ in range(2):
+        assert endpoints in room.cycle(HOUR)
+    assert room.cycle(HOUR + MINUTE) == {}
+
+
+def test_what_was_put_off_by_a_clock_that_was_ahead_is_due_at_once(room, monkeypatch):
+    """Nobody has told us what time it is before AWS's first answer."""
+    room.world.count_usage(*WHERE, MADE)
+    room.endpoint("churn")
+    with monkeypatch.context() as at_first:
+        at_first.setattr(room.street.aws, "now", lambda: NOW + 5 * DAY)
+        room.cycle()
+    lists, metrics = room.sent("ListServiceQuotas"), room.sent("GetMetricData")
+    assert room.cycle(MINUTE)["ml.m5.xlarge for endpoint usage"] == (8, 2, 0.25, "usage_metric")
+    assert (room.sent("ListServiceQuotas"), room.sent("GetMetricData")) == (2 * lists, metrics + 1)
+
+
+def test_what_can_not_be_listed_since_our_clock_was_set_back_is_in_use_no_longer_than_else(room):
+    endpoints, notebooks = "ml.m5.xlarge for endpoint usage", "ml.t3.medium for notebook instance usage"
+    room.endpoint("churn")
+    room.world.add_thing(*WHERE, "notebook_instance", "ann", MADE, InstanceType="ml.t3.medium")
+    assert room.cycle().keys() >= {endpoints, notebooks}
+    room.street.clock.off = -6 * HOUR
+    for operation in ("ListEndpoints", "ListNotebookInstances"):
+        room.fake.faults.add("deny", operation=operation)
+    for _ in range(14):
+        assert room.cycle(MINUTE).keys() >= {endpoints, notebooks}
+    room.cycle(MINUTE)
+    assert room.cycle(MINUTE + 1) == {}
+
+
 # -- literal answers and counts ----------------------------------------------------------------------------------------
 
 
@@ -680,6 +730,15 @@ def test_things_are_counted_while_their_listing_is_fresh():
     assert found(census(NOW - 901), "pipeline") is None
     assert found(census(NOW - 901), "app/JupyterLab", "ml.a") is None
     assert found(census(0.0), "pipeline") is None
+
+
+def test_what_was_seen_by_a_clock_that_was_ahead_stands_no_longer_than_what_was_seen_just_now():
+    app = Thing("app", "a", "InService", NOW, 0.0, {"AppType": "JupyterLab", "ResourceSpec.InstanceType": "ml.a"})
+    at = NOW + 6 * HOUR
+    census = Census(endpoints_at=at, things={"app": Things({"a": app}, at), "pipeline": Things({}, at)})
+    counts = Counts(parse("")).now(census, told(), NOW)
+    assert {"endpoint", "app/JupyterLab", "running_app", "pipeline"} <= counts.keys()
+    assert {one.until for one in counts.values()} == {NOW + 900}
 
 
 # -- forecast ----------------------------------------------------------------------------------------------------------

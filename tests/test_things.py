@@ -490,6 +490,42 @@ def test_schedules_are_known_where_executions_can_not_be_listed(schedules):
     assert ("ListMonitoringExecutions", "denied") in schedules.failures
 
 
+# -- a clock that is set back ------------------------------------------------------------------------------------------
+
+
+def test_when_our_clock_is_set_back_what_is_due_after_a_while_is_due_after_that_while():
+    account = Account("training_plan", "model")
+    account.aws.size = 10
+    account.aws.items |= {
+        "ListTrainingPlans": [plan()],
+        "DescribeTrainingPlan": DESCRIBED,
+        "ListModels": [
+            {"ModelName": f"m{n}", "CreationTime": 1} for n in range(105)
+        ],  # a minute's pause after 11 pages
+    }
+    account.look()
+    account.look(10 * MINUTE)
+    account.now -= DAY
+    account.aws.asked()
+    plans = account.things()
+    assert (plans.at, account.aws.asked()) == (account.now, {"ListTrainingPlans": 1})
+    account.look(MINUTE)
+    assert account.aws.asked() == {"ListTrainingPlans": 1, "ListModels": 11}
+    account.look(49 * MINUTE - 1)
+    assert account.aws.asked()["DescribeTrainingPlan"] == 0
+    account.look(1)
+    assert account.aws.asked()["DescribeTrainingPlan"] == 1, "an hour after the last time"
+
+
+def test_what_can_not_be_looked_at_since_our_clock_was_set_back_is_as_old_as_it_was(plans):
+    plans.look()
+    plans.aws.errors |= {"ListTrainingPlans": "denied", "DescribeTrainingPlan": "denied"}
+    plans.now -= DAY
+    found = plans.things(-10)
+    assert found.at == found.by_key["p"].told["DescribeTrainingPlan"].at == plans.now
+    assert plans.things(60).at == plans.now - 60
+
+
 # -- a reload, a forecast ----------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,7 @@ from exporter.inventory.census import (
     Things,
     Told,
     Variant,
+    set_back,
 )
 from exporter.inventory.kinds import COUNTED, KINDS, WITH_ENDPOINTS, Kind, counted, wanted
 from exporter.inventory.look import Look, Pacing
@@ -184,6 +185,8 @@ class Inventory:
 
     def _listed(self, target: Target, now: float, before: Census, counted: Iterable[Resource] = ()) -> Look:
         """Return a look that has listed what is due."""
+        if now < before.at:
+            before = set_back(before, before.at - now)
         look = Look(self._aws, target, now, self._pacing, before)
         if self._pacing.resources:
             endpoints.list_endpoints(look)

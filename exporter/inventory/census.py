@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from exporter.catalogue.places import Dimensions
 from exporter.model import Failure
@@ -182,3 +182,44 @@ class Census(Struct, frozen=True):
     listings: Mapping[str, Listing] = {}  # by namespace, as it was asked
     failures: tuple[Failure, ...] = ()
     at: float = 0.0
+
+
+def set_back(census: Census, seconds: float) -> Census:
+    """Return a census as it were if our clock had been so much behind all the time: it has been set back by that.
+
+    Or nothing would be looked at, and nothing grow old, until it is as late again. The series that CloudWatch lists
+    stay: with our clock as it is, no newer ones are asked for.
+    """
+
+    def earlier(at: float) -> float:
+        return at - seconds if at else 0.0
+
+    def described(one: _Described) -> _Described:
+        times = {"described_at": earlier(one.described_at), "retry_at": earlier(one.retry_at)}
+        return structs.replace(one, **times)
+
+    def told(one: Told) -> Told:
+        return structs.replace(one, at=earlier(one.at), since=earlier(one.since), retry_at=earlier(one.retry_at))
+
+    def asked(thing: Thing) -> Thing:
+        return structs.replace(thing, told={operation: told(one) for operation, one in thing.told.items()})
+
+    return structs.replace(
+        census,
+        endpoints={name: described(one) for name, one in census.endpoints.items()},
+        components={name: described(one) for name, one in census.components.items()},
+        things={
+            kind: structs.replace(
+                listed,
+                by_key={key: asked(thing) for key, thing in listed.by_key.items()},
+                at=earlier(listed.at),
+                retry_at=earlier(listed.retry_at),
+            )
+            for kind, listed in census.things.items()
+        },
+        **{name: earlier(getattr(census, name)) for name in _LOOKS},
+    )
+
+
+_Described = TypeVar("_Described", Endpoint, Component)
+_LOOKS = ("endpoints_at", "components_at", "scaling_at", "tags_at", "at")

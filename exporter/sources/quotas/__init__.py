@@ -70,7 +70,10 @@ class _OfTarget:
 
 
 class Quotas:
-    """Lists quotas, and shows those that are in use."""
+    """Lists quotas, and shows those that are in use.
+
+    Times that it keeps are by AWS's clock: ours may be set back, and nothing would be due, nor too old, for hours.
+    """
 
     name = "quotas"
     thrifty = False
@@ -92,19 +95,21 @@ class Quotas:
 
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """List what is due, count what is used, and show what is in use."""
-        kept = self._kept.setdefault(target, _OfTarget(now))
-        self._list(target, kept, now)
+        aws_now = self._aws.now()
+        kept = self._kept.setdefault(target, _OfTarget(aws_now))
+        self._list(target, kept, aws_now)
         census = self._inventory.census(target)
-        counts = self._counts.now(census, known, now)
-        self._ask(target, kept, self._asked(kept, counts, census, now), now)
+        counts = {name: one.by(aws_now - now) for name, one in self._counts.now(census, known, now).items()}
+        self._ask(target, kept, self._asked(kept, counts, census, aws_now), aws_now)
         samples: list[Sample] = []
         looked: set[str] = set()
         for code, limit in kept.limits.items():
-            use, named = self._use(kept, limit, counts, now), self._named(limit)
+            use, named = self._use(kept, limit, counts, aws_now), self._named(limit)
             if use or named:
                 looked.add(code)
             if named or (use and use.value > 0):
-                samples += self._samples(target, limit, use, now + self._last_good if named else 0.0)
+                until = aws_now + self._last_good if named else 0.0
+                samples += self._samples(target, limit, use, until, now - aws_now)
         shown = {one.scope for one in samples}
         listed = kept.limits.keys() | kept.untold
         over = {code for code in known.scopes if code in looked or (kept.whole and code not in listed)}
@@ -117,10 +122,10 @@ class Quotas:
             failed=(*kept.failed, *dict.fromkeys(kept.missed.values())),
         )
 
-    def survey(self, target: Target, now: float) -> tuple[Failure, ...]:
+    def survey(self, target: Target, now: float) -> tuple[Failure, ...]:  # noqa: ARG002 - AWS's time is taken
         """List the quotas."""
-        kept = self._kept[target] = _OfTarget(now)
-        self._list(target, kept, now)
+        kept = self._kept[target] = _OfTarget(self._aws.now())
+        self._list(target, kept, self._aws.now())
         return tuple(kept.failed)
 
     def forecast(self, censuses: Mapping[Target, Census], usd: float, now: float) -> Forecast:  # noqa: ARG002 - not slowed
@@ -129,7 +134,7 @@ class Quotas:
         for target, census in censuses.items():
             kept = self._kept.get(target)
             if kept and kept.limits:
-                asked = len(self._asked(kept, self._counts.now(census, Known(), now), census, now))
+                asked = len(self._asked(kept, self._counts.now(census, Known(), now), census, self._aws.now()))
             else:
                 asked = len({(one.resource_type, one.instance_type) for one in running(census)})
             pages += -(-(len(kept.limits) if kept and kept.limits else ASSUMED) // PAGE)
@@ -140,11 +145,15 @@ class Quotas:
         hourly = {operation: number * runs for operation, number in by_operation.items()}
         return Forecast((self._every,), hourly, metrics * runs, metrics * runs, metrics * runs)
 
+    def _is_due(self, at: float, now: float) -> bool:
+        """Say whether it is time; nothing is put off for longer than that, but by a clock that was wrong then."""
+        return not 0 < at - now <= self._every
+
     # -- limits --------------------------------------------------------------------------------------------------------
 
     def _list(self, target: Target, kept: _OfTarget, now: float) -> None:
         """List what applies, and the defaults of what nothing was applied to. What can't be listed stays as it was."""
-        if now < kept.due:
+        if not self._is_due(kept.due, now):
             return
         kept.failed = []
         applied = self._pages(target, kept, "ListServiceQuotas", _APPLIED, now)
@@ -187,7 +196,7 @@ class Quotas:
             if count:
                 wanted = count.of(one.meaning.instance_type) != 0 or self._named(one)
             else:  # or somebody is about to look
-                wanted = now >= kept.since + WAITS or not self._counts.expects(one.meaning.counted, census)
+                wanted = abs(now - kept.since) >= WAITS or not self._counts.expects(one.meaning.counted, census)
             if wanted:
                 found.append(one)
             else:
@@ -196,7 +205,7 @@ class Quotas:
 
     def _ask(self, target: Target, kept: _OfTarget, wanted: Collection[Limit], now: float) -> None:
         """Ask for the metrics that are due. An empty answer is no use of 0: the newest value stands for its time."""
-        due = [one for one in wanted if now >= kept.next.get(one.code, 0.0)]
+        due = [one for one in wanted if self._is_due(kept.next.get(one.code, 0.0), now)]
         stays = {one.code for one in wanted}.difference(one.code for one in due)
         kept.missed = {code: failure for code, failure in kept.missed.items() if code in stays}
         start = math.ceil((now - RECENT) / PERIOD) * PERIOD
@@ -235,8 +244,11 @@ class Quotas:
 
     # -- showing -------------------------------------------------------------------------------------------------------
 
-    def _samples(self, target: Target, limit: Limit, use: _Use | None, named: float) -> Iterator[Sample]:
-        """Yield what is shown of a quota: while its use is known or, if it is `named`, until then anyway."""
+    def _samples(self, target: Target, limit: Limit, use: _Use | None, named: float, early: float) -> Iterator[Sample]:
+        """Yield what is shown of a quota: while its use is known or, if it is `named`, until then anyway.
+
+        Our clock is `early` by so much (seconds).
+        """
         where = (target.account_id, target.region, limit.code)
         facts = (limit.name, limit.meaning.kind, limit.meaning.instance_type, "true" if limit.adjustable else "false")
         stands = min(limit.at + self._last_good, max(named, use.until if use else 0.0))
@@ -250,7 +262,7 @@ class Quotas:
                 values.append((_RATIO, where, use.value / limit.value, min(stands, use.until), use.time))
         for family, labels, value, until, time in values:
             if family in self._on:
-                yield Sample(family, labels, value, scope=limit.code, until=until, time=time)
+                yield Sample(family, labels, value, scope=limit.code, until=until + early, time=time)
 
 
 def _call(asked: Collection[Limit], start: int, end: int) -> MetricCall:

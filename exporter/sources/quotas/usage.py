@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOLS
@@ -40,6 +40,10 @@ class Count(NamedTuple):
         if instance_type:
             return self.by_type.get(instance_type, self.by_type.get("", 0.0))
         return math.fsum(self.by_type.values())
+
+    def by(self, late: float) -> Self:
+        """Return it by a clock that ours is so `late` by (seconds)."""
+        return self._replace(until=self.until + late)
 
 
 class Counts:
@@ -74,7 +78,7 @@ class Counts:
         since = known_since(census)
         apps = {name for name in instances if name.startswith("app/")}
         for kind, at in since.items():
-            until = at + self._stands(census, kind)
+            until = min(at, now) + self._stands(census, kind)  # our clock may have been set back since
             if at and now < until:
                 if kind in _INSTANCES_OF:
                     yield kind, Count(instances[kind], until)
@@ -83,7 +87,7 @@ class Counts:
                     yield "app", Count({}, until)  # of kinds of which none runs
         for kind in (*_THINGS, "app"):
             listing = census.things.get(kind)
-            until = listing.at + self._stands(census, kind) if listing else 0.0
+            until = min(listing.at, now) + self._stands(census, kind) if listing else 0.0
             if listing and listing.at and now < until:
                 alive = (kind != "app" or one.status == "InService" for one in listing.by_key.values())
                 yield "running_app" if kind == "app" else kind, Count({"": float(sum(alive))}, until)
