@@ -652,6 +652,14 @@ def test_spot_is_told_apart_where_it_can_be(jobs, on_demand, spot_ones):
     assert [counted(known, what, "ml.b") for what in ("on_demand_training", "spot_training")] == [0.0, 0.0]
 
 
+def test_what_is_beyond_the_bound_of_its_label_is_of_any_type_that_has_no_number():
+    on = {("training", "ml.a"): 4.0, ("training", "other"): 2.0, ("processing", "ml.a"): 1.0}
+    known = told(**{OPEN: {**LISTED, ("processing", "InProgress"): 1.0}, INSTANCES: on})
+    assert (counted(known, "training", "ml.a"), counted(known, "training")) == (4.0, 6.0)
+    assert math.isnan(counted(known, "training", "ml.b")), "two jobs may be on it"
+    assert counted(known, "processing", "ml.b") == 0.0
+
+
 def test_of_warm_pools_it_is_known_where_there_are_none():
     known = told(**{POOLS: {("ml.a", "Available"): 2.0}})
     assert math.isnan(counted(known, "warm_pool", "ml.a"))

@@ -26,6 +26,7 @@ FOR_JOBS: Mapping[str, tuple[str, ...]] = {  # what is counted of jobs, and the 
 }
 _INSTANCES_OF = ("endpoint", "notebook_instance", "cluster")  # of these, instances are counted; of others, things
 _THINGS = ("domain", "user_profile", "space", "mlflow_tracking_server", "pipeline", "monitoring_schedule")
+_FOLDED = "other"  # the type that jobs are on whose type is beyond the bound of the label: any that has no number
 _STANDS = 300.0  # seconds for which stands what is known of jobs: it leaves the ledger when it is too old
 
 
@@ -38,7 +39,8 @@ class Count(NamedTuple):
     def of(self, instance_type: str) -> float:
         """Return how many there are of a type, or of all."""
         if instance_type:
-            return self.by_type.get(instance_type, self.by_type.get("", 0.0))
+            unseen = math.nan if _FOLDED in self.by_type else 0.0
+            return self.by_type.get(instance_type, self.by_type.get("", unseen))
         return math.fsum(self.by_type.values())
 
     def by(self, late: float) -> Self:
