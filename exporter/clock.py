@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+BELIEVED = 300.0  # seconds that one answer of AWS may be off from the others
+
 
 class Clock(Protocol):
     """Where every room gets the time from, so that a test can own it."""
@@ -55,6 +57,7 @@ class SystemClock:
         self._real_origin = local()
         self._origin = self._real_origin if origin is None else origin
         self._ceiling: tuple[float, float] | None = None  # AWS's time and ours (monotonic) when it was seen
+        self._doubted: tuple[float, float] | None = None  # the same of the last answer, if it told another time
 
     def local(self) -> float:
         """Return the machine's own time, right or wrong (Unix seconds)."""
@@ -74,9 +77,24 @@ class SystemClock:
         return self._steady() * self._speed
 
     def witness(self, date: float) -> None:
-        """Take AWS's time for the ceiling of ours."""
-        self._ceiling = (date, self.monotonic())
+        """Take AWS's time for the ceiling of ours; another time than answers have told so far, once two tell it.
+
+        One server whose clock is wrong would set ours by days, and days would count that have not passed.
+        """
+        now = self.monotonic()
+        if self._ceiling and abs(date - now - _ahead(self._ceiling)) > BELIEVED:
+            doubted, self._doubted = self._doubted, (date, now)
+            if doubted is None or abs(date - now - _ahead(doubted)) > BELIEVED:
+                return
+        self._doubted = None
+        self._ceiling = (date, now)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """Wait for the event, at most so many simulated seconds."""
         return event.wait(max(0.0, seconds) / self._speed)
+
+
+def _ahead(seen: tuple[float, float]) -> float:
+    """Return by how much AWS's time is ahead of our monotonic one."""
+    date, at = seen
+    return date - at

@@ -68,6 +68,23 @@ def test_what_aws_said_last_counts(machine):
     assert clock.now() == T0 - 50
 
 
+def test_one_answer_that_is_days_off_is_not_believed_and_two_are(machine):
+    clock = machine.clock()
+    clock.witness(float(T0))
+    for off in (5 * 86_400.0, -5 * 86_400.0, 301.0):
+        clock.witness(T0 + off)
+        assert clock.aws() == T0, "it stands alone, and the next one is another"
+    clock.witness(T0 + 1.0)
+    assert clock.aws() == T0 + 1
+    machine.forward(10)
+    clock.witness(T0 + 86_400.0)
+    machine.forward(10)
+    clock.witness(T0 + 86_412.0)
+    assert clock.aws() == T0 + 86_412, "as after a sleep that nobody has counted"
+    clock.witness(T0 + 86_300.0)
+    assert clock.aws() == T0 + 86_300, "a little off is how answers are"
+
+
 @given(st.lists(st.tuples(st.sampled_from(["pass", "set", "aws"]), st.integers(-100_000, 100_000)), max_size=30))
 def test_now_is_never_ahead_of_aws(events):
     machine, true = Machine(), float(T0)

@@ -962,6 +962,9 @@ def test_a_queue_that_nobody_reads_is_doubted():
     assert doubt == "queues.a is read by no source that is enabled: nothing is received from it"
 
 
+NOT_POLLED = "sources: {job_polling: {enabled: false}, job_events: {enabled: true, queue: q}}"
+
+
 @pytest.mark.parametrize(
     ("text", "missing"),
     [
@@ -976,8 +979,7 @@ def test_a_queue_that_nobody_reads_is_doubted():
             ["sources.cost does not tell what open jobs cost an hour: families.exclude names sagemaker_job_instances"],
         ),
         (
-            f"queues: {{q: {{url: '{QUEUE}'}}}}\n"
-            "sources: {job_polling: {enabled: false}, job_events: {enabled: true, queue: q}}",
+            f"{{queues: {{q: {{url: '{QUEUE}'}}}}, {NOT_POLLED}}}",
             ["sources.cost does not tell what open jobs cost an hour: nobody follows them"],
         ),
         (

@@ -372,7 +372,8 @@ def test_a_clock_that_is_set_back_makes_no_old_look_new():
     street = street_of(world)
     street.cycle()
     street.cycle(HOUR)
-    street.fake.faults.add("deny", operation="ListEndpoints")
+    for operation in ("ListEndpoints", "DescribeEndpoint"):
+        street.fake.faults.add("deny", operation=operation)
     street.clock.off = -5.0 * DAY
     for _ in range(10):
         street.cycle(HOUR)
@@ -752,4 +753,44 @@ def test_jobs_that_have_no_place_on_the_page_are_not_shown_as_none():
     assert told(street, HOURLY) == {("endpoint", "ml.m5.xlarge"): 0.23}
     assert told(street, "sagemaker_cost_unpriced_instances") == {}
     assert street.ledger.known("cost", street.target).looked("job_polling", "training/size") == 0.0
+    street.kill()
+
+
+@pytest.mark.parametrize("off", [-2.0 * HOUR, -5.0 * DAY], ids=["two hours", "five days"])
+def test_a_clock_that_is_set_back_counts_no_time_that_has_not_passed(off):
+    """Neither while all can be looked at, nor where it happens between a look and the count of it."""
+    for between in (False, True):
+        world = world_with_prices()
+        world.add_endpoint(ACCOUNT, REGION, "churn", T0 - 30 * DAY)
+        street = street_of(world)
+        street.cycle(MINUTE)
+        for n in range(12):
+            street.true.forward(5 * MINUTE)
+            if n == 6 and not between:
+                street.clock.off = off
+            for source in street.sources:
+                if n == 6 and source.name == "cost":
+                    street.clock.off = off
+                street.collection.run(source, street.target)
+            assert dollars(street).get(("endpoint", "ml.m5.xlarge"), 0.0) <= 0.23 * (n + 1) / 12 * 1.001
+        assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23}, rel=0.001)
+        world.delete_endpoint(ACCOUNT, REGION, "churn", street.true.now() + 60)
+        for _ in range(24):
+            street.cycle(HOUR)
+        assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23}, rel=0.001)
+        street.kill()
+
+
+def test_one_answer_with_a_wrong_date_counts_no_days():
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - 30 * DAY)
+    street = street_of(world)
+    street.cycle()
+    for n in range(12):
+        street.true.forward(5 * MINUTE)
+        for source in street.sources:
+            if n == 5 and source.name == "cost":
+                street.clock.witness(street.true.now() + 5 * DAY)
+            street.collection.run(source, street.target)
+    assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23}, rel=0.001)
     street.kill()

@@ -22,10 +22,14 @@ class Aws:
     """An AWS of literal answers: a list of items, of which a page has `size`, or what stands for a failure."""
 
     def __init__(self, size=100):
+        self.time = float(T0)
         self.size = size
         self.items = {}  # by operation, or by operation and the name that is asked about
         self.errors = {}  # likewise
         self.calls = []
+
+    def now(self):
+        return self.time
 
     def _find(self, found, operation, asked):
         return next((found[key] for key in ((operation, *_names(asked)), operation) if key in found), None)
@@ -67,6 +71,7 @@ class Account:
 
     def look(self, seconds=0.0):
         self.now += seconds
+        self.aws.time += max(seconds, 0.0)
         census = self.inventory.look(HERE, self.now)
         self.failures = [(one.scope, one.error_class) for one in census.failures]
         return census

@@ -185,8 +185,8 @@ class Inventory:
 
     def _listed(self, target: Target, now: float, before: Census, counted: Iterable[Resource] = ()) -> Look:
         """Return a look that has listed what is due."""
-        if now < before.at:
-            before = set_back(before, before.at - now)
+        if late := before.late(now, self._aws.now()):
+            before = set_back(before, late)
         look = Look(self._aws, target, now, self._pacing, before)
         if self._pacing.resources:
             endpoints.list_endpoints(look)

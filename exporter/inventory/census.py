@@ -182,6 +182,18 @@ class Census(Struct, frozen=True):
     listings: Mapping[str, Listing] = {}  # by namespace, as it was asked
     failures: tuple[Failure, ...] = ()
     at: float = 0.0
+    dated: float = 0.0  # the time by AWS's clock when it was made, shortly after that
+
+    def late(self, now: float, aws_now: float) -> float:
+        """Return by how much our clock has been set back since (seconds); 0, too, for what may be the time that passed.
+
+        `now` is the time by it, `aws_now` the same by AWS's.
+        """
+        late = self.at + max(0.0, aws_now - self.dated) - now if self.at else 0.0
+        return late if late > SET_BACK else 0.0
+
+
+SET_BACK = 60.0  # seconds: a look may take as long
 
 
 def set_back(census: Census, seconds: float) -> Census:

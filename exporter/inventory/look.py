@@ -46,7 +46,8 @@ class Look:
 
     def census(self) -> Census:
         """Return what is known now."""
-        return structs.replace(self.before, **self.seen, failures=tuple(self.failures), at=self.now)
+        told = {**self.seen, "failures": tuple(self.failures), "at": self.now, "dated": self.aws.now()}
+        return structs.replace(self.before, **told)
 
     def due(self, known: Iterable[_Thing]) -> list[_Thing]:
         """Return what has to be described, the unknown first, at most so many."""

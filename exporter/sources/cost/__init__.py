@@ -90,7 +90,6 @@ class Cost:
         self._selection = Selection(config.resources)
         self._on = {name for name, row in CATALOGUE.items() if row.source == self.name and config.on(name)}
         self._lists = Lists(aws)
-        self._late: dict[tuple[Target, str], tuple[float, float]] = {}  # by how much our clock was behind in a look
 
     def confirm(self, receipts: tuple[Any, ...]) -> None:
         """Do nothing: nothing is used up by reading it."""
@@ -106,9 +105,10 @@ class Cost:
     def read(self, target: Target, known: Known, now: float) -> Reading:
         """Count what has run since the last time, and show what runs now."""
         census, aws_now = self._inventory.census(target), self._aws.now()
+        seen = {} if census.late(now, aws_now) else fleets(census)  # the next look will be by our clock as it is now
         wanted = {
-            kind: self._wanted(census, kind, self._by_aws(target, kind, fleet, now, aws_now), aws_now - now)
-            for kind, fleet in fleets(census).items()
+            kind: self._wanted(census, kind, _by_aws(fleet, aws_now - now, aws_now), aws_now - now)
+            for kind, fleet in seen.items()
         }
         jobs = _Jobs(self._open_jobs(known, now), _worked(known))
         in_use = _billed_as(known, wanted, jobs)
@@ -166,17 +166,6 @@ class Cost:
                 found[JOBS[job_type]][instance_type] = number
         return found
 
-    def _by_aws(self, target: Target, kind: str, fleet: Fleet, now: float, aws_now: float) -> Fleet:
-        """Return a fleet with the times of looks by AWS's clock: ours may be behind, and be set between two looks."""
-        at, late = self._late.get((target, kind), (-1.0, 0.0))
-        if at != fleet.at:
-            late = aws_now - now
-            self._late[target, kind] = fleet.at, late
-        if late == 0:
-            return fleet
-        of = {name: structs.replace(one, at=one.at + late) if one.at else one for name, one in fleet.of.items()}
-        return Fleet(fleet.at + late if fleet.at else 0.0, of)
-
     def _wanted(self, census: Census, kind: str, fleet: Fleet, late: float) -> Fleet:
         """Return the resources of a type: what is not wanted holds nothing, and what that is not known of is unknown.
 
@@ -215,6 +204,15 @@ def switched_off(target: Target, known: Known, now: float) -> Reading:
 def _forgotten(known: Known) -> dict[str, Any]:
     """Return notes without what has been counted so far."""
     return dict.fromkeys(name for name in known.notes if name not in _STAYS)
+
+
+def _by_aws(fleet: Fleet, late: float, aws_now: float) -> Fleet:
+    """Return a fleet with the times of looks by AWS's clock, which says when things changed: ours is so `late`.
+
+    If it was set since, they are too early, and count nothing, or are not ahead of now.
+    """
+    of = {name: structs.replace(one, at=min(one.at + late, aws_now)) for name, one in fleet.of.items() if one.at}
+    return Fleet(min(fleet.at + late, aws_now) if fleet.at else 0.0, {**fleet.of, **of})
 
 
 def _worked(known: Known) -> dict[Billed, float]:
