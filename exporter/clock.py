@@ -77,14 +77,15 @@ class SystemClock:
         return self._steady() * self._speed
 
     def witness(self, date: float) -> None:
-        """Take AWS's time for the ceiling of ours; another time than answers have told so far, once two tell it.
+        """Take AWS's time for the ceiling of ours; one that neither answers so far nor we tell, once two do shortly.
 
         One server whose clock is wrong would set ours by days, and days would count that have not passed.
         """
         now = self.monotonic()
-        if self._ceiling and abs(date - now - _ahead(self._ceiling)) > BELIEVED:
+        others = _ahead(self._ceiling) if self._ceiling else date - now
+        if min(abs(date - now - others), abs(date - self.local())) > BELIEVED:
             doubted, self._doubted = self._doubted, (date, now)
-            if doubted is None or abs(date - now - _ahead(doubted)) > BELIEVED:
+            if doubted is None or now - doubted[1] > BELIEVED or abs(date - now - _ahead(doubted)) > BELIEVED:
                 return
         self._doubted = None
         self._ceiling = (date, now)

@@ -394,7 +394,8 @@ def test_a_new_endpoint_has_no_older_configuration_of_the_same_name(account):
     assert (configured(census, "old"), configured(census, "new")) == ("ml.m5.xlarge", "ml.g5.xlarge")
 
 
-def test_a_configuration_that_could_not_be_described_is_unknown_for_what_has_changed_alone(account):
+def test_a_configuration_that_can_not_be_described_is_the_last_good_one_for_a_while_for_what_has_changed(account):
+    """Each scaling is a change: one call that is refused must not make what was known unknown."""
     shared = EndpointConfig("c", T0 - DAY, (Variant(instance_type="ml.m5.xlarge"),))
     account.endpoint("a", config=shared)
     account.endpoint("b", config=shared)
@@ -403,7 +404,23 @@ def test_a_configuration_that_could_not_be_described_is_unknown_for_what_has_cha
     account.world.update_endpoint(*HERE, "a", T0 + HOUR - 30, config=shared)
     census = account.look(HOUR)
     assert account.sent.count("DescribeEndpoint") == 2, "both are due"
+    assert (configured(census, "a"), configured(census, "b")) == ("ml.m5.xlarge", "ml.m5.xlarge")
+    census = account.look(20 * MINUTE)
+    assert account.sent.count("DescribeEndpointConfig") == 1, "it is asked for again"
     assert (configured(census, "a"), configured(census, "b")) == (None, "ml.m5.xlarge")
+    account.fake.faults.clear()
+    assert configured(account.look(HOUR), "a") == "ml.m5.xlarge"
+
+
+def test_an_endpoint_whose_configuration_is_deleted_goes_on_with_it(account):
+    config = EndpointConfig("c", T0 - DAY, (Variant(instance_type="ml.m5.xlarge"),))
+    account.endpoint("a", config=config)
+    account.look()
+    account.world.update_endpoint(*HERE, "a", T0 + 60, config=config)
+    account.world.region(*HERE).configs.pop("c", None)
+    for _ in range(3):
+        census = account.look(HOUR)
+    assert configured(census, "a") == "ml.m5.xlarge"
 
 
 def test_one_failure_costs_nothing_else(account):

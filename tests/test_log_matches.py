@@ -521,7 +521,7 @@ def test_a_new_group_that_is_wanted_a_little_later_counts_from_its_beginning(mon
     street = a_street(World(seed=1), rule())
     street.cycle()
     (source,) = street.sources
-    monkeypatch.setattr(source, "_wanted", lambda *_: False)
+    monkeypatch.setattr(source._selection, "admits", lambda *_: False)
     street.fake.world.add_log_group(*WHERE, FIRST, T0 + 10)
     for minute in range(20):
         street.fake.world.log(*WHERE, FIRST, "a/b", T0 + 20 + minute * MINUTE, "ERROR")
@@ -827,13 +827,78 @@ def test_groups_are_searched_while_nobody_can_list_them():
         street.cycle(HOUR)
     assert street.runs[-1].outcome != "ok"
     assert counted(street) == {(FIRST, "one"): 1.0}
-    assert checkpoint(street)[1] is False
+    assert checkpoint(street) == (pytest.approx(0.0, abs=MINUTE), True), "there may be others since"
     street.fake.faults.clear()
     world.add_log_group(*WHERE, SECOND, street.true.now() - 20 * HOUR)
     world.log(*WHERE, SECOND, "a/b", street.true.now() - 10 * HOUR, "ERROR")
     for _ in range(2):
         street.cycle(5 * MINUTE)
     assert counted(street) == {(FIRST, "one"): 1.0, (SECOND, "one"): 1.0}, "one that came meanwhile is new"
+    assert checkpoint(street) == (pytest.approx(street.true.now() - T0, abs=MINUTE), False)
+
+
+def test_where_no_group_was_ever_listed_nothing_is_said_to_be_read():
+    street = a_street(a_world(FIRST), rule())
+    street.fake.faults.add("deny", operation="DescribeLogGroups")
+    for _ in range(3):
+        street.cycle(HOUR)
+    assert own(street, "checkpoint_timestamp_seconds") == {}
+    assert searched(street) == 0
+
+
+def test_what_is_excluded_is_not_searched_while_nobody_can_list_groups():
+    world = a_world(FIRST, SECOND)
+    street = a_street(world, rule())
+    street.cycle()
+    text = street.text
+    street.fake.faults.add("deny", operation="DescribeLogGroups")
+    street.kill()
+    street.start(f"{text[:-1]}, resources: {{exclude: [second]}}}}")
+    for _ in range(3):
+        street.cycle(HOUR)
+        for group in (FIRST, SECOND):
+            world.log(*WHERE, group, "a/b", street.true.now() - 60, "ERROR")
+    street.cycle(HOUR)
+    street.kill()
+    street.start(text)
+    street.fake.faults.clear()
+    for _ in range(3):
+        street.cycle(5 * MINUTE)
+    assert counted(street) == {(FIRST, "one"): 3.0}
+
+
+def test_time_that_is_lost_while_groups_can_not_be_listed_is_told():
+    street = a_street(a_world(FIRST, retention=3), rule())
+    street.cycle()
+    street.true.forward(10 * DAY)
+    street.fake.faults.add("deny", operation="DescribeLogGroups")
+    street.cycle()
+    street.fake.faults.clear()
+    street.cycle(5 * MINUTE)
+    assert own(street, "lost_seconds_total")["cloudwatch_logs"] == pytest.approx(7 * DAY, abs=HOUR)
+
+
+@pytest.mark.parametrize("fault", ["deny", "throttle", "http_500", None])
+def test_a_restart_while_tags_can_not_be_read_loses_nothing(fault):
+    """Who is not known to be wanted is not known not to be."""
+    world = a_world(FIRST)
+    world.add_endpoint(*WHERE, "first", T0 - DAY, tags={"team": "ml"})
+    text = f"{rule()[:-1]}, resources: {{tags: {{team: ml}}}}}}"
+    street = Street(world, text=text, run=("inventory", "cloudwatch_logs"))
+    for _ in range(2):
+        street.cycle(5 * MINUTE)
+    street.kill()
+    for seconds in (60, 1800):
+        world.log(*WHERE, FIRST, "a/b", street.true.now() + seconds, "ERROR")
+    street.true.forward(HOUR)
+    street.start()
+    if fault:
+        street.fake.faults.add(fault, operation="GetResources")
+    street.cycle(MINUTE)
+    street.fake.faults.clear()
+    for _ in range(3):
+        street.cycle(HOUR)
+    assert counted(street) == {(FIRST, "one"): 2.0}
 
 
 def test_what_is_lost_is_told_once_though_the_disk_refuses(monkeypatch):

@@ -361,7 +361,8 @@ class Aws:
                     if self._attempt.accepted:  # and billed, even if the answer did not reach us whole
                         self._tally.add("aws_metrics_requested_total", *_labels(target), amount=call.metrics)
                         self._spend(target, operation, call.metrics * METRIC_PRICE)
-                return page, self._attempt.began, self._attempt.date or self._clock.now()
+                # Never ahead of what others say: what it closes is closed for ever.
+                return page, self._attempt.began, min(self._attempt.date or math.inf, self._clock.aws())
 
             page, sent, answered = self._insist(target, operation, send, (quota, call.datapoints))
             if not pages:  # what later pages say is no newer than this

@@ -54,6 +54,7 @@ __all__ = [
     "KINDS",
     "NOT_SERVING",
     "STEADY",
+    "TAGS_LATE",
     "WITH_ENDPOINTS",
     "Census",
     "Component",
@@ -100,15 +101,31 @@ class Selection:
 
     def admits(self, census: Census, kind: str, name: str) -> bool:
         """Say whether a resource is wanted. Only endpoints and inference components can be chosen by tags."""
+        if not self._named(name):
+            return False
+        if self._wanted.tags and kind in _TAGGED:
+            tags = census.tags.get(f"{kind}/{name}".lower(), {})
+            return all(fnmatch.fnmatchcase(tags.get(key, ""), pattern) for key, pattern in self._wanted.tags.items())
+        return True
+
+    def bars(self, census: Census, kind: str, name: str) -> bool:
+        """Say whether a resource is known not to be wanted: of one whose tags have not been read it is not."""
+        if not self._named(name):
+            return True
+        there = census.endpoints if kind == "endpoint" else census.components
+        one = there.get(name) if self._wanted.tags and kind in _TAGGED else None
+        return one is not None and one.created < census.tags_at - TAGS_LATE and not self.admits(census, kind, name)
+
+    def _named(self, name: str) -> bool:
+        """Say whether no name keeps a resource out."""
         wanted = self._wanted
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted.exclude):
             return False
-        if wanted.include and not any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted.include):
-            return False
-        if wanted.tags and kind in {"endpoint", "inference-component"}:
-            tags = census.tags.get(f"{kind}/{name}".lower(), {})
-            return all(fnmatch.fnmatchcase(tags.get(key, ""), pattern) for key, pattern in wanted.tags.items())
-        return True
+        return not wanted.include or any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted.include)
+
+
+_TAGGED = {"endpoint", "inference-component"}
+TAGS_LATE = 300.0  # seconds after which a resource that has tags is told to have them
 
 
 class Inventory:
@@ -144,7 +161,7 @@ class Inventory:
         listings = {name: listing for name, listing in census.listings.items() if name in namespaces}
         if not self._pacing.resources:
             tags, at, of = census.tags, census.tags_at, census.tags_of
-            return Census(listings=listings, tags=tags, tags_at=at, tags_of=of, at=census.at)
+            return Census(listings=listings, tags=tags, tags_at=at, tags_of=of, at=census.at, dated=census.dated)
         wanted = {one.kind.name for one in self._pacing.kinds}
         known = {name: listed for name, listed in census.things.items() if name in wanted}
         return structs.replace(census, listings=listings, things=known, failures=())

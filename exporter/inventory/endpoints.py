@@ -47,7 +47,8 @@ def describe_endpoints(look: Look) -> None:
         name = facts.get("EndpointConfigName", "")
         config = _configured(look, endpoint, name, configs) if name else None
         # What the endpoint itself says is shown all the same.
-        looked = look.later(endpoint) if name and config is None else structs.replace(endpoint, failed=0)
+        told = not name or (config is not None and config.at >= endpoint.modified)
+        looked = structs.replace(endpoint, failed=0) if told else look.later(endpoint)
         endpoints[endpoint.name] = structs.replace(
             looked,
             facts=facts,
@@ -62,19 +63,22 @@ def describe_endpoints(look: Look) -> None:
 
 
 def _configured(look: Look, endpoint: Endpoint, name: str, configs: dict[str, Configured]) -> Configured | None:
-    """Return the configuration of an endpoint; None, and a failure, if it has to be described and can't be.
+    """Return the configuration of an endpoint; None if it has to be described and can't be, which is a failure.
 
     It can't be changed, but be deleted and made anew under its name: what was told of it before an endpoint was made,
-    or modified, need not be what that one has; and one that has it still goes on with it.
+    or modified, need not be what that one has. One that is modified has most probably kept it: that is its last good
+    one for a while, and for good if it has been deleted since.
     """
-    for known in (endpoint.configured, configs.get(name)):
+    own = endpoint.configured if endpoint.configured and endpoint.configured.name == name else None
+    for known in (own, configs.get(name)):
         if known and known.name == name and known.at >= endpoint.modified:
             return known
+    kept = own if own and own.at >= endpoint.created else None
     at = look.aws.now()
     told = look.describe("DescribeEndpointConfig", _Described, EndpointConfigName=name)
     if told is None:
-        return None
-    configs[name] = Configured(name, told, at)
+        return kept if at < endpoint.modified + look.pacing.last_good else None
+    configs[name] = Configured(name, told or (kept.facts if kept else {}), at)
     return configs[name]
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from exporter.ledger.meter import Meter
 from exporter.ledger.store import Changes, Face, Key, Spot, Total
-from exporter.model import Chunk, Column, Counter, Reading, Resource, Snapshot, Target
+from exporter.model import DAY, Chunk, Column, Counter, Reading, Resource, Snapshot, Target
 
 Shape = tuple[str, tuple[str, ...]]
 
@@ -61,6 +61,9 @@ class _Shelf:
             self.drop(part, labels)
         self.earliest = min((until for ends in self.untils.values() for until in ends.values()), default=math.inf)
         return bool(over)
+
+
+LOOKED = 100  # scopes without samples of which it may be remembered when they were looked at, however old that is
 
 
 class Board:
@@ -129,6 +132,9 @@ class Board:
         scopes = self._scopes.setdefault((reading.source, reading.target), {})
         looked = self._looked.setdefault((reading.source, reading.target), {})
         looked |= {**dict.fromkeys(reading.looked, reading.at), **dict.fromkeys(reading.left_out, 0.0)}
+        if len(looked) > 2 * len(scopes) + LOOKED:  # things come and go, and leave their scopes behind
+            for scope in [one for one, at in looked.items() if one not in scopes and at < reading.at - DAY]:
+                del looked[scope]
         gone = {entry for scope in reading.looked for entry in scopes.pop(scope, ())}
         for column in reading.columns:
             self._shelf((column.family, reading.target)).put(column)

@@ -79,7 +79,7 @@ class SqliteStore:
         self._path = path
         self._ids: dict[Resource, int] = {}
         self._remembered: dict[str, Remembered] = {}
-        self._commits = threading.Lock()  # or who asks what has been seen would see what may not stay
+        self._commits = threading.Lock()  # held while something is written that may yet be taken back
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _refuse_read_only(path)
@@ -237,7 +237,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Give the file up."""
-        self._db.close()
+        with self._commits:  # closed while somebody asks, it would take the process down
+            self._db.close()
 
 
 @contextmanager

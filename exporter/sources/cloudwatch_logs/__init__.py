@@ -31,7 +31,7 @@ from exporter.sources.cloudwatch_logs.groups import (
     Value,
     shown,
 )
-from exporter.sources.cloudwatch_logs.matches import Matches, Rules, switched_off
+from exporter.sources.cloudwatch_logs.matches import LISTED, Matches, Rules, searched, switched_off
 
 __all__ = ["SOURCE", "CloudWatchLogs", "switched_off"]
 
@@ -69,7 +69,11 @@ class CloudWatchLogs:
         """Do nothing: what was read is still there."""
 
     def read(self, target: Target, known: Known, now: float) -> Reading:
-        """List groups, ask about each what is due, search them."""
+        """List groups, ask about each what is due, search them.
+
+        Where groups can't be listed, those are searched that have been: new ones come late, nothing is lost. Raises
+        `AwsError` if none have been, or where no other call is worth a try.
+        """
         failed: list[Failure] = []
         looked: list[str] = []
         samples: list[Sample] = []
@@ -77,7 +81,9 @@ class CloudWatchLogs:
         try:
             groups = self._list(target, census)
         except AwsError as error:
-            groups = Groups((), None)
+            if LISTED not in known.notes or error.error_class == "throttled" or error.login:
+                raise
+            groups = self._sorted(census, map(LogGroup, searched(known.notes)), listed=False)
             failed.append(Failure(GROUPS, error.error_class, str(error)))
         else:
             looked.append(GROUPS)
@@ -135,15 +141,23 @@ class CloudWatchLogs:
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def _list(self, target: Target, census: Census) -> Groups:
-        """Return all groups: wanted are those of resources that are, and those that are of no single one."""
+        """Return all groups."""
         pages = self._aws.pages(target, "DescribeLogGroups", logGroupNamePrefix=log_rules.PREFIX, limit=PAGE)
         listed = [group for page in pages for group in read_as(LogGroup, page["logGroups"])]
-        by_name = {group.log_group_name: group for group in listed}
-        return Groups([group for group in by_name.values() if self._wanted(census, group)], frozenset(by_name))
+        return self._sorted(census, {group.log_group_name: group for group in listed}.values(), listed=True)
 
-    def _wanted(self, census: Census, group: LogGroup) -> bool:
-        kind, name = log_rules.resource_of(group.log_group_name)
-        return not name or self._selection.admits(census, kind.replace("_", "-"), name)
+    def _sorted(self, census: Census, groups: Iterable[LogGroup], *, listed: bool) -> Groups:
+        """Sort groups: wanted are those of resources that are, and those that are of no single one."""
+        wanted: list[LogGroup] = []
+        barred: set[str] = set()
+        for group in groups:
+            kind, resource = log_rules.resource_of(group.log_group_name)
+            of = census, kind.replace("_", "-"), resource
+            if not resource or self._selection.admits(*of):
+                wanted.append(group)
+            elif self._selection.bars(*of):
+                barred.add(group.log_group_name)
+        return Groups(wanted, frozenset(barred), listed)
 
     def _ask_about(
         self,

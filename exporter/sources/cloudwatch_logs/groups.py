@@ -41,10 +41,14 @@ class LogGroup(Struct, rename="camel"):
 
 
 class Groups(NamedTuple):
-    """The log groups that are wanted, and the names of all that there are: None where they could not be listed."""
+    """Log groups that are wanted, and the names of those that are known not to be.
+
+    Where they could not be `listed`, it is those that have been searched: of these only the names are known.
+    """
 
     wanted: Sequence[LogGroup]
-    names: frozenset[str] | None
+    barred: frozenset[str]
+    listed: bool
 
 
 class SubscriptionFilter(Struct, rename="camel"):

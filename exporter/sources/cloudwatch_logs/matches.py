@@ -34,7 +34,7 @@ ACTIVE = 15 * MINUTE  # how old CloudWatch's list of active groups may be,
 UNLISTED = 30 * MINUTE  # how long before it a group may have become active, and not be on it: CloudWatch says 15 min,
 QUIET = 2 * HOUR  # and for how long before it nothing has come into a group that is not: CloudWatch says 3 h
 
-_BEGUN, _LISTED, _STREAMS = "begun", "listed", "streams"
+_BEGUN, LISTED, _STREAMS = "begun", "listed", "streams"
 _SEARCH = "search/"  # notes of the progress of searches, by name and log group
 _EVENTS = "sagemaker_exporter_events_total"
 _FOLDED = "sagemaker_exporter_label_values_folded_total"
@@ -226,30 +226,30 @@ class Matches:
         self._folded: set[tuple[str, str]] = set()  # labels and values that have been told of
 
     def read(self, target: Target, known: Known, groups: Groups, census: Census, limit: float) -> Matched:
-        """Search what is due until `limit`, and return what was found.
-
-        Where groups could not be listed, those are searched that have been: new ones come late, nothing is lost.
-        """
+        """Search what is due until `limit`, and return what was found."""
         now = self._aws.now()
         noted: Mapping[str, Any] = known.notes.get(_BEGUN, {})
         before = {name: _progress(note) for name, note in known.notes.items() if name.startswith(_SEARCH)}
-        wanted = groups.wanted if groups.names is not None else _searched(before)
-        first = now if _LISTED in known.notes else now + self._begin
+        wanted = groups.wanted if groups.listed else _searched(groups.wanted, before)
+        first = now if LISTED in known.notes else now + self._begin
         begun = {  # time, pattern, whether it is a preset: another one of its name is counted from now on
             name: [min(noted[name][0], now) if name in noted and list(noted[name][1:]) == rule else first, *rule]
             for name, rule in self._rules.all.items()
         }
         since: dict[str, float] = {name: note[0] for name, note in begun.items()}
         found = Matched(target, self._rules, since, dict(known.notes.get(_STREAMS, {})), known.counted, now)
-        searches = self._searches(wanted, before, since, known.notes.get(_LISTED), now)
-        self._end(target, found, before, searches, noted, groups.names or (), now)
+        searches = self._searches(wanted, before, since, known.notes.get(LISTED), now)
+        left_out = groups.barred.union(group.log_group_name for group in wanted)  # there, if they are not searched
+        self._end(target, found, before, searches, noted, left_out, now)
         self._end_streams(found, known.values(BY_STREAM), now)
         by_name = {group.log_group_name: group for group in wanted}
         for search, progress in searches.items():
             progress.gone = 0.0
             passes.hold_back(progress, now)
             group = by_name[search.group]
-            kept_since = now - min(HORIZON, group.retention)
+            if groups.listed:
+                progress.kept = group.retention if math.isfinite(group.retention) else 0.0
+            kept_since = now - min(HORIZON, progress.kept or math.inf)
             if progress.until < kept_since:
                 found.lost_seconds += max(0.0, kept_since - max(progress.until, group.created or 0.0))
                 progress.until = kept_since
@@ -262,12 +262,14 @@ class Matches:
         run.over(due, self._overlap, now - HORIZON, self._pages, limit)
         found.failed += run.failed
         self._note(found, searches, begun)
-        if groups.names is not None:
-            found.notes[_LISTED] = now
+        if groups.listed:
+            found.notes[LISTED] = now
         if self._rules.all:
             late = [one.until for search, one in searches.items() if search not in due or search[:2] in run.behind]
+            late += [] if groups.listed else [known.notes[LISTED]]  # there may be others since
             found.read_until = min(late, default=math.inf)
-            found.behind = bool(run.behind)  # a group that rests is as good as read: nothing came, says CloudWatch
+            # A group that rests is as good as read: nothing came, says CloudWatch.
+            found.behind = bool(run.behind) or not groups.listed
         found.folded = {one: None for one in found.folded if one not in self._folded}
         self._folded |= found.folded.keys() if len(self._folded) < STREAMS else set()
         return found
@@ -288,7 +290,7 @@ class Matches:
             progress = before.get(_named(group, name))
             if progress is None:
                 made = created[group] or 0.0
-                new = listed is None or made > listed - LISTED_LATE
+                new = listed is None or made > min(listed, now) - LISTED_LATE
                 progress = passes.begin(max(begun, made - DAY)) if new else passes.begin(max(begun, now), now)
             found[Search(group, name, pattern, max(begun, progress.since))] = progress
         return found
@@ -322,12 +324,12 @@ class Matches:
         before: Mapping[str, Progress],
         searches: Mapping[Search, Progress],
         noted: Mapping[str, Any],
-        there: Container[str],
+        left_out: Container[str],
         now: float,
     ) -> None:
         """End the counts of rules that are no more, and a day later those of log groups that are searched no more.
 
-        Of those that are `there` all the same, and are not wanted, nothing counts meanwhile.
+        Of those that are `left_out`, for nobody wants them searched, nothing counts meanwhile.
         """
         presets = {name for name, note in noted.items() if note[2]}
         removed = presets - self._rules.presets
@@ -337,7 +339,7 @@ class Matches:
             here = (target.account_id, target.region, group)
             gone = set() if name else removed
             if note not in current:
-                left = passes.begin(now, now) if group in there else progress
+                left = passes.begin(now, now) if group in left_out else progress
                 left.gone = progress.gone or now
                 over = not self._rules.exists(name) or now >= left.gone + DAY
                 found.notes[note] = None if over else msgspec.to_builtins(left, str_keys=True)
@@ -375,9 +377,15 @@ def switched_off(target: Target, known: Known, now: float) -> Reading:
     return Reading(SOURCE, target, now, ended=tuple(ended), notes=dict.fromkeys(known.notes))
 
 
-def _searched(before: Mapping[str, Progress]) -> list[LogGroup]:
-    """Return the log groups that are searched, as far as is known where nobody could list them."""
-    return [LogGroup(name) for name in dict.fromkeys(_parts(note)[0] for note, one in before.items() if not one.gone)]
+def searched(notes: Mapping[str, Any]) -> list[str]:
+    """Return the log groups of which there are notes: they have been searched, maybe some time ago."""
+    return list(dict.fromkeys(_parts(note)[0] for note in notes if note.startswith(_SEARCH)))
+
+
+def _searched(groups: Sequence[LogGroup], before: Mapping[str, Progress]) -> list[LogGroup]:
+    """Return those of the groups that were searched the last time."""
+    names = {_parts(note)[0] for note, one in before.items() if not one.gone}
+    return [group for group in groups if group.log_group_name in names]
 
 
 def _progress(note: Any) -> Progress:

@@ -76,7 +76,7 @@ class Progress(Struct):
     What CloudWatch had taken in by `until` has been read. `done` is when the last complete pass of each wide reach
     began, `going` are those that are not complete, `served` is when one of each reach last had a page. `gone` is since
     when there has been nothing to search. What is older than `since` does not count: a rule has come to the log group
-    then.
+    then. `kept` is for how long CloudWatch keeps events there (seconds), 0 for ever.
     """
 
     until: float
@@ -85,6 +85,7 @@ class Progress(Struct):
     gone: float = 0.0
     since: float = 0.0
     served: dict[float, float] = {}
+    kept: float = 0.0
 
 
 def begin(until: float, since: float = 0.0) -> Progress:

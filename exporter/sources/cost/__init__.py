@@ -28,7 +28,7 @@ from exporter.catalogue import CATALOGUE
 from exporter.catalogue.jobs import BILLABLE_SECONDS, INSTANCES, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOL_SECONDS
 from exporter.config import Config
-from exporter.inventory import Census, Fleet, Holding, Inventory, Selection, fleets
+from exporter.inventory import TAGS_LATE, Census, Fleet, Holding, Inventory, Selection, fleets
 from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.cost import hours, idle, prices, shown
 from exporter.sources.cost.lists import LISTED, NOTES, Lists
@@ -43,8 +43,6 @@ JOBS = {"training": "training_job", "processing": "processing_job", "transform":
 JOB_POLLING = "job_polling"  # the source that looks at open jobs
 
 JUST_NOW = 300.0  # seconds before the first run: a look of then is where the count begins, and none that is older
-
-TAGS_LATE = 300.0  # seconds after which an endpoint that has tags is told to have them
 
 _RAN, _SECONDS, _OWED, _RUN = "ran/", "seconds", "owed", "run"
 _OFF = "off"  # nothing counted in the last run: what has run up to the next one does not count either
