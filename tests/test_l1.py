@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from street import ACCOUNT, REGION, Street
 from worlds import T0, examples
 
+from exporter import aws
 from exporter.catalogue import CATALOGUE
 from exporter.demo import World
 from exporter.demo.resources import EndpointConfig, Variant
@@ -437,3 +438,23 @@ CounterLaw.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestCounterLaw = pytest.mark.slow(CounterLaw.TestCase)
+
+
+def test_one_answer_with_a_wrong_date_closes_nothing(monkeypatch):
+    """A third of all answers, deep ones among them, while a datapoint is eight minutes late."""
+    law = CounterLaw()
+    law.begin(1)
+    law.cycles(20, 60)
+    law.put(law.lines[0], law.street.true.time - 90, 100, late=480)
+    date, answers = aws._date, []
+
+    def wrong(headers):
+        answers.append(date(headers))
+        return answers[-1] + (5 * DAY if len(answers) % 3 == 1 else 0.0)
+
+    monkeypatch.setattr(aws, "_date", wrong)
+    law.cycles(15, 60)
+    monkeypatch.undo()
+    law.street.settle()
+    assert len(answers) > 50
+    assert all(counted == pytest.approx(true) for _, counted, true in law.street.counted(BEGIN))
