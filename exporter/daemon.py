@@ -23,7 +23,7 @@ from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places, places
 from exporter.clock import Clock
 from exporter.collection import Collection, Follower, Listener, Repeats, Source
-from exporter.config import Account, Config, fingerprint
+from exporter.config import Account, Config, fingerprint, stands
 from exporter.config import Queue as QueueSettings
 from exporter.inventory import Inventory, Pacing, Selection, counted, wanted
 from exporter.ledger import Ledger, LedgerError, Rules
@@ -158,7 +158,7 @@ class Parts:
         pacing = Pacing(
             listing.describe_every,
             listing.list_metrics_every,
-            listing.last_good or max(900.0, 3 * listing.every),
+            stands(listing),
             tags=Selection(config.resources).tags,
             labels=frozenset(config.labelled),
             resources=listing.enabled,

@@ -794,3 +794,20 @@ def test_one_answer_with_a_wrong_date_counts_no_days():
             street.collection.run(source, street.target)
     assert dollars(street) == pytest.approx({("endpoint", "ml.m5.xlarge"): 0.23}, rel=0.001)
     street.kill()
+
+
+@pytest.mark.parametrize("slow", ["job_polling", "inventory"])
+def test_what_is_looked_at_seldom_is_known_until_the_next_look(slow):
+    world = world_with_prices()
+    world.add_endpoint(ACCOUNT, REGION, "churn", T0 - DAY)
+    training(world, "job", T0 - 600, 4)
+    street = street_of(world, text=f"sources: {{{slow}: {{every: 1h}}}}")
+    street.cycle()
+    every, seen = street.sources, []
+    for n in range(30):
+        street.sources = tuple(source for source in every if n % 12 == 11 or source.name != slow)
+        street.cycle(5 * MINUTE)
+        seen.append(told(street, HOURLY))
+    both = {("endpoint", "ml.m5.xlarge"): 0.23, ("training_job", "ml.m5.xlarge"): 0.92}
+    assert all(one == pytest.approx(both) for one in seen)
+    street.kill()

@@ -641,3 +641,30 @@ def oracle(jobs, told, now, *, polled):
                 ends[key] += 1
             most[key] += 1
     return ends, least, most
+
+
+@pytest.mark.parametrize("text", [ALONE, BOTH], ids=["alone", "with polling"])
+def test_what_a_job_has_used_up_counts_once_describe_tells(text):
+    """Its end counts after ten minutes without that."""
+    room = Room(text)
+    room.run()
+    room.clock.forward(60)
+    on = {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1}}
+    job = Job("training", T0 + 30, (T0 + 100, "Completed"), started=T0 + 31.0, BillableTimeInSeconds=69, **on)
+    room.api.jobs.append(job)
+    room.clock.forward(60)
+    room.api.fails = lambda operation: "denied" if operation.startswith("Describe") else None
+    times = {"CreationTime": T0 + 30, "TrainingEndTime": T0 + 100, "LastModifiedTime": T0 + 100}
+    detail = {
+        "TrainingJobName": job.name,
+        "TrainingJobStatus": "Completed",
+        **{at: 1000 * of for at, of in times.items()},
+    }
+    room.hear(envelope("SageMaker Training Job State Change", detail, T0 + 101))
+    for minute in range(120):
+        room.run()
+        room.clock.forward(60)
+        if minute == 20:
+            assert room.shown(DURATION, "count")
+            room.api.fails = lambda _: None
+    assert room.shown("sagemaker_job_billable_instance_seconds_total") == {("training", "ml.m5.large"): 69.0}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from job_room import Job, Room
 from worlds import HERE, T0, examples, values
 
+from exporter.catalogue.jobs import NUMBER, scope_of
 from exporter.jobs import JOB_TYPES, REASONS, spelled
 from exporter.model import DAY, HOUR, MINUTE
 
@@ -244,3 +245,79 @@ def test_every_end_counts_once_whatever_the_polls_miss(history):
 
 
 ENDED = {name: {spelled(kind, status) for status in kind.ended} for name, kind in JOB_TYPES.items()}
+
+
+# -- what Describe tells late, or not at all ---------------------------------------------------------------------------
+
+BILLABLE = "sagemaker_job_billable_instance_seconds_total"
+ON_ONE = {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1}}
+
+
+def a_training(at, ended, seconds):
+    return Job("training", at, (ended, "Completed"), started=at + 1.0, BillableTimeInSeconds=seconds, **ON_ONE)
+
+
+def test_ended_jobs_that_can_not_be_described_keep_no_other_waiting(room):
+    """And each is asked about more and more seldom."""
+    room.poll()
+    room.api.jobs.append(a_training(T0 + 30, T0 + HOUR, 3000))
+    room.polls(3)
+    room.api.jobs += [a_training(T0 + 300 + n, T0 + 360 + n, "soon") for n in range(160)]  # which is no number
+    room.polls(80)
+    assert room.shown(BILLABLE) == {("training", "ml.m5.large"): 3000.0}
+    assert room.shown(CHANGES)["training", "Completed"] == 161
+    assert room.api.calls["DescribeTrainingJob"] < 161 * 60
+
+
+@pytest.mark.parametrize("outage", [2 * HOUR, 25 * HOUR])
+def test_what_a_job_has_used_up_is_waited_for_a_day_from_when_its_end_counted(room, outage):
+    room.poll()
+    room.api.jobs.append(a_training(T0 + 30, T0 + HOUR, 3000))
+    room.polls(3)
+    room.clock.forward(outage)
+    room.restart()
+    room.api.fails = lambda operation: "denied" if operation.startswith("Describe") else None
+    room.polls(12)
+    room.restart()
+    room.api.fails = lambda _: None
+    room.polls(30)
+    assert room.shown(BILLABLE) == {("training", "ml.m5.large"): 3000.0}
+
+
+def test_what_is_listed_for_many_parents_comes_to_the_last_of_them(room):
+    """More than there are pages in a run: the next run goes on."""
+    call = room.api.call
+
+    def with_cards(target, operation, **asked):
+        if operation == "ListModelCards":
+            return {"ModelCardSummaries": [{"ModelCardName": f"card-{n}"} for n in range(60)]}
+        return call(target, operation, **asked)
+
+    room.api.call = with_cards
+    looked = []
+    for _ in range(20):
+        room.clock.forward(MINUTE)
+        looked.append(scope_of("model_card_export", NUMBER) in room.poll().looked)
+    assert looked[-1]
+    assert sum(looked) >= 8, "every other run"
+    assert room.api.calls["ListModelCardExportJobs"] <= 40 * 20
+
+
+def test_a_sum_that_is_missing_for_long_is_told():
+    """More jobs begin than can be described: how many instances they have is not known, and why is said."""
+    room, processing = Room(), {"ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large"}}}
+    processing["ProcessingResources"]["ClusterConfig"]["InstanceCount"] = 1
+    room.poll()
+    for minute in range(40):
+        at = room.clock.now()
+        new = [at + 1 + n * 50 / 80 for n in range(80)]
+        room.api.jobs += [
+            Job("processing", one, (one + 600, "Completed"), started=one + 1, **processing) for one in new
+        ]
+        room.clock.forward(MINUTE)
+        reading = room.poll()
+        numbers = room.shown("sagemaker_job_instances")
+        assert numbers in ({}, {("processing", "ml.m5.large"): numbers.get(("processing", "ml.m5.large"))})
+        if minute == 39:
+            assert numbers == {}
+            assert "processing jobs" in {one.scope for one in reading.failed}

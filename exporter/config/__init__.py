@@ -27,7 +27,7 @@ from exporter.catalogue.logs import MATCHES
 from exporter.catalogue.resources import TAGS_INFO
 from exporter.config.faults import faults
 from exporter.config.settings import Account, AuditSettings, Config, Families, Labels, Limits, Queue, Resources
-from exporter.config.sources import CloudTrail, CloudWatchLogs, JobEvents, LogRule, Quotas, Sources
+from exporter.config.sources import CloudTrail, CloudWatchLogs, JobEvents, LogRule, Quotas, Sources, stands
 from exporter.config.words import FamilyGlob
 from exporter.strict import read, text_of
 
@@ -51,6 +51,7 @@ __all__ = [
     "fingerprint",
     "load",
     "parse",
+    "stands",
 ]
 
 

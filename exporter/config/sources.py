@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from msgspec import Struct
 
@@ -155,6 +155,23 @@ class CloudWatchLogs(Struct, frozen=True, kw_only=True):
     def matches(self) -> bool:
         """Whether any event is looked for."""
         return bool(self.enabled and (self.presets or self.rules))
+
+
+class Looking(Protocol):
+    """The settings of a source that looks now and then."""
+
+    @property
+    def every(self) -> float:
+        """Seconds between two runs."""
+
+    @property
+    def last_good(self) -> float | None:
+        """For how long stands what was seen (seconds), if that is configured."""
+
+
+def stands(source: Looking) -> float:
+    """Return for how long stands what a source has seen (seconds), where it can't look again."""
+    return source.last_good or max(900.0, 3 * source.every)
 
 
 class JobPolling(Struct, frozen=True, kw_only=True):

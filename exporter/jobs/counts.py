@@ -26,7 +26,7 @@ from exporter.jobs.failures import REASONS, failed, failure
 from exporter.jobs.identities import entered, identity
 from exporter.jobs.job import Job, Step
 from exporter.jobs.job_types import JOB_TYPES, spelled
-from exporter.model import DAY, Effect, Event, Life, Target
+from exporter.model import DAY, MINUTE, Effect, Event, Life, Target
 
 STATE, START, END, PHASE = "job_events/state", "job_events/start", "job_events/end", "job_events/phase"
 POOL, RULE, STEP = "job_events/pool", "job_events/rule", "job_events/step"
@@ -34,6 +34,9 @@ EXECUTION = "job_events/execution"  # the state of one, by its pipeline: the nam
 WORK = "job_events/work"  # what a job has used up: only Describe tells, maybe long after its end
 HEARD = "job_events/heard"  # that an event told of a change, or that none did for so long that it is missed
 KINDS = (STATE, START, END, PHASE, POOL, RULE, STEP, EXECUTION, WORK, HEARD)
+
+SOONEST, LATEST = 1.0 * MINUTE, 15.0 * MINUTE  # between two Describes of a job
+LEFT_FOR = DAY  # after its end counts: what has not come to an end by then never counts
 
 CHANGES = "sagemaker_job_state_changes_total"
 DURATION = "sagemaker_job_duration_seconds"
@@ -203,6 +206,17 @@ def end(target: Target, job: Job, now: float) -> Iterator[Event]:
         effects.append(Effect(MONITORED, (*where[:2], job.under, job.status)))
     yield Event(END, who, at, target, tuple(effects))
     yield from work(target, job, now)
+
+
+def uses(job: Job) -> bool:
+    """Say whether Describe may tell what a job of this type has used up."""
+    answer = JOB_TYPES[job.job_type].answer
+    return answer is not None and bool(answer.instances or answer.billable_tokens)
+
+
+def pause(since: float, now: float) -> float:
+    """Return how long to wait until asking again of what has been so since a time: a twentieth of that."""
+    return min(LATEST, max(SOONEST, (now - since) / 20))
 
 
 def work(target: Target, job: Job, now: float) -> Iterator[Event]:

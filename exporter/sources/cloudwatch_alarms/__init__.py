@@ -25,7 +25,7 @@ from msgspec import structs
 from exporter.aws import Aws, AwsError, read_as
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.places import Places
-from exporter.config import Config
+from exporter.config import Config, stands
 from exporter.inventory import Census
 from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.cloudwatch_alarms import track as tracks
@@ -68,7 +68,7 @@ class CloudWatchAlarms:
         self._choice = Choice(known, settings.names)
         self._tags = settings.tags
         self._every = settings.every
-        self._last_good = settings.last_good or max(900.0, 3 * settings.every)
+        self._last_good = stands(settings)
         self._on = {name for name, row in CATALOGUE.items() if row.source == self.name and config.on(name)}
         self._unknown_kinds: dict[Target, set[str]] = {}  # kinds of alarms that a region does not have yet
         self._chosen: dict[Target, frozenset[str]] = {}  # names, as of the last run

@@ -19,7 +19,7 @@ from typing import Any
 from exporter.aws import Aws, AwsError, read_as
 from exporter.catalogue import CATALOGUE, log_rules
 from exporter.catalogue.logs import MATCHES, SOURCE
-from exporter.config import Config
+from exporter.config import Config, stands
 from exporter.inventory import Census, Inventory, Selection
 from exporter.model import HOUR, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.cloudwatch_logs.groups import (
@@ -55,7 +55,7 @@ class CloudWatchLogs:
         self._aws = aws
         self._inventory = inventory
         self._every = settings.every
-        self._last_good = settings.last_good or max(900.0, 3 * settings.every)
+        self._last_good = stands(settings)
         self._pages = settings.pages_per_cycle
         self._selection = Selection(config.resources)
         self._on = {name for name, row in CATALOGUE.items() if row.source == self.name and config.on(name)}

@@ -27,7 +27,7 @@ from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.jobs import BILLABLE_SECONDS, INSTANCES, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOL_SECONDS
-from exporter.config import Config
+from exporter.config import Config, stands
 from exporter.inventory import TAGS_LATE, Census, Fleet, Holding, Inventory, Selection, fleets
 from exporter.model import DAY, HOUR, Effect, Event, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.cost import hours, idle, prices, shown
@@ -82,7 +82,9 @@ class Cost:
         self._aws = aws
         self._inventory = inventory
         self._every = settings.every
-        self._last_good = settings.last_good or max(900.0, 3 * settings.every)
+        self._last_good = stands(settings)
+        self._jobs_stand = stands(config.sources.job_polling)
+        self._looks_stand = max(self._last_good, stands(config.sources.inventory))
         self._idle_after = settings.idle_after
         self._looks = config.sources.inventory.enabled
         self._selection = Selection(config.resources)
@@ -114,7 +116,7 @@ class Cost:
         on = TOTAL in self._on
         counted = _count(known, wanted, jobs, known_prices, aws_now, counts=on and not known.notes.get(_OFF))
         of_types = {
-            kind: shown.seen(census, kind, ran, counted.as_of[kind], self._last_good, aws_now)
+            kind: shown.seen(census, kind, ran, counted.as_of[kind], self._looks_stand, aws_now)
             for kind, ran in counted.ran.items()
         }
         values = [*shown.values(of_types, jobs.open, counted.owed, known_prices, aws_now + self._last_good)]
@@ -157,7 +159,7 @@ class Cost:
         found: dict[str, dict[str, float]] = {}
         for name, billed in JOBS.items():
             looked = known.looked(JOB_POLLING, scope_of(name, SIZE))
-            if looked <= now < looked + self._last_good:
+            if looked <= now < looked + self._jobs_stand:
                 found[billed] = {}
         for (_, _, job_type, instance_type), number in known.values(INSTANCES).items():
             if JOBS.get(job_type) in found:

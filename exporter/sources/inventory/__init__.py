@@ -14,7 +14,7 @@ from typing import Any
 
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.resources import TAGS_INFO
-from exporter.config import Config
+from exporter.config import Config, stands
 from exporter.inventory import KINDS, Census, Inventory, Kind, Selection, Things, counted, still_told
 from exporter.model import Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.inventory import endpoints, tags, things
@@ -37,7 +37,7 @@ class InventorySource:
         self._every = settings.every
         self._shown = settings.enabled
         self._slow = settings.list_metrics_every
-        self._last_good = settings.last_good or max(900.0, 3 * settings.every)
+        self._last_good = stands(settings)
         self._too_old = settings.describe_every + self._last_good  # of what is told of a thing
         self._selection = Selection(config.resources)
         self._labels = config.labelled

@@ -65,10 +65,15 @@ _OF_CLUSTER = "SageMaker HyperPod Cluster Event"
 
 
 class _Owed(msgspec.Struct, frozen=True):
-    """A job whose end is to be described, and since when it is known."""
+    """A job whose end is to be described, and since when it is known.
+
+    The end of a `counted` one counts already, without what the job has used up: that is asked for again at `due`.
+    """
 
     job: Job
     since: float
+    counted: bool = False
+    due: float = 0.0
 
 
 class JobEvents:
@@ -222,8 +227,9 @@ class JobEvents:
         failed: list[Failure] = []
         throttled = False
         # Polling describes them, where it runs; what it has not told of in an hour, it can't.
-        waiting = sorted(_owed(known, now if self._alone else now - OVERDUE), key=lambda item: item[1].since)
-        for name, one in waiting[:DESCRIBES]:
+        owed = _owed(known, now if self._alone else now - OVERDUE)
+        waiting = sorted(owed, key=lambda item: (item[1].counted, item[1].since))
+        for name, one in [item for item in waiting if item[1].due <= now][:DESCRIBES]:
             job: Job | None = None
             try:
                 asked = not throttled and (self._alone or identity(target, one.job) is None)
@@ -235,12 +241,15 @@ class JobEvents:
                 if not gone:
                     failed.append(Failure(_operation(one.job), reason, str(error)))
             known_end = job is not None and _same(target, one.job, job) and counts.ended(job)
-            if not known_end and not gone and now < one.since + GIVE_UP:  # Describe may lag behind
+            over = known_end or gone
+            if not over and now < one.since + GIVE_UP:  # Describe may lag behind
                 continue
             # Of some AWS does not tell when they ended: then it was when the event was sent, not now.
             told = structs.replace(job, sent=one.job.sent) if job and known_end else one.job
-            events += _ended(target, told, now)
-            notes[name] = None
+            events += counts.work(target, told, now) if one.counted else _ended(target, told, now)
+            later = not over and self._alone and counts.uses(one.job) and now < one.since + counts.LEFT_FOR
+            kept = structs.replace(one, counted=True, due=now + counts.pause(one.since, now))
+            notes[name] = msgspec.to_builtins(kept) if later else None
         unseen, ending = _over(known, now) if self._alone else ((), ())
         settled = ((name, note) for name, note in known.notes.items() if name.startswith(_DEPLOYING))
         notes |= dict.fromkeys(name for name, note in settled if max(note[0], note[2]) < now - counts.HORIZON)

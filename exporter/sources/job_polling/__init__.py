@@ -28,7 +28,7 @@ from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
 from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, NUMBER, OPEN, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOL_SECONDS, POOLS
-from exporter.config import Config
+from exporter.config import Config, stands
 from exporter.inventory import Census, Inventory, Selection, Things
 from exporter.jobs import (
     JOB_TYPES,
@@ -77,6 +77,7 @@ class _OfTarget:
         self.parents = Parents(notes, lambda name: selection.admits(Census(), "job", name))
         self.clusters = Clusters(notes, now)
         self.unheard: deque[tuple[float, Job]] = deque()  # ended jobs, and when their events are missed
+        self.whole = dict.fromkeys(JOB_TYPES, now)  # when the sums of each type were last whole
         self.unknown: dict[str, float] = {}  # types that this region does not know, and until when that is believed
 
 
@@ -93,7 +94,7 @@ class JobPolling:
         self._hears = config.sources.job_events.enabled
         self._since = aws.now()  # when it began to hear, if it does
         self._every = settings.every
-        self._last_good = settings.last_good or max(900.0, 3 * settings.every)
+        self._last_good = stands(settings)
         self._selection = Selection(config.resources)
         self._on = {name for name, row in CATALOGUE.items() if self.name in row.sources and config.on(name)}
         self._wants = Wants(
@@ -120,7 +121,9 @@ class JobPolling:
         self._follow(target, kept, now, failed)
         self._last_executions(target, kept, failed)
         book.give_up(now)
-        book.tidy(min(one.listed for one in kept.passes.values()), now)
+        there = [one.listed for name, one in kept.passes.items() if name not in kept.unknown]
+        book.tidy(min(there, default=now), now)
+        failed += self._missing(kept, looked)
         if PIPELINES in looked:
             parents.tidy(now)
         census = self._inventory.census(target)
@@ -157,7 +160,7 @@ class JobPolling:
                 **seen.notes,
                 clusters.NOTE: kept.clusters.note if cluster_events.LOGGED in self._on else None,
             },
-            read_until=min((*listed.values(), *kept.clusters.listed(logging, now))),
+            read_until=min((*there, *kept.clusters.listed(logging, now)), default=now),
         )
 
     def survey(self, target: Target, now: float) -> tuple[Failure, ...]:  # noqa: ARG002 - a forecast needs no listing
@@ -333,6 +336,16 @@ class JobPolling:
             for scope, family, labels, value in ((scope, *one) for scope, of in scoped.items() for one in of):
                 if value is not None and family in self._on:
                     yield Sample(family, (*where, *labels), float(value), scope=scope, until=until)
+
+    def _missing(self, kept: _OfTarget, looked: Iterable[str]) -> Iterator[Failure]:
+        """Yield the types whose sums have been missing for so long that they are shown no more."""
+        now = self._aws.now()
+        for name in (one for one in looked if one not in kept.unknown):
+            if kept.book.measured(name) and not kept.passes[name].behind:
+                kept.whole[name] = now
+            elif now >= kept.whole[name] + self._last_good:
+                text = "some have yet to be listed or described: how many there are, and on what, is missing"
+                yield Failure(f"{name} jobs", "transient", text)
 
     def _sums(self, kept: _OfTarget, name: str) -> Iterator[tuple[str, str]]:
         """Yield the sums of a type that lack nothing now, such as jobs that have yet to be listed, or to be described.

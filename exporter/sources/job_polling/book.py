@@ -16,20 +16,19 @@ import msgspec
 from msgspec import Struct, structs
 
 from exporter.jobs import JOB_TYPES, Job, Step, counts, identity
-from exporter.model import DAY, HOUR, MINUTE, Event, Target
+from exporter.model import HOUR, MINUTE, Event, Target
 
 LAST_END = "ended"  # note of when a job last ended, by type and status
 OPEN = "open/"  # notes of jobs in the book, by identity
-SOONEST, LATEST = 1.0 * MINUTE, 15.0 * MINUTE  # between two Describes of a job; a twentieth of its age in between
 GIVE_UP = 10 * MINUTE  # after its end: what Describe has not told by then is not waited for, but what it has used up
 LEFT = "left/"  # notes of jobs whose end is counted, but not all that they have left behind
-LEFT_FOR = DAY  # after its end: what has not come to an end by then never counts
 RECENT = "recent/"  # notes of jobs that show something after their end
 RECENTLY = HOUR  # and for how long
 
 POOL_OPEN = {"Available", "InUse"}
 
 BASIS = "basis"  # in such a note: see Followed
+SINCE = "since"  # in one of LEFT, from when its day runs, if that is not the end of the job
 
 _LIFE = ("job_type", "name", "status", "arn", "created", "started", "ended", "modified", "sent", "under")
 _SIZE = ("instances", "spot")  # or sums would lack what can't be described any more
@@ -49,8 +48,8 @@ class Followed(Struct):
     """A job in the book: when it is to be described, and when its end was first seen (`over`, 0 while it is open).
 
     `refused` says that it could not be described since then: who only waits for its turn is not given up. The end of a
-    `counted` one has been counted; only what it has left behind goes on. `basis` is a status that it may have been in
-    since before counting began: when it was last modified tells nothing of that.
+    `counted` one has been counted; only what it has left behind goes on or, of an `untold` one, is not known. `basis`
+    is a status that it may have been in since before counting began: when it was last modified tells nothing of that.
     """
 
     job: Job
@@ -59,6 +58,7 @@ class Followed(Struct):
     described: bool = False
     refused: bool = False
     counted: bool = False
+    untold: bool = False
     basis: str = ""
 
 
@@ -83,9 +83,10 @@ class Book:
             prefix, _, who = name.partition("/")
             if f"{prefix}/" in {OPEN, LEFT}:
                 job = msgspec.convert(note, Job)
-                over = counts.since(job, now) if f"{prefix}/" == LEFT else now if counts.ended(job) else 0.0
-                basis = note.get(BASIS, "")
-                self.followed[who] = Followed(job, now, over, counted=f"{prefix}/" == LEFT, basis=basis)
+                left = f"{prefix}/" == LEFT
+                over = note.get(SINCE, counts.since(job, now)) if left else now if counts.ended(job) else 0.0
+                basis, untold = note.get(BASIS, ""), SINCE in note
+                self.followed[who] = Followed(job, now, over, counted=left, untold=untold, basis=basis)
             elif f"{prefix}/" == RECENT:
                 self._recent[who] = msgspec.convert(note, Job)
 
@@ -182,7 +183,7 @@ class Book:
             self._forget(who)
         else:
             age = now - (job.created or now)
-            due = now + min(LATEST, max(SOONEST, age / 20))
+            due = now + counts.pause(now - age, now)
             self._keep(who, Followed(job, due, 0.0, described=True, basis=before.basis), now)
 
     def _learn_left(self, who: str, job: Job, now: float) -> None:
@@ -211,25 +212,28 @@ class Book:
 
     def wait(self, who: str, now: float) -> None:
         """Learn that a followed job could not be described this time."""
-        self.followed[who].due = now + SOONEST
-        self.followed[who].refused = True
+        one = self.followed[who]
+        one.due = now + (counts.pause(one.over, now) if one.counted else counts.SOONEST)
+        one.refused = True
 
     def wait_all(self, job_type: str, now: float) -> None:
         """Learn that no job of a type can be described this time."""
         for who, one in self.followed.items():
-            if one.job.job_type == job_type and one.due <= now + SOONEST:
+            if one.job.job_type == job_type and one.due <= now + counts.SOONEST:
                 self.wait(who, now)
 
     def due(self, now: float, early: float) -> list[str]:
         """Return whom to describe: first those that have ended, then those that never were, then the longest due.
 
-        Last are those that most probably have ended before counting began, the newest of them first.
+        Last are those that most probably have ended before counting began, the newest of them first, and then those
+        whose end is counted.
         """
         waiting = [(who, one) for who, one in self.followed.items() if one.due <= now + early]
         waiting.sort(
             key=lambda item: (
+                item[1].counted,
                 -(item[1].job.created or 0.0) if self._old(item[1].job) else -math.inf,
-                not item[1].over or item[1].counted,
+                not item[1].over,
                 item[1].described,
                 item[1].due,
             )
@@ -240,7 +244,7 @@ class Book:
         """Count the ends that Describe has told nothing of for so long: as what was listed."""
         for who, one in tuple(self.followed.items()):
             if one.counted:
-                if now >= one.over + LEFT_FOR:
+                if now >= one.over + counts.LEFT_FOR:
                     self._forget(who)
             elif one.over and one.refused and now >= one.over + GIVE_UP:
                 self._forget(who) if self._old(one.job) else self._close(who, now, untold=True)
@@ -295,24 +299,23 @@ class Book:
         self._remember(who, job, now)
         for events in (counts.pool(self.target, job, now), counts.rules(self.target, job, now)):
             self._count(events)
-        if (
-            untold
-            or self._goes_on(job)
-            or (self.wants.steps and job.job_type == "pipeline_execution" and at >= self._begun)
-        ):
-            self._leave(who, job, now, described=not untold)
+        if untold and counts.uses(job):
+            self.followed[who] = Followed(job, now + counts.SOONEST, now, counted=True, untold=True)
+            self.notes[LEFT + who] = {**_noted(job), SINCE: now}
+        elif self._goes_on(job) or (self.wants.steps and job.job_type == "pipeline_execution" and at >= self._begun):
+            self._leave(who, job, now)
 
     def _goes_on(self, job: Job) -> bool:
         """Say whether an ended job has left something behind that has yet to come to an end, and counts then."""
         pool = self.wants.pools and job.warm_pool is not None and job.warm_pool.status in POOL_OPEN
         return pool or (self.wants.rules and any(rule.status in counts.RULE_OPEN for rule in job.rules))
 
-    def _leave(self, who: str, job: Job, now: float, *, described: bool = True) -> None:
+    def _leave(self, who: str, job: Job, now: float) -> None:
         """Follow what an ended job has left behind: as often as a job that began when it ended."""
         over = counts.since(job, now)
-        first = who not in self.followed
-        due = now if first else now + min(LATEST, max(SOONEST, (now - over) / 20))
-        self.followed[who] = Followed(job, due, over, described=described, counted=True)
+        first = who not in self.followed or self.followed[who].untold
+        due = now if first else now + counts.pause(over, now)
+        self.followed[who] = Followed(job, due, over, described=True, counted=True)
         if first:
             self.notes[LEFT + who] = _noted(job)
 
@@ -335,7 +338,7 @@ class Book:
 def _noted(job: Job) -> dict[str, Any]:
     """Return what the next process must know of a job in order to follow it."""
     kept = {name: getattr(job, name) for name in _LIFE + _SIZE}
-    return {name: value for name, value in kept.items() if value not in {None, "", ()}}
+    return {name: value for name, value in kept.items() if value}
 
 
 def _merged(before: Job | None, job: Job) -> Job:

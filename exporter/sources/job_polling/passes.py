@@ -65,10 +65,11 @@ class Passes:
 
         Raises `AwsError`: the rest waits. Of what was created since `oldest`, all is listed again.
         """
-        last = self._open[0] if self._open else None
-        if not (last and last.head and not last.pages):  # or there would be one more with each run that is denied
-            self._open.insert(0, _Pass(min(self._begun, oldest) - OVERLAP, head=True))
-        self._begun = now
+        head = self._open[0] if self._open and self._open[0].head else None
+        if not (head and head.pages and self._parent):  # or none came to the last of many parents, a page each
+            if head is None or head.pages:  # or there would be one more with each run that is denied
+                self._open.insert(0, _Pass(min(self._begun, oldest) - OVERLAP, head=True))
+            self._begun = now
         left = most
         for one in tuple(self._open):
             before = one.pages

@@ -22,7 +22,7 @@ from exporter.aws import Aws, AwsError, MetricCall, Reply
 from exporter.aws.metric_data import dimensions, statistic, subject
 from exporter.aws.operations import MOST_QUERIES, RECENT
 from exporter.catalogue import CATALOGUE
-from exporter.config import Config
+from exporter.config import Config, stands
 from exporter.inventory import Census, Inventory, running
 from exporter.model import HOUR, MINUTE, Failure, Forecast, Known, Reading, Sample, Target
 from exporter.sources.quotas.answers import Limit, limits
@@ -83,7 +83,7 @@ class Quotas:
         self._aws = aws
         self._inventory = inventory
         self._every = settings.every
-        self._last_good = settings.last_good or max(900.0, 3 * settings.every)
+        self._last_good = stands(settings)
         self._delay = config.sources.cloudwatch_metrics.gauge_delay
         self._codes = settings.codes
         self._counts = Counts(config)

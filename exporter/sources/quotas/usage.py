@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOLS
-from exporter.config import Config
+from exporter.config import Config, stands
 from exporter.inventory import Census, Selection, known_since, running
 from exporter.model import Known
 
@@ -54,9 +54,9 @@ class Counts:
     def __init__(self, config: Config) -> None:
         settings = config.sources.inventory
         self._looks = settings.enabled
-        self._age = settings.last_good or max(900.0, 3 * settings.every)
+        self._age = stands(settings)
         polling = config.sources.job_polling
-        self._job_age = polling.last_good or max(900.0, 3 * polling.every)
+        self._job_age = stands(polling)
         # A limit is the account's: jobs of which some are left out would look like less use than there is.
         follows = polling.enabled and Selection(config.resources).everything
         self._jobs = {counted for counted, families in FOR_JOBS.items() if follows and all(map(config.on, families))}
