@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 BELIEVED = 300.0  # seconds that one answer of AWS may be off from the others
 
@@ -37,6 +37,18 @@ def _suspend_aware_monotonic() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+class _Seen(NamedTuple):
+    """What AWS's clock said, and when that was by our monotonic one."""
+
+    date: float
+    at: float
+
+    @property
+    def ahead(self) -> float:
+        """By how much AWS's time is ahead of our monotonic one."""
+        return self.date - self.at
+
+
 class SystemClock:
     """The machine's clock, corrected by AWS's: a local clock that runs ahead must not ask for, or close, the future.
 
@@ -56,8 +68,8 @@ class SystemClock:
         self._steady = steady
         self._real_origin = local()
         self._origin = self._real_origin if origin is None else origin
-        self._ceiling: tuple[float, float] | None = None  # AWS's time and ours (monotonic) when it was seen
-        self._doubted: tuple[float, float] | None = None  # the same of the last answer, if it told another time
+        self._ceiling: _Seen | None = None
+        self._doubted: _Seen | None = None  # by the last answer, if it told another time
 
     def local(self) -> float:
         """Return the machine's own time, right or wrong (Unix seconds)."""
@@ -70,7 +82,7 @@ class SystemClock:
     def aws(self) -> float:
         """Return AWS's time as last seen plus what has passed since; the local time before that."""
         seen = self._ceiling
-        return self.local() if seen is None else seen[0] + self.monotonic() - seen[1]
+        return self.local() if seen is None else self.monotonic() + seen.ahead
 
     def monotonic(self) -> float:
         """Return seconds that only grow."""
@@ -81,21 +93,15 @@ class SystemClock:
 
         One server whose clock is wrong would set ours by days, and days would count that have not passed.
         """
-        now = self.monotonic()
-        others = _ahead(self._ceiling) if self._ceiling else date - now
-        if min(abs(date - now - others), abs(date - self.local())) > BELIEVED:
-            doubted, self._doubted = self._doubted, (date, now)
-            if doubted is None or now - doubted[1] > BELIEVED or abs(date - now - _ahead(doubted)) > BELIEVED:
+        seen = _Seen(date, self.monotonic())
+        others = self._ceiling or seen
+        if min(abs(seen.ahead - others.ahead), abs(date - self.local())) > BELIEVED:
+            doubted, self._doubted = self._doubted, seen
+            if doubted is None or seen.at - doubted.at > BELIEVED or abs(seen.ahead - doubted.ahead) > BELIEVED:
                 return
         self._doubted = None
-        self._ceiling = (date, now)
+        self._ceiling = seen
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """Wait for the event, at most so many simulated seconds."""
         return event.wait(max(0.0, seconds) / self._speed)
-
-
-def _ahead(seen: tuple[float, float]) -> float:
-    """Return by how much AWS's time is ahead of our monotonic one."""
-    date, at = seen
-    return date - at

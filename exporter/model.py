@@ -352,16 +352,16 @@ class Metered(Protocol):
         """Say whether a counter is shown."""
 
 
-def _none(kind: str, identities: list[str]) -> set[str]:  # noqa: ARG001 - it is asked for any
+def _no_values(family: str) -> Mapping[tuple[str, ...], float]:  # noqa: ARG001 - it is asked for any
+    return {}
+
+
+def _none_counted(kind: str, identities: list[str]) -> set[str]:  # noqa: ARG001 - it is asked for any
     return set()
 
 
-def _never(source: str, scope: str) -> float:  # noqa: ARG001 - it is asked for any
+def _never_looked(source: str, scope: str) -> float:  # noqa: ARG001 - it is asked for any
     return 0.0
-
-
-def _nothing(family: str) -> Mapping[tuple[str, ...], float]:  # noqa: ARG001 - it is asked for any
-    return {}
 
 
 class Known(NamedTuple):
@@ -380,9 +380,9 @@ class Known(NamedTuple):
     scopes: frozenset[str] = frozenset()
     runs: Mapping[str, Any] = {}
     lives: Mapping[str, Life] = {}
-    values: Callable[[str], Mapping[tuple[str, ...], float]] = _nothing
-    counted: Callable[[str, list[str]], set[str]] = _none
-    looked: Callable[[str, str], float] = _never
+    values: Callable[[str], Mapping[tuple[str, ...], float]] = _no_values
+    counted: Callable[[str, list[str]], set[str]] = _none_counted
+    looked: Callable[[str, str], float] = _never_looked
 
 
 class Turn(NamedTuple):

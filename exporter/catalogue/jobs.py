@@ -8,15 +8,12 @@ OPEN = "sagemaker_jobs"
 INSTANCES = "sagemaker_job_instances"
 FACTS = "sagemaker_job_info"
 BILLABLE_SECONDS = "sagemaker_job_billable_instance_seconds_total"
-NUMBER, SIZE, KEPT = (
-    "number",
-    "size",
-    "kept",
-)  # of a type: its jobs, the instances they are on, and what ended ones keep
+POLLING = "job_polling"  # who tells of each type how many jobs are open, on what, and how many pools are kept
+NUMBER, SIZE, KEPT = "number", "size", "kept"
 
 
 def scope_of(job_type: str, what: str) -> str:
-    """Return the scope in which `job_polling` tells a sum of a type, which it looks at only when that lacks nothing."""
+    """Return the scope in which a sum of a type is told; it is looked at only when that lacks nothing."""
     return f"{job_type}/{what}"
 
 

@@ -190,10 +190,10 @@ class Census(Struct, frozen=True):
         `now` is the time by it, `aws_now` the same by AWS's.
         """
         late = self.at + max(0.0, aws_now - self.dated) - now if self.at else 0.0
-        return late if late > SET_BACK else 0.0
+        return late if late > UNNOTICED else 0.0
 
 
-SET_BACK = 60.0  # seconds: a look may take as long
+UNNOTICED = 60.0  # seconds by which a clock is set back that nobody sees: a look may take as long
 
 
 def set_back(census: Census, seconds: float) -> Census:

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -49,6 +49,14 @@ class LogEvent(Struct, rename="camel"):
     timestamp: int
     log_stream_name: str = ""
     message: str = ""
+
+
+class _Match(NamedTuple):
+    """When an event was written that a rule counts, and into which stream."""
+
+    at: float
+    rule: str
+    stream: str
 
 
 class Rules:
@@ -161,7 +169,7 @@ class Matched:
     def take(self, search: Search, events: Sequence[Any], start: int, end: int) -> Taken:
         """Take the events of a page in: hold those that have not been counted."""
         newest = 0
-        found: dict[str, tuple[float, str, str]] = {}
+        found: dict[str, _Match] = {}  # by identity
         for given in events:
             try:
                 one = msgspec.convert(given, LogEvent)
@@ -177,17 +185,19 @@ class Matched:
             self.unparsed += not matched
             for rule in matched:
                 if at >= self._begun[rule] and at >= search.begun:
-                    name = _identity(self._target, search.group, one.event_id, rule)
-                    self.repeated += name in found or name in self._identities
-                    found[name] = at, rule, one.log_stream_name
-        new = found.keys() - self._identities
-        known = self._counted(KIND, list(new))  # nearly all of a wide pass: these need not be held
+                    identity = _identity(self._target, search.group, one.event_id, rule)
+                    self.repeated += identity in found or identity in self._identities
+                    found[identity] = _Match(at, rule, one.log_stream_name)
+        new = [identity for identity in found if identity not in self._identities]
+        known = self._counted(KIND, new)  # nearly all of a wide pass: these need not be held
         self.repeated += len(known)
-        for name in (one for one in found if one in new and one not in known):
-            at, rule, stream = found[name]
-            self.events.append(Event(KIND, name, at, self._target, self._effects_at(search.group, rule, stream, at)))
-        self._identities |= new - known
-        return Taken(newest, len(new) - len(known))
+        new = [identity for identity in new if identity not in known]
+        for identity in new:
+            at, rule, stream = found[identity]
+            effects = self._effects_at(search.group, rule, stream, at)
+            self.events.append(Event(KIND, identity, at, self._target, effects))
+        self._identities.update(new)
+        return Taken(newest, len(new))
 
     def _effects_at(self, group: str, rule: str, stream: str, at: float) -> tuple[Effect, ...]:
         """Return what an event adds to: one object for all of a stream, since there may be thousands."""

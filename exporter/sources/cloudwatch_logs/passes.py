@@ -124,10 +124,10 @@ class Run:
         self._held = 0
         self._refused: Tallies[str] = Tallies()  # by name of the search
         self._accepted: set[str] = set()
-        self._absent: set[str] = set()  # log groups: not there,
-        self._denied: set[str] = set()  # not to be read,
-        self._failing: dict[str, None] = {}  # or not now; since the last one that could be read
-        self._left: set[str] = set()  # log groups that are asked no more in this run
+        self._absent: set[str] = set()  # log groups that are not there
+        self._denied: set[str] = set()  # log groups that may not be read
+        self._failing: set[str] = set()  # log groups that can't be read now, since the last one that could
+        self._given_up: set[str] = set()  # all of these: they are asked no more in this run
         self._restarted: set[_Id] = set()  # passes whose token was refused
         self._covered: set[_Id] = set()  # and those that another one has made needless
 
@@ -170,7 +170,7 @@ class Run:
         """Say whether a pass need not be read in this run: what it would find is known, or it would be refused."""
         name = one.search.name
         refused = self._refused[name] >= IN_A_ROW and name not in self._accepted
-        return refused or _id(one) in self._covered or one.search.group in self._left
+        return refused or _id(one) in self._covered or one.search.group in self._given_up
 
     def _page(self, one: _Pass) -> bool:
         """Read the next page of a pass; return whether there are more."""
@@ -213,7 +213,7 @@ class Run:
             return True
         if error.error_class == "absent":  # deleted since it was listed, which the next listing tells
             self._absent.add(search.group)
-            self._left.add(search.group)
+            self._given_up.add(search.group)
             return True
         if error.error_class == "bug":
             self._refused[search.name] += 1
@@ -222,11 +222,11 @@ class Run:
                 self.failed.append(Failure(scope, "bug", f"{search.group}: {error}"))
             return True
         self.failed.append(Failure(scope, error.error_class, str(error)))
-        self._left.add(search.group)  # its other passes would meet the same, and take the turns of others
+        self._given_up.add(search.group)  # its other passes would meet the same, and take the turns of others
         if error.error_class == "denied" and not error.login:
             self._denied.add(search.group)
             return True
-        self._failing[search.group] = None
+        self._failing.add(search.group)
         return error.error_class != "throttled" and len(self._failing) < IN_A_ROW
 
     def _without_token(self, one: _Pass) -> None:

@@ -25,7 +25,7 @@ from msgspec import structs
 
 from exporter.aws import Aws
 from exporter.catalogue import CATALOGUE
-from exporter.catalogue.jobs import BILLABLE_SECONDS, INSTANCES, SIZE, scope_of
+from exporter.catalogue.jobs import BILLABLE_SECONDS, INSTANCES, POLLING, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOL_SECONDS
 from exporter.config import Config, stands
 from exporter.inventory import TAGS_LATE, Census, Fleet, Holding, Inventory, Selection, fleets
@@ -39,8 +39,6 @@ TOTAL = "sagemaker_cost_usd_total"
 UPDATED = "sagemaker_cost_price_updated_timestamp_seconds"
 
 JOBS = {"training": "training_job", "processing": "processing_job", "transform": "transform_job"}
-
-JOB_POLLING = "job_polling"  # the source that looks at open jobs
 
 JUST_NOW = 300.0  # seconds before the first run: a look of then is where the count begins, and none that is older
 
@@ -158,7 +156,7 @@ class Cost:
         """Return instances of open jobs, of the types of which it is known lately how many there are."""
         found: dict[str, dict[str, float]] = {}
         for name, billed in JOBS.items():
-            looked = known.looked(JOB_POLLING, scope_of(name, SIZE))
+            looked = known.looked(POLLING, scope_of(name, SIZE))
             if looked <= now < looked + self._jobs_stand:
                 found[billed] = {}
         for (_, _, job_type, instance_type), number in known.values(INSTANCES).items():

@@ -26,7 +26,7 @@ from msgspec import structs
 
 from exporter.aws import Aws, AwsError
 from exporter.catalogue import CATALOGUE
-from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, NUMBER, OPEN, SIZE, scope_of
+from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, NUMBER, OPEN, POLLING, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOL_SECONDS, POOLS
 from exporter.config import Config, stands
 from exporter.inventory import Census, Inventory, Selection, Things
@@ -84,7 +84,7 @@ class _OfTarget:
 class JobPolling:
     """Lists jobs of all types, describes those that are open, and counts what became of them."""
 
-    name = "job_polling"
+    name = POLLING
     thrifty = False
 
     def __init__(self, aws: Aws, inventory: Inventory, config: Config) -> None:
@@ -341,7 +341,7 @@ class JobPolling:
         """Yield the types whose sums have been missing for so long that they are shown no more."""
         now = self._aws.now()
         for name in (one for one in looked if one not in kept.unknown):
-            if kept.book.measured(name) and not kept.passes[name].behind:
+            if kept.book.knows_sizes(name) and not kept.passes[name].behind:
                 kept.whole[name] = now
             elif now >= kept.whole[name] + self._last_good:
                 text = "some have yet to be listed or described: how many there are, and on what, is missing"
@@ -356,8 +356,8 @@ class JobPolling:
             return
         known = {
             (NUMBER, OPEN): True,
-            (SIZE, INSTANCES): kept.book.measured(name),
-            (KEPT, POOLS): name == "training" and kept.book.pooled,
+            (SIZE, INSTANCES): kept.book.knows_sizes(name),
+            (KEPT, POOLS): name == "training" and kept.book.knows_pools,
         }
         yield from ((name, what) for (what, family), whole in known.items() if whole and family in self._on)
 

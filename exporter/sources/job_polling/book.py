@@ -105,7 +105,7 @@ class Book:
         """Jobs that ended a short while ago, with what they show after their end."""
         return self._recent.values()
 
-    def measured(self, job_type: str) -> bool:
+    def knows_sizes(self, job_type: str) -> bool:
         """Say whether it is known of all open jobs of a type on what they are."""
         return JOB_TYPES[job_type].description is None or all(
             one.described or one.job.instances
@@ -114,7 +114,7 @@ class Book:
         )
 
     @property
-    def pooled(self) -> bool:
+    def knows_pools(self) -> bool:
         """Whether it is known of all jobs that may have a warm pool whether they do."""
         return all(one.described for one in self.followed.values() if one.job.job_type == "training")
 

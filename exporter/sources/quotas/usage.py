@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Self
 
-from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, SIZE, scope_of
+from exporter.catalogue.jobs import FACTS, INSTANCES, KEPT, POLLING, SIZE, scope_of
 from exporter.catalogue.training_jobs import POOLS
 from exporter.config import Config, stands
 from exporter.inventory import Census, Selection, known_since, running
@@ -112,7 +112,7 @@ def _of_jobs(known: Known, now: float, age: float) -> Iterator[tuple[str, Count]
     until = now + _STANDS
 
     def sees(job_type: str, what: str) -> bool:
-        looked = known.looked("job_polling", scope_of(job_type, what))
+        looked = known.looked(POLLING, scope_of(job_type, what))
         return looked <= now < looked + age
 
     for job_type in ("training", "processing", "transform"):
