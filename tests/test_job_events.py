@@ -668,3 +668,27 @@ def test_what_a_job_has_used_up_counts_once_describe_tells(text):
             assert room.shown(DURATION, "count")
             room.api.fails = lambda _: None
     assert room.shown("sagemaker_job_billable_instance_seconds_total") == {("training", "ml.m5.large"): 69.0}
+
+
+def test_a_type_that_may_not_be_described_is_asked_about_seldom_and_counts_once_it_may():
+    room = Room(ALONE)
+    room.run()
+    on = {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1}}
+    room.api.fails = lambda operation: "denied" if operation.startswith("Describe") else None
+    for n in range(100):
+        at = T0 + 30 + n
+        job = Job("training", at, (at + 10, "Completed"), started=at + 1.0, BillableTimeInSeconds=9, **on)
+        room.api.jobs.append(job)
+        times = {"CreationTime": at, "TrainingEndTime": at + 10, "LastModifiedTime": at + 10}
+        told = {name: 1000 * of for name, of in times.items()}
+        detail = {"TrainingJobName": job.name, "TrainingJobStatus": "Completed", **told}
+        room.hear(envelope("SageMaker Training Job State Change", detail, at + 11))
+    for _ in range(120):
+        room.clock.forward(60)
+        room.run()
+    assert room.api.calls["DescribeTrainingJob"] <= 121, "one tells for all"
+    room.api.fails = lambda _: None
+    for _ in range(30):
+        room.clock.forward(60)
+        room.run()
+    assert room.shown("sagemaker_job_billable_instance_seconds_total") == {("training", "ml.m5.large"): 900.0}

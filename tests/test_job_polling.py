@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from job_room import Job, Room
 from worlds import HERE, T0, examples, values
 
+from exporter.aws import AwsError
 from exporter.catalogue.jobs import NUMBER, scope_of
 from exporter.jobs import JOB_TYPES, REASONS, spelled
 from exporter.model import DAY, HOUR, MINUTE
@@ -321,3 +322,58 @@ def test_a_sum_that_is_missing_for_long_is_told():
         if minute == 39:
             assert numbers == {}
             assert "processing jobs" in {one.scope for one in reading.failed}
+
+
+@pytest.mark.parametrize("why", ["absent", "denied", "transient"])
+def test_one_parent_that_can_not_be_listed_for_hides_no_job_of_the_others(room, why):
+    """Deleted since it was listed, or not in the policy: among more than there are pages in a run."""
+    room.api.pipelines = {f"p{n:02d}": None for n in range(60)}
+    room.polls(6)
+    at = room.clock.now()
+    room.api.jobs += [Job("pipeline_execution", at + 5, (at + 20, "Succeeded"), under=f"p{n:02d}") for n in range(60)]
+    room.polls(1)
+    call = room.api.call
+
+    def broken(target, operation, **asked):
+        if asked.get("PipelineName") == "p50":
+            raise AwsError(why, operation)
+        return call(target, operation, **asked)
+
+    room.api.call = broken
+    if why == "absent":
+        del room.api.pipelines["p50"]
+    room.polls(5)
+    for n in range(30):
+        at = room.clock.now()
+        room.api.jobs.append(Job("pipeline_execution", at + 5, (at + 20, "Failed"), under=f"p{n:02d}"))
+        room.polls(5)
+    room.clock.forward(MINUTE)
+    reading = room.poll()
+    ended = {status: number for (_, status), number in room.shown(CHANGES).items() if status != "Executing"}
+    assert ended == {"Succeeded": 59, "Failed": 30}
+    behind = room.clock.now() - reading.notes["listed"]["pipeline_execution"]
+    assert (behind < 10 * MINUTE) == (why == "absent"), "who was not listed is not said to be"
+    assert bool(reading.failed) == (why != "absent")
+    (kept,) = room.source._targets.values()
+    assert len(kept.passes["pipeline_execution"]._open) <= 1
+
+
+def test_a_type_that_was_unknown_for_a_moment_holds_the_checkpoint_again(room):
+    room.polls(3)
+    for fails, runs in (("bug", 1), (None, 70), ("denied", 60)):
+        room.api.fails = lambda operation, fails=fails: fails if operation == "ListTrainingJobs" else None
+        room.polls(runs)
+    assert room.clock.now() - room.poll().read_until == pytest.approx(HOUR, abs=2 * MINUTE)
+
+
+def test_what_ended_jobs_have_left_has_its_turn_among_open_ones(room, monkeypatch):
+    """More are open than can be described in time."""
+    monkeypatch.setattr("exporter.sources.job_polling.DESCRIBES", 5)
+    pool = {"WarmPoolStatus": {"Status": "Available"}}
+    room.poll()
+    room.api.jobs.append(Job("training", T0 + 10, (T0 + 20, "Completed"), started=T0 + 11.0, **pool, **ON_ONE))
+    room.api.jobs += [Job("processing", T0 + 30 + n, (T0 + 9 * DAY, "Completed")) for n in range(100)]
+    room.polls(40)
+    asked = room.api.calls["DescribeTrainingJob"]
+    room.polls(120)
+    assert room.api.calls["DescribeTrainingJob"] >= asked + 2

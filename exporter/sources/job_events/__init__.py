@@ -225,19 +225,21 @@ class JobEvents:
         events: list[Event] = []
         notes: dict[str, Any] = {_BEGUN: begun}
         failed: list[Failure] = []
-        throttled = False
+        throttled, denied = False, set[str]()  # types, of which no other is asked about
         # Polling describes them, where it runs; what it has not told of in an hour, it can't.
         owed = _owed(known, now if self._alone else now - OVERDUE)
         waiting = sorted(owed, key=lambda item: (item[1].counted, item[1].since))
         for name, one in [item for item in waiting if item[1].due <= now][:DESCRIBES]:
             job: Job | None = None
             try:
-                asked = not throttled and (self._alone or identity(target, one.job) is None)
+                refused = throttled or one.job.job_type in denied
+                asked = not refused and (self._alone or identity(target, one.job) is None)
                 job = self._described(target, one.job) if asked else None
-                gone = job is None and not throttled
+                gone = job is None and not refused
             except (AwsError, UnreadableError) as error:
                 reason = error.error_class if isinstance(error, AwsError) else "transient"
                 gone, throttled = reason == "absent", reason == "throttled"
+                denied |= {one.job.job_type} if reason == "denied" else set()
                 if not gone:
                     failed.append(Failure(_operation(one.job), reason, str(error)))
             known_end = job is not None and _same(target, one.job, job) and counts.ended(job)

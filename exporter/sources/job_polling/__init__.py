@@ -207,6 +207,7 @@ class JobPolling:
                 kept.unknown[kind.name] = now + UNKNOWN_FOR
             failed.append(Failure(kind.listing.operation, error.error_class, str(error)))
             return False
+        kept.unknown.pop(kind.name, None)
         if kind.name == PIPELINES and passes.parents is not None:
             kept.parents.list(_used(passes.parents), now)
         return whole

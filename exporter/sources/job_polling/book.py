@@ -226,14 +226,14 @@ class Book:
         """Return whom to describe: first those that have ended, then those that never were, then the longest due.
 
         Last are those that most probably have ended before counting began, the newest of them first, and then those
-        whose end is counted.
+        that could not be described when their end counted.
         """
         waiting = [(who, one) for who, one in self.followed.items() if one.due <= now + early]
         waiting.sort(
             key=lambda item: (
-                item[1].counted,
+                item[1].untold,
                 -(item[1].job.created or 0.0) if self._old(item[1].job) else -math.inf,
-                not item[1].over,
+                not item[1].over or item[1].counted,
                 item[1].described,
                 item[1].due,
             )

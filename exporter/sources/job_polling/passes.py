@@ -20,6 +20,7 @@ from exporter.jobs import Listing, Parent
 from exporter.model import MINUTE, Target
 
 OVERLAP = 10 * MINUTE  # what was created is taken to be listed at the latest so long after that
+REFUSED = 3  # parents that are refused, after which a run asks no more: the next would meet the same
 PAGES = 40  # of a listing in one run: 40 s of ListTrainingJobs at one a second; the rest follows in the next one
 
 
@@ -35,6 +36,7 @@ class _Pass:
         self.todo: deque[dict[str, Any]] | None = None
         self.token: str | None = None
         self.pages = 0
+        self.moves = True  # it read something in the last run
 
 
 class Passes:
@@ -66,14 +68,20 @@ class Passes:
         Raises `AwsError`: the rest waits. Of what was created since `oldest`, all is listed again.
         """
         head = self._open[0] if self._open and self._open[0].head else None
-        if not (head and head.pages and self._parent):  # or none came to the last of many parents, a page each
-            if head is None or head.pages:  # or there would be one more with each run that is denied
-                self._open.insert(0, _Pass(min(self._begun, oldest) - OVERLAP, head=True))
+        lower = min(self._begun, oldest) - OVERLAP
+        if not (head and head.pages and head.moves and self._parent):  # or none came to the last of many parents
+            if head and head.pages and self._parent:  # what is left of it is refused: a new one has its turn, for both
+                self._open[0] = _Pass(min(head.lower, lower), head=True)
+            elif head is None or head.pages:  # or there would be one more with each run that is denied
+                self._open.insert(0, _Pass(lower, head=True))
             self._begun = now
         left = most
         for one in tuple(self._open):
             before = one.pages
-            yield from self._through(one, aws, target, left)
+            try:
+                yield from self._through(one, aws, target, left)
+            finally:
+                one.moves = one.pages > before
             left -= one.pages - before
             if one.todo:
                 return
@@ -84,6 +92,7 @@ class Passes:
         listing, parent = self._listing, self._parent
         if one.todo is None:
             one.todo = deque(self._parents(aws, target, one.lower))
+        refused = 0
         for _ in range(most):
             if not one.todo:
                 return
@@ -93,6 +102,16 @@ class Passes:
                     target, listing.operation, **listing.fixed, **{listing.since: one.lower}, **one.todo[0], **token
                 )
             except AwsError as error:
+                if parent and error.error_class == "absent":  # deleted since it was listed
+                    one.todo.popleft()
+                    one.token = None
+                    continue
+                if parent and error.error_class != "throttled":  # it may be refused by itself: the others go before it
+                    one.todo.rotate(-1)
+                    one.token, refused = None, refused + 1
+                    if refused < min(REFUSED, len(one.todo)):
+                        continue
+                    raise
                 if one.token and error.error_class == "bug":  # it does not last for ever: from the newest on again
                     one.token = None
                     raise AwsError("transient", str(error)) from error
