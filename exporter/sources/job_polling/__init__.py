@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections import Counter as Tallies
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -59,6 +59,9 @@ LAST_EXECUTIONS = 20  # of pipelines that have not run for so long that no pass 
 PIPELINES = "pipeline_execution"
 
 _BEGUN, _LISTED, _RUN = "begun", "listed", "run"
+
+
+_Sum = tuple[str, str]  # a type of jobs, and what of it is added up
 
 
 class _OfTarget:
@@ -123,7 +126,8 @@ class JobPolling:
         book.give_up(now)
         there = [one.listed for name, one in kept.passes.items() if name not in kept.unknown]
         book.tidy(min(there, default=now), now)
-        failed += self._missing(kept, looked)
+        sums = dict.fromkeys(one for name in looked for one in self._sums(kept, name))
+        failed += self._missing(kept, looked, sums)
         if PIPELINES in looked:
             parents.tidy(now)
         census = self._inventory.census(target)
@@ -138,8 +142,8 @@ class JobPolling:
             self.name,
             target,
             now,
-            samples=tuple(self._samples(target, kept, looked, now + self._last_good)),
-            looked=(*looked, *(scope_of(*one) for name in looked for one in self._sums(kept, name))),
+            samples=tuple(self._samples(target, kept, looked, sums, now + self._last_good)),
+            looked=(*looked, *(scope_of(*one) for one in sums)),
             failed=tuple(failed),
             seeds=(
                 *counts.zeros(target, (*counts.SEEDS, *parents.seeds()), self._on),
@@ -313,7 +317,9 @@ class JobPolling:
 
     # -- showing -----------------------------------------------------------------------------------------------------
 
-    def _samples(self, target: Target, kept: _OfTarget, looked: Iterable[str], until: float) -> Iterator[Sample]:
+    def _samples(
+        self, target: Target, kept: _OfTarget, looked: Iterable[str], whole: Container[_Sum], until: float
+    ) -> Iterator[Sample]:
         """Yield what is shown of open jobs, by type: a type that could not be listed stays as it was.
 
         So do sums that lack something: of jobs that have yet to be listed, or to be described.
@@ -332,23 +338,24 @@ class JobPolling:
         for name, jobs in open_jobs.items():
             values = [*(value for job in jobs for value in _of_job(job)), *more[name]]
             values += [(_LAST_END, (name, status), at) for status, at in kept.book.last_end.get(name, {}).items()]
-            sums = _of_type(name, jobs, kept.book.kept)
-            scoped = {name: values, **{scope_of(*one): sums[one[1]] for one in self._sums(kept, name)}}
+            sums = _of_type(name, jobs, kept.book.kept if name == "training" else ())
+            scoped = {name: values, **{scope_of(name, what): of for what, of in sums.items() if (name, what) in whole}}
             for scope, family, labels, value in ((scope, *one) for scope, of in scoped.items() for one in of):
                 if value is not None and family in self._on:
                     yield Sample(family, (*where, *labels), float(value), scope=scope, until=until)
 
-    def _missing(self, kept: _OfTarget, looked: Iterable[str]) -> Iterator[Failure]:
+    def _missing(self, kept: _OfTarget, looked: Iterable[str], whole: Container[_Sum]) -> Iterator[Failure]:
         """Yield the types whose sums have been missing for so long that they are shown no more."""
         now = self._aws.now()
+        shown = [what for what, family in ((NUMBER, OPEN), (SIZE, INSTANCES)) if family in self._on]
         for name in (one for one in looked if one not in kept.unknown):
-            if kept.book.knows_sizes(name) and not kept.passes[name].behind:
+            if all((name, what) in whole for what in shown):
                 kept.whole[name] = now
             elif now >= kept.whole[name] + self._last_good:
                 text = "some have yet to be listed or described: how many there are, and on what, is missing"
                 yield Failure(f"{name} jobs", "transient", text)
 
-    def _sums(self, kept: _OfTarget, name: str) -> Iterator[tuple[str, str]]:
+    def _sums(self, kept: _OfTarget, name: str) -> Iterator[_Sum]:
         """Yield the sums of a type that lack nothing now, such as jobs that have yet to be listed, or to be described.
 
         A sum that is off is not one of 0.

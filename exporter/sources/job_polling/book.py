@@ -182,8 +182,7 @@ class Book:
         elif not counts.open_(job):
             self._forget(who)
         else:
-            age = now - (job.created or now)
-            due = now + counts.pause(now - age, now)
+            due = now + counts.pause(job.created or now, now)
             self._keep(who, Followed(job, due, 0.0, described=True, basis=before.basis), now)
 
     def _learn_left(self, who: str, job: Job, now: float) -> None:
